@@ -1,0 +1,151 @@
+"""Time of a distillation step against the student's own step and the teacher's forward pass, measured in one run.
+
+``python benchmarks/distillation_step.py [--student resnet8] [--teacher resnet8] [--size 32] [--batch 64] [--rounds 30]
+[--device cpu]`` prints the median time of each step, and three ratios with their targets:
+
+- a step with a live teacher, over the plain step and the teacher's forward pass together: at most 1.05;
+- a step with stored teacher outputs, over the plain step: at most 1.05;
+- a step with the stored mean of eight teachers, over that with one: at most 1.05.
+
+Every step is the engine's own, with the task of ``train upgrade`` at its defaults (focal distillation); the plain one
+is the same task with weight 0. The steps take turns within a round, starting with another one each time, so that a slow
+moment of the machine meets all of them; a ratio is the median over the rounds of the ratios within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modelheir.config.fit import FitConfig
+from modelheir.config.inputs import InputConfig
+from modelheir.config.network import NetworkConfig
+from modelheir.data import open_splits
+from modelheir.engine.evaluate import predict_model
+from modelheir.engine.fit import Fit
+from modelheir.engine.progress import SilentProgress
+from modelheir.engine.runtime import Runtime
+from modelheir.methods import upgrade
+from modelheir.methods.parts import Parts
+from modelheir.models import Ensemble, StoredOutputs, build
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.trackers import Trackers
+from modelheir.types import Batch, Task
+
+TARGET, WARM_UP = 1.05, 4
+
+
+def make_parts(given: argparse.Namespace, runtime: Runtime) -> Parts:
+    """Return what a method is handed: synthetic images of ten classes in a fixed view, kept on the device."""
+    inputs = InputConfig(image_size=given.size, augment="none", loader="resident", val_fraction=0.1, test_fraction=0.1)
+    return Parts(
+        splits=open_splits(f"synthetic:n={5 * given.batch},classes=10,size={given.size}", inputs),
+        inputs=inputs,
+        network=NetworkConfig(),
+        fit=FitConfig(epochs=1, batch_size=given.batch, lr=0.01),
+        model=given.student,
+        old=(),
+        old_weights=(),
+        seed=0,
+        init_seed=0,
+        data_seed=0,
+        device=runtime.device,
+        rank=0,
+        world=1,
+        predict=lambda model, stream, features=False: predict_model(model, stream, runtime, features=features),
+    )
+
+
+def make_teachers(given: argparse.Namespace, parts: Parts) -> Mapping[str, torch.nn.Module]:
+    """Return one live teacher, its stored outputs, and the stored mean of eight."""
+
+    def teacher(count: int) -> Ensemble:
+        members = [
+            build(given.teacher, classes=parts.classes, image_size=given.size, seed=100 + i) for i in range(count)
+        ]
+        return Ensemble(members).to(parts.device)
+
+    def stored(live: Ensemble) -> torch.nn.Module:
+        order = parts.stream(train=False)
+        return StoredOutputs.from_predictions(parts.predict(live, order), order.ids)
+
+    one = teacher(1)
+    return {"live": one, "stored": stored(one), "stored eight": stored(teacher(8))}
+
+
+def timed(run: Callable[[], object], device: torch.device) -> float:
+    """Return the seconds that ``run`` takes, the device's work included."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--student", default="resnet8")
+    parser.add_argument("--teacher", default="resnet8")
+    parser.add_argument("--size", type=int, default=32, help="pixels a side")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--device", default="cpu")
+    given = parser.parse_args()
+
+    runtime = Runtime(given.device)
+    parts = make_parts(given, runtime)
+    teachers = make_teachers(given, parts)
+    plain = dataclasses.replace(upgrade.Config(), pull=upgrade.Pull(weight=0.0))
+
+    with tempfile.TemporaryDirectory() as place:
+
+        def step(name: str, task: Task) -> Callable[[Batch], None]:
+            folder = RunFolder(Path(place)).stage(0, name)
+            loop = Fit(task, folder, runtime, parts.fit, 0, Trackers(), SilentProgress())
+            for module in task.modules.values():
+                module.train()
+            return lambda batch: loop._one(0, {"train": batch})
+
+        def task(config: upgrade.Config, teacher: Any) -> Task:
+            return upgrade.distilled_task(config, parts, parts.new_model(), teacher, parts.stream())
+
+        runs: dict[str, Callable[[Batch], object]] = {"plain": step("plain", task(plain, teachers["live"]))}
+        for name, teacher in teachers.items():
+            runs[name] = step(name, task(upgrade.Config(), teacher))
+        runs["teacher"] = torch.no_grad()(lambda batch: teachers["live"](batch))
+
+        stream, names, rows = parts.stream(), list(runs), []
+        for number in range(given.rounds + WARM_UP):
+            batch = next(iter(stream.epoch(number)))
+            turn = number % len(names)
+            rows.append(
+                {
+                    name: timed(lambda run=runs[name], batch=batch: run(batch), runtime.device)
+                    for name in names[turn:] + names[:turn]
+                }
+            )
+    rows = rows[WARM_UP:]
+    medians = ", ".join(f"{name} {1000 * statistics.median(row[name] for row in rows):.2f}" for name in names)
+    print(f"milliseconds a step on {runtime.device}, {torch.get_num_threads()} threads: {medians}")
+    for name, ratio in {
+        "live teacher against plain step and teacher": [row["live"] / (row["plain"] + row["teacher"]) for row in rows],
+        "stored teacher against plain step": [row["stored"] / row["plain"] for row in rows],
+        "eight stored teachers against one": [row["stored eight"] / row["stored"] for row in rows],
+    }.items():
+        value = statistics.median(ratio)
+        print(f"{name}: ratio {value:.3f} (target <= {TARGET}): {'met' if value <= TARGET else 'missed'}")
+
+
+if __name__ == "__main__":
+    main()

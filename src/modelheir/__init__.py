@@ -1,0 +1,47 @@
+"""Train the next version of an image classifier, and learn whether it is safe to ship.
+
+Every command is a call of the same name: :func:`train`, :func:`compare`, :func:`predict`, :func:`evaluate`,
+:func:`ensemble`, :func:`export`, :func:`explain`; the packages :mod:`modelheir.methods` (``METHODS``) and
+:mod:`modelheir.report` hold the rest. Names are looked up when first used, so that importing this imports nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelheir import methods, report
+    from modelheir.calls import compare, ensemble, evaluate, explain, export, predict, train, write_report
+
+    __version__: str
+
+__all__ = [
+    "__version__",
+    "compare",
+    "ensemble",
+    "evaluate",
+    "explain",
+    "export",
+    "methods",
+    "predict",
+    "report",
+    "train",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("modelheir")
+    if name not in __all__:
+        raise AttributeError(f"module 'modelheir' has no attribute {name!r}")
+    if name in ("methods", "report"):
+        return importlib.import_module(f"modelheir.{name}")
+    return getattr(importlib.import_module("modelheir.calls"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

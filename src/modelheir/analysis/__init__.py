@@ -1,0 +1,1 @@
+"""Tables from runs and predictions: what was found, as plain values that a report can render."""

@@ -1,0 +1,209 @@
+"""Compare two models on the same images: flips with intervals, by class and by slice, and the verdict of the gate.
+
+The release decision of ``modelheir compare``. All rates are fractions from 0 to 1. Intervals: Wilson for rates that are
+shares, Newcombe for the accuracy gain, the paired bootstrap for relative NFR (above no flips at all Wilson's end,
+divided). p-values are McNemar's exact ones; those of classes and slices are corrected by Holm within their table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from modelheir import checks
+from modelheir.analysis.gate import GateConfig, judge
+from modelheir.analysis.pairing import Pair, pair_up
+from modelheir.analysis.scores import score_tables
+from modelheir.checks import InputError
+from modelheir.metrics.calibration import BINS
+from modelheir.metrics.correction import CORRECTIONS
+from modelheir.metrics.flips import FRACTIONS, rates
+from modelheir.metrics.groups import group_by
+from modelheir.metrics.intervals import minimal_detectable_nfr, paired_bootstrap, paired_difference, wilson
+from modelheir.metrics.mcnemar import mcnemar
+from modelheir.metrics.outcomes import OUTCOMES, count_outcomes, outcomes
+from modelheir.types import Predictions
+
+__all__ = ["GateConfig", "compare"]
+
+_SHARES = ("accuracy_old", "accuracy_new", "nfr", "pfr")  #: rates of a class or slice that get intervals
+_MOST_VALUES = 1000  #: of a slice column
+_CONVENTIONS = {
+    "new": "share of the new model's errors that the old model makes too",
+    "old": "share of the old model's errors that the new model makes too",
+}
+
+
+def compare(
+    old: Predictions,
+    new: Predictions,
+    *,
+    slices: Sequence[str] = (),
+    confidence: float = 0.95,
+    gate: GateConfig | None = None,
+    errors_of: str = "new",
+    correction: str = "holm",
+    bins: int = BINS,
+    max_flips: int | None = None,
+    names: tuple[str, str] = ("the old file", "the new file"),
+) -> dict[str, Any]:
+    """Compare an old model with a new one.
+
+    Args:
+        old: What the old model said.
+        new: What the new model said about the same images, in any order.
+        slices: Names of columns; each of their values gets a row of its own.
+        confidence: Two-sided coverage of the intervals shown, between 0 and 1.
+        gate: Bounds; ``None`` sets none.
+        errors_of: Convention of ``bec``: errors of the ``new`` or of the ``old`` model below the line.
+        correction: ``holm`` or ``benjamini_hochberg``, for the p-values of classes and of slices.
+        bins: Of the calibration error.
+        max_flips: Sample ids listed of each kind of flip; ``None`` lists all.
+        names: What to call the two in errors.
+
+    Returns:
+        Plain values: the rates, ``intervals``, ``counts``, ``mcnemar_p``, ``per_class``, ``slices``, ``gate``,
+        ``flips`` and, where the files hold scores, ``calibration``, ``reliability``, ``graded`` and ``ensemble``. A
+        rate that is not defined is ``None``. ``minimal_detectable_nfr`` is the half-width of the NFR's interval; where
+        no image flipped, it is the upper Wilson bound, since that many flips may have been missed.
+
+    Raises:
+        InputError: If the files do not describe the same images, or a column is unknown.
+        ValueError: If a setting is out of range.
+
+    Example:
+        >>> ids, label = np.array(list("abcd")), np.array([0, 1, 2, 0])
+        >>> old, new = (Predictions(ids, label, np.array(said)) for said in ([0, 1, 2, 1], [0, 1, 1, 0]))
+        >>> result = compare(old, new)
+        >>> result["nfr"], result["pfr"], result["flips"]["negative"]
+        (0.25, 0.25, ['c'])
+    """
+    checks.one_of(_CONVENTIONS, errors_of=errors_of)
+    checks.one_of(CORRECTIONS, correction=correction)
+    pair = pair_up(old, new, names=names)
+    codes = outcomes(pair.old.prediction, pair.new.prediction, pair.label)
+    counts = count_outcomes(codes)[0]
+    by_class = count_outcomes(codes, group=pair.label, groups=pair.count)
+    class_names = [pair.class_name(number) for number in range(pair.count)]
+    value = _rates(counts, errors_of)
+    seen = np.flatnonzero(by_class.sum(axis=1))
+    per_class = _rows(by_class[seen], [{"class": class_names[int(k)]} for k in seen], confidence, correction)
+    rows = [row for column in slices for row in _slice(pair, column, codes, confidence, correction)]
+    return {
+        "n": len(codes),
+        "n_unlabelled": pair.unlabelled,
+        "n_classes": pair.count,
+        **value,
+        "bec_convention": _CONVENTIONS[errors_of],
+        "confidence": confidence,
+        "intervals": _intervals(counts, value, confidence, errors_of),
+        "counts": {name: int(count) for name, count in zip(OUTCOMES, counts, strict=True)},
+        "mcnemar_p": mcnemar(int(counts[1]), int(counts[2])),
+        "minimal_detectable_nfr": _resolution(counts, value["nfr"], confidence),
+        "correction": correction,
+        "per_class": per_class,
+        "slices": rows,
+        **score_tables(pair, codes, confidence=confidence, bins=bins),
+        "gate": judge(gate or GateConfig(), counts, class_counts=by_class, class_names=class_names),
+        "flips": {
+            kind: pair.sample_id[np.flatnonzero(codes == code)[:max_flips]].tolist()
+            for kind, code in (("negative", 1), ("positive", 2))
+        },
+    }
+
+
+def _resolution(counts: np.ndarray, nfr: float | None, confidence: float) -> float:
+    """Return the NFR that so many images can tell from the one seen; with no flip seen, the most it may still be."""
+    count = int(counts.sum())
+    return (
+        minimal_detectable_nfr(count, nfr=nfr, confidence=confidence)
+        if nfr
+        else wilson(0, count, confidence=confidence)[1]
+    )
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _rates(counts: np.ndarray, errors_of: str) -> dict[str, float | None]:
+    found = {name: _number(value) for name, value in rates(counts).items()}
+    bec = found[f"bec_{errors_of}"]
+    return {name: value for name, value in found.items() if not name.startswith("bec_")} | {"bec": bec}
+
+
+def _intervals(
+    counts: np.ndarray, value: dict[str, float | None], confidence: float, errors_of: str
+) -> dict[str, list[float | None]]:
+    shares = {name: part for name, part in FRACTIONS.items() if not name.startswith("bec_")}
+    shares["bec"] = FRACTIONS[f"bec_{errors_of}"]
+    found: dict[str, list[float | None]] = {
+        name: list(wilson(*(int(part) for part in fraction.parts(counts)), confidence=confidence))
+        for name, fraction in shares.items()
+    }
+    found["accuracy_gain"] = list(paired_difference(counts, confidence=confidence))
+    if counts[1]:
+        ends = paired_bootstrap(counts, lambda drawn: rates(drawn)["relative_nfr"], confidence=confidence)
+        found["relative_nfr"] = list(ends)
+    else:
+        old, new = value["accuracy_old"] or 0.0, value["accuracy_new"] or 0.0
+        chance, top = old * (1 - new), found["nfr"][1]
+        found["relative_nfr"] = [0.0, top / chance if chance > 0 and top is not None else None]
+    return found
+
+
+def _rows(
+    counts: np.ndarray, heads: Sequence[dict[str, Any]], confidence: float, correction: str
+) -> list[dict[str, Any]]:
+    """Tabulate groups of images, one row each, all at least one image strong."""
+    found = rates(counts)
+    total = counts.sum(axis=1)
+    ends = {name: wilson(*FRACTIONS[name].parts(counts), confidence=confidence) for name in _SHARES}
+    p = mcnemar(counts[:, 1], counts[:, 2])
+    corrected = CORRECTIONS[correction](p)
+    rows = []
+    for k, head in enumerate(heads):
+        row: dict[str, Any] = {**head, "n": int(total[k])}
+        for name in (*_SHARES, "relative_nfr", "nfi", "btc", "churn", "accuracy_gain"):
+            row[name] = _number(found[name][k])
+        for name, (low, high) in ends.items():
+            row[f"{name}_interval"] = [float(low[k]), float(high[k])]
+        rows.append({**row, "p": float(p[k]), "p_corrected": float(corrected[k])})
+    return rows
+
+
+def _slice(pair: Pair, column: str, codes: np.ndarray, confidence: float, correction: str) -> list[dict[str, Any]]:
+    """Tabulate the values of one column; an empty cell is a value of its own."""
+    found = [side.take(np.asarray(side.predictions.columns[column])) for side in _with_column(pair, column)]
+    numbers, words = group_by(found[0])
+    different = _different(numbers, words, found[1]) if len(found) == 2 else 0
+    if different:
+        raise InputError(
+            f"column {column!r} differs between the two files for {different:,} images: "
+            "rename it in one of them, or compare files that agree."
+        )
+    if len(words) > _MOST_VALUES:
+        raise InputError(f"column {column!r} has {len(words):,} values, too many for slices: group them into fewer.")
+    counts = count_outcomes(codes, group=numbers, groups=len(words))
+    heads = [{"column": column, "value": "(empty)" if word is None else word} for word in words]
+    order = sorted(range(len(words)), key=lambda k: (isinstance(words[k], str), words[k] is None, str(words[k])))
+    return _rows(counts[order], [heads[k] for k in order], confidence, correction)
+
+
+def _different(numbers: np.ndarray, words: list[Any], other: np.ndarray) -> int:
+    """Count the images whose cell is another in the other file; an empty cell equals an empty cell."""
+    codes, theirs = group_by(other)
+    place = {word: number for number, word in enumerate(words)}
+    return int((np.array([place.get(word, -1) for word in theirs], np.int64)[codes] != numbers).sum())
+
+
+def _with_column(pair: Pair, column: str) -> list[Any]:
+    sides = [side for side in (pair.old, pair.new) if column in side.predictions.columns]
+    if not sides:
+        known = {name for side in (pair.old, pair.new) for name in side.predictions.columns}
+        if not known:
+            raise InputError(f"there is no column {column!r} to slice by: the files have no further columns.")
+        raise checks.unknown("column", column, sorted(known))
+    return sides

@@ -1,0 +1,145 @@
+"""The release gate: bounds set beforehand, and whether a comparison shows that they are met.
+
+A bound is met when the unfavourable end of the interval meets it: the upper end of NFR, the lower end of the accuracy
+gain. The bound on single classes uses Wilson intervals at ``1 - (1 - confidence) / classes`` (Bonferroni), so that all
+of them hold together with the stated confidence. ``point`` judges the estimates instead.
+
+Verdict: ``promote`` when every bound is shown to be met, ``reject`` when one is shown to be missed (its favourable end
+misses it too), ``hold`` when the data cannot tell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+
+from modelheir import checks
+from modelheir.checks import AtLeast, InRange
+from modelheir.metrics.correction import bonferroni_confidence
+from modelheir.metrics.flips import FRACTIONS, rates
+from modelheir.metrics.intervals import paired_difference, wilson
+
+__all__ = ["GateConfig", "judge"]
+
+
+@dataclasses.dataclass(frozen=True)
+class GateConfig:
+    """Bounds of the release gate; those left out are not checked."""
+
+    max_nfr: Annotated[float, InRange(0, 1)] | None = None  #: largest NFR over all images
+    max_class_nfr: Annotated[float, InRange(0, 1)] | None = None  #: largest NFR within any one class
+    min_accuracy_gain: Annotated[float, InRange(-1, 1)] | None = None  #: smallest new minus old accuracy
+    confidence: Annotated[float, InRange(0.5, 0.999999)] = 0.95  #: two-sided, of the intervals that decide
+    point: bool = False  #: judge the estimates and leave the intervals out
+    min_class_count: Annotated[int, AtLeast(1)] = 1  #: classes with fewer images are not judged one by one, but named
+
+    def __post_init__(self) -> None:
+        checks.validate(self)
+
+
+def judge(
+    config: GateConfig, counts: np.ndarray, *, class_counts: np.ndarray, class_names: Sequence[str]
+) -> dict[str, Any]:
+    """Hold a comparison against the bounds.
+
+    Args:
+        config: The bounds.
+        counts: Outcome counts over all images, shape ``(5,)``.
+        class_counts: The same by label, shape ``(C, 5)``.
+        class_names: One a class.
+
+    Returns:
+        ``passed`` (``None`` without bounds), ``verdict`` (promote, hold, reject, or ``None``), ``reasons`` (a sentence
+        for each bound that is not met), ``notes``, ``checks`` (every bound with value and interval) and ``bounds``.
+    """
+    found: list[dict[str, Any]] = []
+    notes: list[str] = []
+    value = {name: float(rate) for name, rate in rates(counts).items()}
+    if config.max_nfr is not None:
+        ends = wilson(*FRACTIONS["nfr"].parts(counts), confidence=config.confidence)
+        found.append(_hold("NFR", "max_nfr", value["nfr"], ends, config.max_nfr, config))
+    if config.max_class_nfr is not None:
+        found += _classes(config, class_counts, class_names, notes)
+    if config.min_accuracy_gain is not None:
+        ends = paired_difference(counts, confidence=config.confidence)
+        name = "accuracy gain"
+        found.append(_hold(name, "min_accuracy_gain", value["accuracy_gain"], ends, config.min_accuracy_gain, config))
+    missed = [check for check in found if not check["passed"]]
+    verdict = None if not found else "promote" if not missed else "hold"
+    if any(check["missed"] for check in missed):
+        verdict = "reject"
+    return {
+        "passed": None if not found else not missed,
+        "verdict": verdict,
+        "reasons": [check["sentence"] for check in missed],
+        "notes": notes,
+        "checks": found,
+        "bounds": dataclasses.asdict(config),
+    }
+
+
+def _classes(config: GateConfig, counts: np.ndarray, names: Sequence[str], notes: list[str]) -> list[dict[str, Any]]:
+    """Check the bound on single classes; all that miss it are listed, or the worst one where none does."""
+    assert config.max_class_nfr is not None
+    total = counts.sum(axis=1)
+    small = np.flatnonzero((total > 0) & (total < config.min_class_count))
+    if small.size:
+        named = ", ".join(names[int(k)] for k in small[:5]) + (", ..." if small.size > 5 else "")
+        few = f"{small.size} classes have fewer than {config.min_class_count} images and were not judged"
+        notes.append(f"{few}: {named}.")
+    judged = np.flatnonzero(total >= config.min_class_count)
+    if not judged.size:
+        sentence = f"no class has the {config.min_class_count} images that the bound on classes asks for."
+        return [{"name": "max_class_nfr", "passed": False, "missed": False, "sentence": sentence}]
+    each = bonferroni_confidence(config.confidence, len(judged))
+    above, below = FRACTIONS["nfr"].parts(counts[judged])
+    low, high = wilson(above, below, confidence=each)
+    estimate = above / below
+    notes.append(f"The bound on classes uses intervals at {each:.4%} each (Bonferroni for {len(judged)} classes).")
+    deciding = estimate if config.point else high
+    order = np.argsort(-deciding, kind="stable")
+    wrong = [k for k in order if deciding[k] > config.max_class_nfr]
+    return [
+        {
+            **_hold(
+                f"NFR of class {names[int(judged[k])]}",
+                "max_class_nfr",
+                float(estimate[k]),
+                (float(low[k]), float(high[k])),
+                config.max_class_nfr,
+                config,
+            ),
+            "class": names[int(judged[k])],
+            "n": int(below[k]),
+        }
+        for k in (wrong or order[:1])
+    ]
+
+
+def _hold(
+    what: str, name: str, value: float, ends: tuple[float, float], bound: float, config: GateConfig
+) -> dict[str, Any]:
+    """Check one bound: a name that starts with ``max`` is an upper one."""
+    upper = name.startswith("max")
+    bad, good = (ends[1], ends[0]) if upper else ends
+    if config.point:
+        bad = good = value
+
+    def meets(number: float) -> bool:
+        return number <= bound if upper else number >= bound
+
+    shown = f"{value:.2%}" + ("" if config.point else f" [{ends[0]:.2%}, {ends[1]:.2%}]")
+    side = "its estimate" if config.point else f"its {'upper' if upper else 'lower'} end"
+    relation = ("at most" if upper else "at least") if meets(bad) else ("above" if upper else "below")
+    return {
+        "name": name,
+        "bound": bound,
+        "value": value,
+        "interval": list(ends),
+        "passed": meets(bad),
+        "missed": not meets(good),
+        "sentence": f"{what} is {shown}: {side} is {relation} {bound:.2%}.",
+    }

@@ -1,0 +1,164 @@
+"""Two models on the same images: rows joined by sample id, classes by name, contradictions refused."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from modelheir.checks import InputError
+from modelheir.metrics.join import match_rows, name_ids
+from modelheir.types import Predictions
+
+__all__ = ["Pair", "Side", "in_step", "pair_up"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Side:
+    """One model's part of a pair."""
+
+    predictions: Predictions
+    rows: np.ndarray | None  #: ``(N,)`` its row for each image of the pair; ``None``: all rows as they are
+    prediction: np.ndarray  #: ``(N,)`` predicted classes, numbered as in the pair
+    numbers: np.ndarray | None  #: the pair's number of each of its own classes; ``None``: the same numbers
+
+    def scores(self) -> np.ndarray | None:
+        """Return its logits or probabilities, in its own order and numbering."""
+        found = self.predictions
+        return found.logits if found.logits is not None else found.probabilities
+
+    def take(self, values: np.ndarray) -> np.ndarray:
+        """Put a column of its file into the pair's order."""
+        return values if self.rows is None else values[self.rows]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pair:
+    """Two models on ``N`` labelled images, in the old file's order."""
+
+    sample_id: np.ndarray  #: ``(N,)`` text
+    label: np.ndarray  #: ``(N,)`` int64
+    old: Side
+    new: Side
+    classes: tuple[str, ...] | None  #: names by number, where either file knows them
+    count: int  #: classes ``C``
+    unlabelled: int  #: images left out because they have no label
+
+    def class_name(self, number: int) -> str:
+        """Return the name of a class, or its number as text."""
+        return self.classes[number] if self.classes else str(number)
+
+
+def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("the old file", "the new file")) -> Pair:
+    """Join two models' predictions.
+
+    Args:
+        old: What the old model said.
+        new: What the new model said about the same images, in any order. Where both know class names, classes are
+            matched by name and either may know classes that the other does not.
+        names: What to call the two in errors.
+
+    Returns:
+        The pair, without unlabelled images.
+
+    Raises:
+        InputError: If ids are missing, additional or repeated, labels differ, no class name is shared, or no image is
+            labelled. Ids are counted and the first five named.
+    """
+    rows = match_rows(old.sample_id, new.sample_id, names=names)
+    in_order = bool((rows == np.arange(len(rows))).all())
+    classes, numbers = _match_classes(old, new, names)
+    label = np.asarray(old.label)  # the old model's classes come first, so its numbers stay
+    theirs = _renumber(np.asarray(new.label) if in_order else np.asarray(new.label)[rows], numbers)
+    different = label != theirs
+    if different.any():
+        ids = name_ids(np.asarray(old.sample_id)[different][:6])
+        raise InputError(
+            f"{names[1]} has another label than {names[0]} for {int(different.sum()):,} images ({ids}): "
+            "the files do not describe the same data."
+        )
+    known = label >= 0
+    keep = None if known.all() else np.flatnonzero(known)
+    if keep is not None and not len(keep):
+        raise InputError(f"none of the {len(label):,} images has a label, so nothing can be compared.")
+    sides = []
+    for found, order, table in ((old, None, None), (new, None if in_order else rows, numbers)):
+        if keep is not None:
+            order = keep if order is None else order[keep]
+        prediction = np.asarray(found.prediction)
+        sides.append(Side(found, order, _renumber(prediction if order is None else prediction[order], table), table))
+    label = label if keep is None else label[keep]
+    ids = np.asarray(old.sample_id)
+    return Pair(
+        sample_id=ids if keep is None else ids[keep],
+        label=label,
+        old=sides[0],
+        new=sides[1],
+        classes=classes,
+        count=_count(label, sides, classes),
+        unlabelled=len(known) - len(label),
+    )
+
+
+def _match_classes(
+    old: Predictions, new: Predictions, names: tuple[str, str]
+) -> tuple[tuple[str, ...] | None, np.ndarray | None]:
+    """Return the classes of both, the old ones first, and the number in it of each of the new model's classes."""
+    if not old.classes or not new.classes or tuple(old.classes) == tuple(new.classes):
+        longest = max(old.classes or (), new.classes or (), key=len)
+        return (tuple(longest) or None), None
+    added = [name for name in new.classes if name not in set(old.classes)]
+    if len(added) == len(new.classes):
+        raise InputError(
+            f"{names[0]} and {names[1]} share no class name (such as {old.classes[0]!r} and {new.classes[0]!r}): "
+            "give both the same names."
+        )
+    together = (*old.classes, *added)
+    place = {name: number for number, name in enumerate(together)}
+    return together, np.array([place[name] for name in new.classes], np.int64)
+
+
+def _renumber(values: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
+    if numbers is None:
+        return values
+    return np.where(values >= 0, numbers[np.maximum(values, 0)], values)
+
+
+def _count(label: np.ndarray, sides: list[Side], classes: tuple[str, ...] | None) -> int:
+    highest = max(int(label.max()), *(int(side.prediction.max()) for side in sides)) + 1
+    if classes:
+        if highest > len(classes):
+            raise InputError(f"class number {highest - 1} is used but only {len(classes)} classes are named.")
+        return len(classes)
+    widths = [scores.shape[1] for side in sides if (scores := side.scores()) is not None]
+    return max(highest, *widths) if widths else highest
+
+
+def in_step(old: Predictions, new: Predictions) -> tuple[Predictions, Predictions]:
+    """Return both with one class list; files that know the same classes, or none, come back as they are.
+
+    Rows keep their order. A class that a model does not know gets the logit minus infinity, or probability 0.
+    """
+    if not old.classes or not new.classes or tuple(old.classes) == tuple(new.classes):
+        return old, new
+    classes, numbers = _match_classes(old, new, ("the old file", "the new file"))
+    assert classes is not None
+    assert numbers is not None
+    same = np.arange(len(old.classes))
+    return _spread(old, classes, same), _spread(new, classes, numbers)
+
+
+def _spread(found: Predictions, classes: tuple[str, ...], numbers: np.ndarray) -> Predictions:
+    scores = {}
+    for name, empty in (("logits", -np.inf), ("probabilities", 0.0)):
+        values = getattr(found, name)
+        if values is not None:
+            scores[name] = np.full((len(values), len(classes)), empty, values.dtype)
+            scores[name][:, numbers] = values
+    return dataclasses.replace(
+        found,
+        label=_renumber(np.asarray(found.label), numbers),
+        prediction=_renumber(np.asarray(found.prediction), numbers),
+        classes=classes,
+        **scores,
+    )

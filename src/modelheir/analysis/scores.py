@@ -1,0 +1,172 @@
+"""What scores add to a comparison: graded flips, calibration, and the two models averaged.
+
+Works through the images in blocks, so that memory beyond the files stays small whatever their size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from modelheir.analysis.pairing import Pair, Side
+from modelheir.metrics.accuracy import in_top_k
+from modelheir.metrics.calibration import brier_score, calibration_error, negative_log_likelihood, reliability_table
+from modelheir.metrics.confidence import label_confidence, softmax
+from modelheir.metrics.flips import rates
+from modelheir.metrics.graded_flips import graded_flip_rate, large_flips, near_flips
+from modelheir.metrics.intervals import mean_interval
+from modelheir.metrics.outcomes import OUTCOMES, count_outcomes, outcomes
+
+__all__ = ["score_tables"]
+
+_VALUES = 4_000_000  #: scores of a block
+_SIDES = ("old", "new")
+
+
+@dataclasses.dataclass(eq=False)
+class _Track:
+    """What is kept of one model's scores, a value an image."""
+
+    confidence: np.ndarray
+    label: np.ndarray
+    right: np.ndarray
+    brier: float = 0.0
+    top5: int | None = None
+
+
+def score_tables(pair: Pair, codes: np.ndarray, *, confidence: float, bins: int) -> dict[str, Any]:
+    """Return the parts of a comparison that need scores.
+
+    Args:
+        pair: The two models.
+        codes: Outcome of each image, shape ``(N,)``.
+        confidence: Of the intervals.
+        bins: Of the calibration.
+
+    Returns:
+        Keys ``calibration`` and ``reliability`` (for the models that have scores), ``graded``, and ``ensemble`` (where
+        both have them); empty without scores.
+    """
+    sides = {name: getattr(pair, name) for name in _SIDES if getattr(pair, name).scores() is not None}
+    if not sides:
+        return {}
+    tracks, together = _walk(pair, sides)
+    found: dict[str, Any] = {
+        "calibration": {name: _calibration(track, bins) for name, track in tracks.items()},
+        "reliability": {
+            name: reliability_table(track.confidence, track.right, bins=bins) for name, track in tracks.items()
+        },
+        "graded": _graded(tracks, codes, confidence),
+    }
+    if together is not None:
+        means = _averages_logits(pair)
+        counts = count_outcomes(outcomes(pair.old.prediction, together, pair.label))[0]
+        of = {name: float(value) for name, value in rates(counts).items()}
+        keep = ("nfr", "pfr", "relative_nfr", "accuracy_gain", "churn")
+        found["ensemble"] = {
+            "by": "logits" if means else "probabilities",
+            "accuracy": of["accuracy_new"],
+            **{name: of[name] for name in keep},
+        }
+    return found
+
+
+def _averages_logits(pair: Pair) -> bool:
+    """Tell whether logits can be averaged: both have them, for the same classes."""
+    old, new = pair.old.predictions.logits, pair.new.predictions.logits
+    same = pair.new.numbers is None
+    return old is not None and new is not None and same and old.shape[1] == new.shape[1]
+
+
+def _walk(pair: Pair, sides: dict[str, Side]) -> tuple[dict[str, _Track], np.ndarray | None]:
+    """Go once through the scores of both models."""
+    total = len(pair.label)
+    own = {name: _own_labels(pair, side) for name, side in sides.items()}
+    tracks = {
+        name: _Track(np.empty(total), np.empty(total), side.prediction == pair.label) for name, side in sides.items()
+    }
+    together = np.empty(total, np.int64) if len(sides) == 2 else None
+    means = _averages_logits(pair)
+    for rows in _blocks(total, pair.count):
+        blocks = {name: _block(side, rows) for name, side in sides.items()}
+        probabilities = {
+            name: softmax(block) if sides[name].predictions.logits is not None else block.astype(np.float64)
+            for name, block in blocks.items()
+        }
+        for name, track in tracks.items():
+            p, label = probabilities[name], own[name][rows]
+            track.confidence[rows] = p.max(axis=1)
+            track.label[rows] = label_confidence(p, label)
+            track.brier += float(brier_score(p, label).sum())
+            if p.shape[1] > 5:
+                track.top5 = (track.top5 or 0) + int(in_top_k(blocks[name], label, k=5).sum())
+        if together is not None:
+            if means:
+                together[rows] = (blocks["old"].astype(np.float64) + blocks["new"]).argmax(axis=1)
+            else:
+                mean = np.zeros((len(pair.label[rows]), pair.count))
+                for name, p in probabilities.items():
+                    numbers = sides[name].numbers
+                    mean[:, np.arange(p.shape[1]) if numbers is None else numbers] += p
+                together[rows] = mean.argmax(axis=1)
+    return tracks, together
+
+
+def _blocks(total: int, width: int) -> Iterator[slice]:
+    step = max(1, _VALUES // max(width, 1))
+    return (slice(start, min(start + step, total)) for start in range(0, total, step))
+
+
+def _block(side: Side, rows: slice) -> np.ndarray:
+    scores = side.scores()
+    assert scores is not None
+    return scores[rows] if side.rows is None else scores[side.rows[rows]]
+
+
+def _own_labels(pair: Pair, side: Side) -> np.ndarray:
+    """Return the labels in a model's own numbering; a class it does not know gets a number past its last."""
+    scores = side.scores()
+    assert scores is not None
+    if side.numbers is None:
+        return pair.label
+    own = np.full(pair.count, scores.shape[1], np.int64)
+    own[side.numbers] = np.arange(len(side.numbers))
+    return own[pair.label]
+
+
+def _calibration(track: _Track, bins: int) -> dict[str, Any]:
+    total = len(track.right)
+    found: dict[str, Any] = {
+        "error": calibration_error(track.confidence, track.right, bins=bins),
+        "error_equal_mass": calibration_error(track.confidence, track.right, bins=bins, spacing="equal_mass"),
+        "brier": track.brier / total,
+        "nll": float(negative_log_likelihood(track.label).mean()),
+        "mean_confidence": float(track.confidence.mean()),
+        "mean_label_confidence": float(track.label.mean()),
+        "bins": bins,
+    }
+    if track.top5 is not None:
+        found["top5_accuracy"] = track.top5 / total
+    return found
+
+
+def _graded(tracks: dict[str, _Track], codes: np.ndarray, confidence: float) -> dict[str, Any]:
+    negative, positive = (codes == OUTCOMES.index(name) for name in ("negative_flip", "positive_flip"))
+    found: dict[str, Any] = {}
+    for name, flips, side in (("nfr_graded", negative, "new"), ("pfr_graded", positive, "old")):
+        if side in tracks:
+            track = tracks[side]
+            found[name] = graded_flip_rate(flips, track.confidence, track.label)
+            spread = (track.confidence - track.label) * flips
+            found[f"{name}_interval"] = list(mean_interval(spread, confidence=confidence))
+    if len(tracks) == 2:
+        drop = tracks["old"].label - tracks["new"].label
+        near, large = near_flips(negative, drop), large_flips(negative, drop)
+        found["label_confidence_drop"] = float(drop.mean())
+        found["label_confidence_drop_interval"] = list(mean_interval(drop, confidence=confidence))
+        found["near_negative_flips"] = {"threshold": 0.1, "n": int(near.sum()), "rate": float(near.mean())}
+        found["large_negative_flips"] = {"threshold": 0.5, "n": int(large.sum()), "rate": float(large.mean())}
+    return found

@@ -1,0 +1,50 @@
+"""Keep what a model says about each crop while ten-crop evaluation averages them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from modelheir.engine.runtime import Runtime
+    from modelheir.types import Batch, Outputs
+
+__all__ = ["CropLogits"]
+
+
+class CropLogits:
+    """Collects the logits of every view, batch by batch."""
+
+    def __init__(self) -> None:
+        self._index: list[Tensor] = []
+        self._logits: list[Tensor] = []
+
+    def average(self, network: Callable[[Any], Outputs], batch: Batch) -> Outputs:
+        """Classify a batch of several views as :func:`average_views` does, and keep the logits of each view."""
+        import torch
+
+        from modelheir.engine.evaluate import average_views
+
+        seen: list[Tensor] = []
+
+        def watched(images: Any) -> Outputs:
+            outputs = network(images)
+            seen.append(outputs.logits.float())
+            return outputs
+
+        outputs = average_views(watched, batch)  # type: ignore[arg-type]
+        self._index.append(batch.index)
+        self._logits.append(torch.stack(seen, dim=1))
+        return outputs
+
+    def together(self, runtime: Runtime) -> np.ndarray:
+        """Return the logits ``(N, V, C)`` of all processes in the order of the rows, each row once."""
+        import numpy as np
+        import torch
+
+        rows = runtime.gather_rows(torch.cat(self._index)).cpu().numpy()
+        position = np.unique(rows, return_index=True)[1]
+        return runtime.gather_rows(torch.cat(self._logits)).cpu().numpy()[position]

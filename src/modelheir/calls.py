@@ -1,0 +1,201 @@
+"""The commands as Python calls: the same names, settings and meaning; values instead of printed tables.
+
+Stands above every layer, as ``cli`` does. Importing it imports no torch; only the calls that need torch do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelheir.assemble import evaluate, export, predict
+from modelheir.checks import unknown
+from modelheir.types import Predictions
+
+if TYPE_CHECKING:
+    from modelheir.analysis.ensemble import Ensemble
+
+__all__ = ["compare", "ensemble", "evaluate", "explain", "export", "predict", "train", "write_report"]
+
+
+def train(name: str, /, *, config: Path | str | None = None, epochs: int | None = None, **settings: Any) -> Path:
+    """Train by a method of the table and return the run folder; called again with the same settings, it resumes.
+
+    Args:
+        name: A key of ``modelheir.methods.METHODS``, such as ``upgrade``.
+        config: A YAML file of settings; ``settings`` win over it.
+        epochs: Short for the setting ``fit.epochs``.
+        **settings: The settings of ``modelheir train``: ``data="folder:photos"``, ``old="run:runs/v1"``, groups as
+            mappings (``fit={"lr": 0.05}``, ``method={...}``) or dotted (``**{"fit.lr": 0.05}``).
+
+    Raises:
+        InputError: If a setting is unknown or not allowed, or the data and models do not fit each other.
+    """
+    from modelheir.assemble import train as run
+    from modelheir.config.mapping import flatten, from_mapping, read_yaml
+    from modelheir.config.run import TrainConfig
+    from modelheir.methods import METHODS
+
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    method = METHODS[name]
+    given = [{"out": f"runs/{name}", **method.defaults}, read_yaml(config) if config else {}, settings]
+    shared: dict[str, Any] = {}
+    own: dict[str, Any] = {}
+    for source, one in zip(("", str(config), ""), given, strict=True):
+        for_run, for_method = _split(one)
+        shared |= flatten(TrainConfig, for_run, source=source)
+        own |= flatten(method.config, for_method, where="method", source=source)
+    if epochs is not None:
+        shared["fit.epochs"] = epochs
+    own = {key.removeprefix("method."): value for key, value in own.items()}
+    command = ["modelheir.train", name, *(f"{key}={value!r}" for key, value in settings.items())]
+    return run(
+        name, from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method"), command=command
+    )
+
+
+def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the settings of the run from those of the method."""
+    own = dict(settings.get("method") or {})
+    own |= {key.removeprefix("method."): value for key, value in settings.items() if key.startswith("method.")}
+    others = {k: v for k, v in settings.items() if k not in ("method", "train") and not k.startswith("method.")}
+    return others, own
+
+
+def _read(models: Sequence[str | Path | Predictions], split: str | None) -> tuple[list[Predictions], list[str]]:
+    """Read files and run folders; predictions are taken as they are."""
+    from modelheir.cli.compare import find_files
+    from modelheir.runs.predictions import read_predictions
+
+    places = [Path(str(one).removeprefix("run:")) for one in models if not isinstance(one, Predictions)]
+    files = iter(find_files(places, split)[0])
+    found: list[Predictions] = []
+    names: list[str] = []
+    for number, one in enumerate(models):
+        path = None if isinstance(one, Predictions) else next(files)
+        found.append(one if isinstance(one, Predictions) else read_predictions(path))  # type: ignore[arg-type]
+        names.append(f"model {number + 1}" if path is None else str(path))
+    return found, names
+
+
+def compare(
+    old: str | Path | Predictions,
+    new: str | Path | Predictions,
+    *,
+    split: str | None = None,
+    max_nfr: float | None = None,
+    max_class_nfr: float | None = None,
+    min_accuracy_gain: float | None = None,
+    min_class_count: int = 1,
+    confidence: float = 0.95,
+    point: bool = False,
+    slices: Sequence[str] = (),
+    errors_of: str = "new",
+    correction: str = "holm",
+    max_flips: int | None = None,
+) -> dict[str, Any]:
+    """Compare an old model with a new one: flips with intervals, by class and slice, and the verdict of the gate.
+
+    Args:
+        old: The model in production: a run folder, a file of predictions, or predictions.
+        new: The model that is to replace it.
+        split: Split to read from run folders; ``None`` takes test, else val.
+        max_nfr: Largest negative flip rate, a fraction; ``None`` sets no bound.
+        max_class_nfr: Largest negative flip rate of any class, a fraction.
+        min_accuracy_gain: Smallest new minus old accuracy, a fraction; may be negative.
+        min_class_count: Classes with fewer images are not judged.
+        confidence: Coverage of all intervals, between 0 and 1.
+        point: Judge the estimates, not the unfavourable ends of the intervals.
+        slices: Columns whose every value gets a row of its own.
+        errors_of: Whose errors ``bec`` counts, ``new`` or ``old``.
+        correction: ``holm`` or ``benjamini_hochberg``.
+        max_flips: Sample ids listed of each kind of flip; ``None`` lists all.
+
+    Returns:
+        The values that ``modelheir compare --json`` writes; rates are fractions from 0 to 1.
+
+    Raises:
+        InputError: If the two do not describe the same images, or a file cannot be read.
+    """
+    from modelheir.analysis import compare as comparison
+    from modelheir.analysis.gate import GateConfig
+
+    (before, after), (name_old, name_new) = _read([old, new], split)
+    return comparison.compare(
+        before,
+        after,
+        slices=slices,
+        confidence=confidence,
+        gate=GateConfig(
+            max_nfr=max_nfr,
+            max_class_nfr=max_class_nfr,
+            min_accuracy_gain=min_accuracy_gain,
+            confidence=confidence,
+            point=point,
+            min_class_count=min_class_count,
+        ),
+        errors_of=errors_of,
+        correction=correction,
+        max_flips=max_flips,
+        names=(name_old, name_new),
+    )
+
+
+def ensemble(
+    models: Sequence[str | Path | Predictions],
+    *,
+    split: str | None = None,
+    weights: Sequence[float] | None = None,
+    by: str = "logits",
+) -> Ensemble:
+    """Average what models said about the same images.
+
+    Args:
+        models: Run folders, files of predictions (an average counts as its members), or predictions.
+        split: Split to read from run folders; ``None`` takes test, else val.
+        weights: One a model; ``None``: all models count alike.
+        by: ``logits`` or ``probabilities``.
+
+    Returns:
+        ``(predictions, members, rows)``: the average, how many models are in it, and a row a model with its accuracy.
+
+    Raises:
+        InputError: If the models do not describe the same images or lack scores.
+    """
+    from modelheir.analysis import ensemble as averaging
+    from modelheir.runs.predictions import members_of
+
+    found, names = _read(models, split)
+    pairs = zip(models, names, strict=True)
+    held = [1.0 if isinstance(one, Predictions) else members_of(Path(name)) for one, name in pairs]
+    if len(set(names)) < len(names):  # one file twice
+        names = [f"{name} ({number + 1})" for number, name in enumerate(names)]
+    return averaging.ensemble(dict(zip(names, found, strict=True)), members=held, weights=weights, by=by)
+
+
+def explain(name: str) -> None:
+    """Print the map of a method: what it is for, its paper, its files and its settings with limits."""
+    from modelheir.cli.explain import main
+
+    main([name])
+
+
+def write_report(runs: Sequence[str | Path], **settings: Any) -> tuple[list[dict[str, Any]], Path]:
+    """Put runs on one page, as ``modelheir report`` does.
+
+    Args:
+        runs: Run folders.
+        **settings: ``html`` (the page), ``old``, ``split``, ``data``, ``max_nfr``, ``title``.
+
+    Returns:
+        One row a run, and the path of the page.
+
+    Raises:
+        InputError: If a folder holds no run, or no run has predictions.
+    """
+    from modelheir.cli.report import ReportConfig, report_runs
+    from modelheir.config.mapping import from_mapping
+
+    return report_runs([str(run) for run in runs], from_mapping(ReportConfig, settings))

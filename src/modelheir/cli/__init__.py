@@ -1,0 +1,170 @@
+"""The command line: a table of commands, one module each; only the chosen one is imported.
+
+Exit codes: 0 done (for ``compare``: the gate passed), 1 the gate failed, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from modelheir.checks import InputError, nearest
+
+__all__ = ["COMMANDS", "Command", "main"]
+
+
+class Command(NamedTuple):
+    """A row of the table."""
+
+    module: str  #: holds ``main(argv) -> int``
+    summary: str
+    example: str
+
+
+_TABLE: dict[str, dict[str, Command]] = {
+    "Look around": {
+        "demo": Command("modelheir.cli.demo", "train, update and judge on real digits, in minutes", "modelheir demo"),
+        "methods": Command("modelheir.cli.methods", "which method for which situation", "modelheir methods"),
+        "explain": Command(
+            "modelheir.cli.explain", "one method: paper, settings, limits, files", "modelheir explain upgrade"
+        ),
+    },
+    "Train the next version": {
+        "train": Command(
+            "modelheir.cli.train",
+            "train by a method; run again, it resumes",
+            "modelheir train upgrade --data folder:photos --old run:runs/v1 --out runs/v2",
+        ),
+    },
+    "Decide whether to ship it": {
+        "compare": Command(
+            "modelheir.cli.compare",
+            "new mistakes, gains and the release gate",
+            "modelheir compare runs/v1 runs/v2 --max-nfr 0.02 --html report.html",
+        ),
+        "report": Command(
+            "modelheir.cli.report", "many runs on one page", "modelheir report runs/v1 runs/v2 --html runs.html"
+        ),
+    },
+    "Use models": {
+        "predict": Command(
+            "modelheir.cli.predict",
+            "run a model over a split",
+            "modelheir predict run:runs/v2 --data folder:photos --out v2.parquet",
+        ),
+        "evaluate": Command(
+            "modelheir.cli.evaluate",
+            "many models on one split, each run once",
+            "modelheir evaluate runs/v1 runs/v2 --data folder:photos --old runs/v1",
+        ),
+        "ensemble": Command(
+            "modelheir.cli.ensemble",
+            "average stored predictions",
+            "modelheir ensemble both.parquet v1.parquet v2.parquet",
+        ),
+        "export": Command(
+            "modelheir.cli.export",
+            "write ONNX and safetensors, checked against the model",
+            "modelheir export runs/v2 --to onnx,safetensors",
+        ),
+        "copy": Command(
+            "modelheir.cli.copy",
+            "fetch or publish a run folder or file (s3://, gs://, paths)",
+            "modelheir copy s3://bucket/v1 runs/v1",
+        ),
+        "import": Command(
+            "modelheir.cli.import_results",
+            "read .result and .pth.tar files of older tools",
+            "modelheir import old.result --out old.parquet",
+        ),
+    },
+}
+
+COMMANDS: dict[str, Command] = {name: command for group in _TABLE.values() for name, command in group.items()}
+
+
+def main(argv: Sequence[str] | None = None, *, commands: Mapping[str, Command] = COMMANDS) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: Words after ``modelheir``; ``None`` takes the process's own.
+        commands: The table to choose from.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        if len(words) > 1 and words[0] == "help":
+            return main([words[1], "--help"], commands=commands)
+        print(_overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        from importlib.metadata import version
+
+        print(f"modelheir {version('modelheir')}")
+        return 0
+    name, rest = words[0], words[1:]
+    if name not in commands:
+        return _fail("", f"unknown command {name!r}.{nearest(name, commands)} `modelheir --help` lists all.")
+    return _run(name, commands[name], rest)
+
+
+def _run(name: str, command: Command, argv: list[str]) -> int:
+    """Run a command; a mistake of the user becomes one sentence and code 2."""
+    show_trace = os.environ.get("MODELHEIR_TRACEBACK", "") not in ("", "0")
+    try:
+        return int(importlib.import_module(command.module).main(argv) or 0)
+    except KeyboardInterrupt:
+        print(f"\nmodelheir {name}: stopped; run the same command again to resume.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (head, a pager) left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except InputError as error:
+        if show_trace:
+            raise
+        return _fail(name, str(error))
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
+        if show_trace or error.filename is None:
+            raise
+        return _fail(name, f"{error.filename}: {(error.strerror or 'cannot be used').lower()}.")
+    except Exception as error:
+        if show_trace or not _is_memory(error):
+            raise
+        return _fail(
+            name,
+            "out of memory: lower the batch size (--fit.batch_size), raise --fit.accumulate, "
+            "or make images smaller (--inputs.image_size).",
+        )
+
+
+def _is_memory(error: Exception) -> bool:
+    """Tell whether memory ran out; on the CPU torch says so in words alone."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+
+
+def _fail(name: str, text: str) -> int:
+    where = f"modelheir {name}" if name else "modelheir"
+    print(f"{where}: {' '.join(text.split())}", file=sys.stderr)
+    return 2
+
+
+def _overview() -> str:
+    lines = [
+        "modelheir trains the next version of an image classifier and says whether it is safe to ship.",
+        "",
+        "usage: modelheir COMMAND [--help] ...",
+    ]
+    for group, commands in _TABLE.items():
+        lines += ["", group]
+        for name, command in commands.items():
+            lines += [f"  {name:<9} {command.summary}", f"            $ {command.example}"]
+    lines += [
+        "",
+        "`modelheir COMMAND --help` tells a command's options; `modelheir --version` the version.",
+        "Exit codes: 0 done or gate passed, 1 gate failed, 2 bad input, 130 interrupted.",
+    ]
+    return "\n".join(lines)

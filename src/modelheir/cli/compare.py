@@ -1,0 +1,213 @@
+"""Compare an old model with a new one: new mistakes, gains, and the verdict of the release gate."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from modelheir.checks import InputError, nearest
+
+if TYPE_CHECKING:
+    from modelheir.types import Predictions
+
+__all__ = ["Parser", "find_files", "main", "parser", "short_names"]
+
+_EPILOG = """\
+OLD and NEW are run folders (their predictions on the test split, else on val)
+or files of predictions from any framework: Parquet or CSV with sample_id,
+label, prediction, and optionally logits (a list column) or logit_0.. or
+prob_0.. columns. Rows are joined by sample_id.
+
+Exit code: 0 the gate passed (or no bounds were set), 1 it failed, 2 bad input.
+
+example:
+  modelheir compare runs/v1 runs/v2 --max-nfr 0.02 --html report.html
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence, like those of every other command."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise :class:`InputError`; for an unknown option with the nearest known one."""
+        known = [option for action in self._actions for option in action.option_strings]
+        word = message.removeprefix("unrecognized arguments: ").split(" ")[0].split("=")[0]
+        hint = nearest(word, known) if message.startswith("unrecognized") else ""
+        raise InputError(f"{message}.{hint} See `{self.prog} --help`.")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of this command."""
+    made = Parser(
+        prog="modelheir compare",
+        description=__doc__,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add("old", metavar="OLD", help="run folder or predictions of the model in production")
+    add("new", metavar="NEW", help="run folder or predictions of the model that is to replace it")
+    gate = made.add_argument_group("bounds of the gate (fractions, such as 0.02)")
+    gate.add_argument("--max-nfr", type=float, metavar="F", help="largest negative flip rate over all images")
+    gate.add_argument("--max-class-nfr", type=float, metavar="F", help="largest negative flip rate of any class")
+    gate.add_argument(
+        "--min-accuracy-gain", type=float, metavar="F", help="smallest new minus old accuracy; may be < 0"
+    )
+    gate.add_argument("--min-class-count", type=int, metavar="N", default=1, help="judge no class with fewer images")
+    gate.add_argument("--confidence", type=float, metavar="F", default=0.95, help="of all intervals (default 0.95)")
+    gate.add_argument(
+        "--point", action="store_true", help="judge the estimates, not the unfavourable ends of intervals"
+    )
+    view = made.add_argument_group("what to look at")
+    view.add_argument(
+        "--slice", action="append", default=[], metavar="COLUMN", help="also by value of a column; repeatable"
+    )
+    view.add_argument("--split", metavar="NAME", help="split to read from run folders (default: test, else val)")
+    view.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line, for files without them")
+    view.add_argument("--bec", choices=("new", "old"), default="new", help="whose errors BEC counts (default: new)")
+    view.add_argument(
+        "--correction",
+        choices=("holm", "benjamini_hochberg"),
+        default="holm",
+        help="of p-values for many classes (default: holm)",
+    )
+    out = made.add_argument_group("output")
+    out.add_argument("--json", type=Path, metavar="FILE", help="write all numbers")
+    out.add_argument("--max-flips", type=int, metavar="N", help="ids listed of each kind of flip (default: all)")
+    out.add_argument("--html", type=Path, metavar="FILE", help="write a page, and beside it a table (.csv)")
+    out.add_argument("--data", metavar="SPEC", help="where the page finds pictures, such as folder:DIR")
+    out.add_argument("--also", nargs="+", default=[], metavar="RUN", help="further models for the page's plane")
+    return made
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Compare, print, write; return 0 if the gate passed or had no bounds, 1 if it failed.
+
+    Raises:
+        InputError: If what was given cannot be compared; the dispatcher turns it into code 2.
+    """
+    given = parser().parse_args(sys.argv[1:] if argv is None else argv)
+    from modelheir.analysis.compare import compare
+    from modelheir.analysis.front import plane
+    from modelheir.analysis.gate import GateConfig
+    from modelheir.runs.files import write_json
+    from modelheir.runs.predictions import read_predictions
+
+    gate = GateConfig(
+        max_nfr=given.max_nfr,
+        max_class_nfr=given.max_class_nfr,
+        min_accuracy_gain=given.min_accuracy_gain,
+        confidence=given.confidence,
+        point=given.point,
+        min_class_count=given.min_class_count,
+    )
+    if given.max_flips is not None and given.max_flips < 0:
+        raise InputError(f"--max-flips {given.max_flips}: must be >= 0.")
+    classes = _class_list(given.classes) if given.classes else None
+    places = [Path(place.removeprefix("run:")) for place in (given.old, given.new, *given.also)]
+    files, note = find_files(places, given.split)
+    names = short_names(places)
+    found = {name: read_predictions(file, classes=classes) for name, file in zip(names, files, strict=True)}
+    old, new = found[names[0]], found[names[1]]
+    result: dict[str, Any] = compare(
+        old,
+        new,
+        slices=given.slice,
+        confidence=given.confidence,
+        gate=gate,
+        errors_of=given.bec,
+        correction=given.correction,
+        max_flips=given.max_flips,
+        names=(str(files[0]), str(files[1])),
+    )
+    result |= {"old": str(files[0]), "new": str(files[1]), "note": note}
+    others = plane(old, {name: found[name] for name in names[2:]}, confidence=given.confidence)
+    if others:
+        result["others"] = others
+    from modelheir.cli.comparison_text import show
+
+    show(result, names=(names[0], names[1]))
+    if given.json:
+        write_json(given.json, result)
+        print(f"Numbers: {given.json}")
+    if given.html:
+        _write_page(given, result, old, new, places, names)
+        print(f"Page: {given.html}")
+    return 1 if result["gate"]["passed"] is False else 0
+
+
+def find_files(places: Sequence[Path], split: str | None) -> tuple[list[Path], str]:
+    """Find the file of predictions of each place; run folders all give the same split."""
+    folders = [place for place in places if place.is_dir()]
+
+    def file(folder: Path, name: str) -> Path:
+        return folder / "predictions" / f"{name}.parquet"
+
+    wanted = [split] if split else ["test", "val"]
+    name = next((name for name in wanted if all(file(folder, name).is_file() for folder in folders)), None)
+    if folders and name is None:
+        poor = next(folder for folder in folders if not file(folder, wanted[0]).is_file())
+        kept = sorted(path.stem for path in (poor / "predictions").glob("*.parquet"))
+        has = f"it has only {', '.join(kept)}" if kept else "it has none: make some with `modelheir predict`"
+        raise InputError(f"{poor} has no predictions of {' or '.join(wanted)} that can be compared; {has}.")
+    note = (
+        "run folders have no predictions on test, so val is compared" if folders and not split and name == "val" else ""
+    )
+    return [file(place, name) if place.is_dir() and name else place for place in places], note
+
+
+def short_names(places: Sequence[Path]) -> list[str]:
+    """Call each model by its folder or file, or by the whole path where that is not unique."""
+    short = [place.name if place.is_dir() else place.stem for place in places]
+    whole = [str(place) for place in places]
+    names = [name if short.count(name) == 1 and name else path for name, path in zip(short, whole, strict=True)]
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name} ({number + 1})" for number, name in enumerate(names)]  # a file against itself
+
+
+def _class_list(path: Path) -> list[str]:
+    try:
+        names = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the class list {path} cannot be read: {error}.") from error
+    names = [name.strip() for name in names if name.strip()]
+    if not names:
+        raise InputError(f"the class list {path} is empty: it needs one name a line.")
+    return names
+
+
+def _write_page(
+    given: argparse.Namespace,
+    result: dict[str, Any],
+    old: Predictions,
+    new: Predictions,
+    places: Sequence[Path],
+    names: Sequence[str],
+) -> None:
+    from modelheir.analysis.pairing import in_step
+    from modelheir.assemble.pages import gallery_images, run_curves, run_provenance
+    from modelheir.report import write_compare
+
+    runs = {name: place for name, place in zip(names, places, strict=True) if place.is_dir()}
+    where = next((place for place in places[:2] if place.is_dir()), None)
+    command = ["modelheir", "compare", given.old, given.new]
+    old, new = in_step(old, new)
+    write_compare(
+        given.html,
+        result,
+        old=old,
+        new=new,
+        names=(names[0], names[1]),
+        images=gallery_images(given.data, where) if given.data else None,
+        others=result.get("others", []),
+        curves={name: rows for name, place in runs.items() if (rows := run_curves(place))},
+        provenance={
+            "this comparison": {"command": command, "old": result["old"], "new": result["new"]},
+            **{name: run_provenance(place) for name, place in runs.items()},
+        },
+    )

@@ -1,0 +1,135 @@
+"""Evaluate many models on one split; each is run once and its predictions are kept in a cache folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from modelheir.checks import AtLeast, InputError, OneOf
+from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.screen import percent, show_table
+from modelheir.config.inputs import InputConfig
+from modelheir.config.run import check_device
+
+__all__ = ["EvaluateConfig", "expand", "main"]
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+    """Settings of ``evaluate``."""
+
+    data: str = "digits"  #: where images come from
+    split: Annotated[str, OneOf("train", "val", "test")] = "test"
+    old: str = ""  #: the model in production; adds the columns NFR and PFR
+    cache: str = "runs/cache"  #: folder of the kept predictions, one Parquet file a model
+    json: str = ""  #: file for the rows, as JSON
+    features: bool = False  #: keep the features beside the logits
+    ten_crop: bool = False  #: average the logits of ten crops
+    device: str = "auto"  #: auto, cpu, cuda, cuda:N or mps
+    batch_size: Annotated[int, AtLeast(1)] = 256  #: images a forward pass
+    quiet: bool = False  #: show no progress
+    inputs: InputConfig = dataclasses.field(default_factory=InputConfig)  #: how images are read
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+
+
+SPEC = Spec(
+    command="evaluate",
+    about=(
+        "Evaluate models on one split. MODEL is a run folder, run:DIR, file:PATH, tv:NAME or timm:NAME;\n"
+        "a pattern such as 'tv:resnet*' or 'tv:*' takes every pretrained model of that name."
+    ),
+    configs={"": EvaluateConfig},
+    words="MODEL ...",
+    epilog="Run again, models already in the cache are not run again. NFR: fraction right before and wrong now.",
+)
+
+
+def expand(models: Sequence[str]) -> list[str]:
+    """Replace patterns of library names by the names they match; each model once, in order.
+
+    Raises:
+        InputError: If a pattern matches no model that has pretrained weights.
+    """
+    found: dict[str, None] = {}
+    for model in models:
+        kind, colon, pattern = model.partition(":")
+        if not colon or kind not in ("tv", "timm") or not set("*?[") & set(pattern):
+            found[model] = None
+            continue
+        names = fnmatch.filter(_pretrained(kind), pattern)
+        if not names:
+            raise InputError(f"{model!r} matches no model with pretrained weights.")
+        found |= {f"{kind}:{name}": None for name in names}
+    return list(found)
+
+
+def _pretrained(kind: str) -> list[str]:
+    if kind == "timm":
+        import timm
+
+        return timm.list_models(pretrained=True)
+    from torchvision import models
+
+    return models.list_models(module=models)
+
+
+def main(argv: list[str]) -> int:
+    """Evaluate and print the table; a model that fails is listed, and makes the exit code 2."""
+    said = parse(SPEC, argv)
+    config, models = said.configs[""], expand(said.words)
+    from modelheir import assemble
+    from modelheir.engine.progress import make_progress
+    from modelheir.runs.files import write_json
+
+    rows: list[dict[str, Any]] = []
+    with make_progress(quiet=config.quiet) as progress:
+        current = ""
+
+        def advance(model: str, count: int) -> None:
+            nonlocal current
+            if model != current:
+                progress.stage(model, 0)
+                current = model
+            progress.advance(count)
+
+        for model in models:
+            try:
+                rows += assemble.evaluate(
+                    [model],
+                    config.data,
+                    cache=config.cache,
+                    split=config.split,
+                    inputs=config.inputs,
+                    device=config.device,
+                    batch_size=config.batch_size,
+                    old=config.old or None,
+                    ten_crop=config.ten_crop,
+                    features=config.features,
+                    advance=advance,
+                )
+            except InputError as error:
+                if len(models) == 1:
+                    raise
+                rows.append({"model": model, "failed": str(error)})
+    _show(rows, bool(config.old), config.split)
+    if config.json:
+        write_json(Path(config.json), rows)
+    return 2 if any("failed" in row for row in rows) else 0
+
+
+def _show(rows: Sequence[dict[str, Any]], flips: bool, split: str) -> None:
+    done = [row for row in rows if "failed" not in row]
+    columns = ["model", "images", "accuracy", "top 5", *(["NFR", "PFR"] if flips else []), "predictions "]
+    names = ["accuracy", "top5", *(["nfr", "pfr"] if flips else [])]
+    table = [[row["model"], f"{row['n']:,}", *(percent(row.get(name)) for name in names), row["file"]] for row in done]
+    if table:
+        show_table(f"on {split}", columns, table)
+    for row in rows:
+        if "failed" in row:
+            print(f"failed: {row['model']}: {row['failed']}", file=sys.stderr)

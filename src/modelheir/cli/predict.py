@@ -1,0 +1,89 @@
+"""Run a model over one split and write its predictions."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+from modelheir.checks import AtLeast, InputError, OneOf
+from modelheir.cli.parsing import Spec, parse
+from modelheir.config.inputs import InputConfig
+from modelheir.config.mapping import read_yaml
+from modelheir.config.run import check_device
+
+__all__ = ["PredictConfig", "main", "run_defaults"]
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictConfig:
+    """Settings of ``predict``."""
+
+    out: str = ""  #: predictions file to write, ending .parquet
+    data: str = "digits"  #: where images come from; a run's own where MODEL is a run
+    split: Annotated[str, OneOf("train", "val", "test", "unlabelled")] = "test"
+    features: bool = False  #: keep the features beside the logits
+    ten_crop: bool = False  #: average the logits of ten crops
+    crops: str = ""  #: with ten_crop: file for the logits of every crop, ending .npz
+    device: str = "auto"  #: auto, cpu, cuda, cuda:N or mps
+    batch_size: Annotated[int, AtLeast(1)] = 256  #: images a forward pass
+    precision: Annotated[str, OneOf("fp32", "bf16", "fp16")] = "fp32"
+    quiet: bool = False  #: show no progress
+    inputs: InputConfig = dataclasses.field(default_factory=InputConfig)  #: how images are read; as a run did
+
+    def __post_init__(self) -> None:
+        check_device(self.device)
+
+
+SPEC = Spec(
+    command="predict",
+    about="Run MODEL (run:DIR or a run folder, file:PATH, tv:NAME, timm:NAME) over a split, each image once.",
+    configs={"": PredictConfig},
+    words="MODEL",
+    epilog="A run brings its own data and input settings; flags change them.",
+)
+
+
+def run_defaults(model: str) -> dict[str, Any]:
+    """Return the data and input settings of a run folder, or nothing for other models."""
+    path = Path(model.removeprefix("run:").split("#")[0]) / "config.yaml"
+    if not path.is_file():
+        return {}
+    return {key: value for key, value in read_yaml(path).items() if key in ("data", "inputs")}
+
+
+def main(argv: list[str]) -> int:
+    """Predict, write the file and say what came out."""
+    (model,) = parse(SPEC, argv).words
+    config = parse(dataclasses.replace(SPEC, defaults=run_defaults(model)), argv).configs[""]
+    if not config.out:
+        raise InputError("--out FILE is missing: where should the predictions go? For example --out new.parquet.")
+    if not config.out.endswith(".parquet"):
+        raise InputError(f"--out {config.out}: predictions are written as Parquet, so the name must end with .parquet.")
+    from modelheir import assemble
+    from modelheir.cli.screen import percent, speaks
+    from modelheir.engine.progress import make_progress
+    from modelheir.runs.predictions import write_predictions
+
+    with make_progress(quiet=config.quiet) as progress:
+        progress.stage(f"predict {config.split}", 0)
+        found = assemble.predict(
+            model,
+            config.data,
+            split=config.split,
+            inputs=config.inputs,
+            device=config.device,
+            batch_size=config.batch_size,
+            precision=config.precision,
+            features=config.features,
+            ten_crop=config.ten_crop,
+            crops=config.crops or None,
+            advance=progress.advance,
+        )
+    if not speaks():
+        return 0
+    write_predictions(Path(config.out), found)
+    known = found.label >= 0
+    right = float((found.prediction == found.label)[known].mean()) if known.any() else None
+    print(f"{len(found):,} images of {config.split}, accuracy {percent(right)}, written to {config.out}")
+    return 0

@@ -1,0 +1,86 @@
+"""Tables and rates on the terminal; plain text where there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["line_width", "paragraph", "percent", "show_result", "show_table", "speaks"]
+
+
+def speaks() -> bool:
+    """Tell whether this process is the one that prints and writes; launchers number the processes in ``RANK``."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def line_width() -> int:
+    """Return how wide text may run: the terminal from 60 to 110 columns, 110 where there is none."""
+    return min(max(shutil.get_terminal_size((110, 24)).columns, 60), 110)
+
+
+def paragraph(text: str, *, first: str = "", rest: str = "") -> str:
+    """Break ``text`` into lines of :func:`line_width`, never inside a word.
+
+    Args:
+        text: Any white space in it counts as one space.
+        first: Put before the first line.
+        rest: Put before every further line.
+    """
+    return textwrap.fill(
+        " ".join(text.split()),
+        line_width(),
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def percent(value: float | None, interval: Sequence[float] | None = None) -> str:
+    """Write a fraction as percent, with its interval where there is one.
+
+    >>> percent(0.018, [0.014, 0.022])
+    '1.80% [1.40, 2.20]'
+    >>> percent(None)
+    '-'
+    """
+    if value is None:
+        return "-"
+    bounds = f" [{100 * interval[0]:.2f}, {100 * interval[1]:.2f}]" if interval else ""
+    return f"{100 * value:.2f}%{bounds}"
+
+
+def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table; columns after the first are numbers and stand to the right unless their name ends with a space."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
+    for number, column in enumerate(columns):
+        left = number == 0 or column.endswith(" ")
+        table.add_column(Text(column.strip()), justify="left" if left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console = Console()
+    if not console.is_terminal:  # a pipe or a file: nothing to wrap for
+        console.width = 200
+    with console.capture() as held:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in held.get().splitlines()))
+
+
+def show_result(title: str, result: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print a run's ``result.json``."""
+    rows = []
+    for name, row in result.items():
+        value = row.get("value")
+        fraction = row.get("unit") == "fraction"
+        shown = percent(value, row.get("interval")) if fraction else ("-" if value is None else f"{value:.4f}")
+        unit = "" if fraction else str(row.get("unit", ""))
+        rows.append([name, shown, unit, str(row.get("count", ""))])
+    show_table(title, ["result", "value", "unit ", "images"], rows)

@@ -1,0 +1,159 @@
+"""Train the next version by a method of the table; the same command again resumes."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelheir.checks import InputError, unknown
+from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.screen import paragraph
+from modelheir.config.describe import settings
+from modelheir.config.mapping import read_yaml, to_mapping
+
+if TYPE_CHECKING:
+    from modelheir.config.run import TrainConfig
+    from modelheir.methods import Method
+
+__all__ = ["main", "parse_train", "settings_text", "spec_of"]
+
+
+def spec_of(method: Method) -> Spec:
+    """Return what ``train METHOD`` understands."""
+    from modelheir.config.run import TrainConfig
+
+    return Spec(
+        command=f"train {method.name}",
+        about=f"{method.summary}\n\nFor: {method.situation}",
+        configs={"": TrainConfig, "method": method.config},
+        words="",
+        defaults={"out": f"runs/{method.name}", **method.defaults},
+        shortcuts={"epochs": "fit.epochs"},
+        ignored=("train",),
+        prints=True,
+        epilog=f"`modelheir explain {method.name}` says more. Run again with the same settings, it resumes.",
+    )
+
+
+def parse_train(argv: Sequence[str], methods: Mapping[str, Method] | None = None) -> tuple[str, TrainConfig, Any, bool]:
+    """Read the words after ``train``.
+
+    Args:
+        argv: ``[METHOD] [--setting value ...]``; a settings file may name the method in its key ``train``.
+        methods: The table; ``None`` takes the library's.
+
+    Returns:
+        Method name, its run settings, the method's own settings, and whether they are only to be printed.
+
+    Raises:
+        InputError: If the method or a setting is unknown, or a value is not allowed.
+    """
+    if methods is None:
+        from modelheir.methods import METHODS
+
+        methods = METHODS
+    rest = list(argv)
+    if rest and not rest[0].startswith("-"):
+        name = rest.pop(0)
+        named = _named(rest)
+        if named not in (None, name):
+            raise InputError(f"the settings file is for `train {named}`, and the command says `train {name}`.")
+    elif not rest or {"--help", "-h"} & set(rest):
+        print(_methods_help(methods))
+        raise SystemExit(0 if rest else 2)
+    else:
+        found = _named(rest)
+        if found is None:
+            raise InputError(f"METHOD is missing: modelheir train METHOD ... Known: {', '.join(methods)}.")
+        name = found
+    if name not in methods:
+        raise unknown("method", name, methods)
+    said = parse(spec_of(methods[name]), rest)
+    return name, said.configs[""], said.configs["method"], said.print_config
+
+
+def _named(argv: Sequence[str]) -> str | None:
+    """Return the method that the last settings file names, if one does."""
+    files = [word.partition("=")[2] for word in argv if word.startswith("--config=")]
+    files += [argv[i + 1] for i, word in enumerate(argv[:-1]) if word == "--config"]
+    names = [read_yaml(path).get("train") for path in files]
+    return next((str(name) for name in reversed(names) if name is not None), None)
+
+
+def _methods_help(methods: Mapping[str, Method]) -> str:
+    width = max(len(name) for name in methods)
+    return "\n".join(
+        [
+            "usage: modelheir train METHOD [--setting value ...]",
+            "",
+            "Train the next version of a model; the same command again resumes.",
+            "",
+            *(
+                paragraph(method.summary, first=f"  {name:<{width}}  ", rest=" " * (width + 4))
+                for name, method in methods.items()
+            ),
+            "",
+            "`modelheir train METHOD --help` lists a method's settings; `modelheir methods` helps to choose.",
+        ]
+    )
+
+
+def settings_text(method: Method, config: TrainConfig, method_config: Any) -> str:
+    """Write all settings as YAML with a comment beside each; ``--config`` reads it back to the same run."""
+    tree = {**to_mapping(config), "method": to_mapping(method_config)}
+    about = {one.key: one for one in (*settings(type(config)), *settings(type(method_config), "method"))}
+    return "\n".join([f"train: {method.name}", *_lines(tree, about, "")]) + "\n"
+
+
+def _lines(tree: Mapping[str, Any], about: Mapping[str, Any], where: str) -> list[str]:
+    import yaml
+
+    lines: list[str] = []
+    indent = "  " * where.count(".")
+    for name, value in tree.items():
+        key = f"{where}{name}"
+        if key not in about:  # a group
+            inner = _lines(value, about, f"{key}.")
+            lines += [f"{indent}{name}:", *inner] if inner else [f"{indent}{name}: {{}}"]
+            continue
+        text = yaml.safe_dump(value, default_flow_style=True, width=10**9, allow_unicode=True)
+        text = text.removesuffix("\n").removesuffix("\n...")
+        limit = f"; {about[key].limit}" if about[key].limit else ""
+        note = f"{about[key].about}{limit}".removeprefix("; ")
+        lines.append(f"{indent}{name}: {text}" + (f"  # {note}" if note else ""))
+    return lines
+
+
+def main(argv: list[str]) -> int:
+    """Train, then say what came out and what to do next."""
+    name, config, method_config, only_print = parse_train(argv)
+    if only_print:
+        from modelheir.methods import METHODS
+
+        print(settings_text(METHODS[name], config, method_config), end="")
+        return 0
+    from modelheir import assemble
+
+    path = assemble.train(name, config, method_config, command=["modelheir", "train", *argv])
+    _show(Path(path), config)
+    return 0
+
+
+def _show(path: Path, config: TrainConfig) -> None:
+    """Print the run's result and the next command."""
+    from modelheir.cli.screen import show_result, speaks
+    from modelheir.runs.files import read_json
+    from modelheir.runs.folder import RunFolder
+
+    if not speaks():
+        return
+    if not config.quiet:
+        show_result(str(path), read_json(RunFolder(path).result))
+    place = shlex.quote(str(path))
+    runs = [old.removeprefix("run:") for old in config.old if Path(old.removeprefix("run:")).exists()]
+    if runs:
+        print(f"Next: modelheir compare {shlex.quote(runs[0])} {place} --html {place}/compare.html")
+    else:
+        print(f"Next: modelheir train upgrade --old run:{place} --data {shlex.quote(config.data)}")

@@ -1,0 +1,1 @@
+"""Settings as frozen dataclasses. Knows no method and imports no torch."""

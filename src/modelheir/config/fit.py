@@ -1,0 +1,46 @@
+"""How one stage is trained: length, batch, optimiser, schedule, precision."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from modelheir.checks import Above, AtLeast, InRange, OneOf
+
+__all__ = ["FitConfig"]
+
+
+@dataclasses.dataclass(frozen=True)
+class FitConfig:
+    """Settings of the training loop, the same for every method."""
+
+    epochs: Annotated[int, AtLeast(1)] = 30  #: passes over the first stream
+    batch_size: Annotated[int, AtLeast(1)] = 128  #: images an optimiser step, over all processes and accumulation
+    accumulate: Annotated[int, AtLeast(1)] = 1  #: micro-batches an optimiser step; must divide the batch
+    optimizer: Annotated[str, OneOf("sgd", "adamw", "adam", "rmsprop")] = "sgd"  #: how weights move
+    lr: Annotated[float, Above(0)] = 0.1  #: learning rate at its highest
+    lr_reference_batch: Annotated[int, AtLeast(0)] = 0  #: lr is for this batch size, and scales with it; 0: as given
+    momentum: Annotated[float, InRange(0, 1)] = 0.9  #: of sgd and rmsprop
+    nesterov: bool = False  #: of sgd
+    weight_decay: Annotated[float, AtLeast(0)] = 5e-4  #: of sgd and adam coupled, of adamw decoupled
+    decay_norm_and_bias: bool = True  #: false leaves one-dimensional parameters out of weight decay
+    schedule: Annotated[str, OneOf("cosine", "step", "linear", "constant", "plateau")] = (
+        "cosine"  #: how the learning rate falls
+    )
+    warmup_epochs: Annotated[float, AtLeast(0)] = 0.0  #: linear from warmup_lr to lr
+    warmup_lr: Annotated[float, AtLeast(0)] = 0.0  #: where warm-up begins
+    min_lr: Annotated[float, AtLeast(0)] = 0.0  #: where cosine and linear end, not scaled
+    step_epochs: Annotated[float, Above(0)] = 30.0  #: epochs between drops of the step schedule; patience of plateau
+    step_factor: Annotated[float, InRange(0, 1)] = 0.1  #: multiplier at each drop (step and plateau)
+    lr_multipliers: Annotated[
+        tuple[float, ...], AtLeast(0)
+    ] = ()  #: one a stage of the network, stem first; () is all 1
+    clip_norm: Annotated[float, AtLeast(0)] = 0.0  #: largest gradient norm over all parameters; 0 is off
+    ema_decay: Annotated[float, InRange(0, 1)] = 0.0  #: decay a step of the averaged weights; 0 is off
+    precision: Annotated[str, OneOf("fp32", "bf16", "fp16")] = "fp32"  #: of forward passes; weights stay in fp32
+    keep: Annotated[str, OneOf("best", "last")] = "last"  #: weights kept: best on the selection split, or last
+    evaluate_every: Annotated[int, AtLeast(1)] = 1  #: epochs between evaluations on the selection split
+    save_every_epochs: Annotated[int, AtLeast(0)] = 1  #: epochs between resume points; 0 keeps none
+    save_every_steps: Annotated[int, AtLeast(0)] = 0  #: further resume points inside an epoch; 0 is off
+    checkpoint_every_epochs: Annotated[int, AtLeast(0)] = 0  #: epochs between kept checkpoints with predictions
+    save_features: bool = False  #: keep penultimate features beside the logits in the predictions

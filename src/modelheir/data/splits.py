@@ -1,0 +1,147 @@
+"""Train, val (for selection) and test (for reporting): given splits are kept, missing ones carved out of train.
+
+Which sample goes where depends on its id and the split seed alone: within each class the ids are ranked by a hash.
+So a smaller training fraction is a subset of a larger one, and the order of files on disk does not matter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+
+import numpy as np
+
+from modelheir import checks
+from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.data.images import ImageSet
+from modelheir.data.sources import open_source
+from modelheir.data.verify import verified
+
+__all__ = ["carve", "first_share", "keep_classes", "open_splits"]
+
+
+def open_splits(spec: str, config: InputConfig) -> dict[str, ImageSet]:
+    """Open a data set as ``train``, ``val`` and ``test`` (and ``unlabelled`` where given), checked and disjoint.
+
+    Splits whose decoded images fit ``resident_gib`` are decoded here, once.
+
+    Args:
+        spec: Name of the data set, see :func:`modelheir.data.open_source`.
+        config: Settings of reading and splitting.
+
+    Returns:
+        Split name -> images; all splits have one class list.
+
+    Raises:
+        InputError: If there is no training split, only one class, an empty split, one id in two splits, or too
+            many undecodable images.
+    """
+    found = open_source(spec, config)
+    if "train" not in found:
+        raise InputError(f"{spec}: there is no training split, only {', '.join(found)}.")
+    if config.train_classes:
+        found = {name: keep_classes(images, config.train_classes) for name, images in found.items()}
+    if len(found["train"].classes) < 2:
+        raise InputError(f"{spec}: there is only one class ({', '.join(found['train'].classes)}); two are needed.")
+    _disjoint(found, spec)
+    left = 1.0
+    for name, fraction in (("test", config.test_fraction), ("val", config.val_fraction)):
+        if name not in found:
+            share = min(1.0, fraction / left) if left > 0 else 0.0
+            found["train"], found[name] = carve(found["train"], share, seed=config.split_seed, name=name)
+            left -= fraction
+    found["train"] = first_share(
+        found["train"], config.train_fraction, per_class=config.train_per_class, seed=config.split_seed
+    )
+    for name, images in found.items():
+        if len(images) == 0:
+            raise InputError(f"{spec}: the {name} split is empty; give one, or raise inputs.{name}_fraction.")
+    order = [name for name in ("train", "val", "test", "unlabelled") if name in found]
+    return {name: verified(found[name], config) for name in order}
+
+
+def keep_classes(images: ImageSet, names: tuple[str, ...]) -> ImageSet:
+    """Keep images of the named classes (and unlabelled ones); the class list becomes ``names`` in the set's order."""
+    for name in names:
+        if name not in images.classes:
+            raise checks.unknown("class", name, images.classes)
+    kept = tuple(name for name in images.classes if name in names)
+    number = np.array([kept.index(name) if name in kept else -2 for name in images.classes] + [-1])
+    labels = number[images.labels]
+    mask = labels >= -1
+    subset = images.subset(mask)
+    return dataclasses.replace(subset, classes=kept, labels=labels[mask])
+
+
+def carve(images: ImageSet, fraction: float, *, seed: int, name: str) -> tuple[ImageSet, ImageSet]:
+    """Split off a stratified part; unlabelled images stay.
+
+    Args:
+        images: The set to split.
+        fraction: Share of every class, 0 to 1, rounded; a class of two or more gives at least one image and keeps at
+            least one, a class of one gives none.
+        seed: Of the choice.
+        name: Name of the part, which also keys the choice.
+
+    Returns:
+        The rest and the part, both in the order of ``images``.
+
+    Raises:
+        ValueError: If the fraction is out of range.
+    """
+    checks.in_range(0, 1, fraction=fraction)
+    taken = np.zeros(len(images), dtype=bool)
+    if fraction > 0:
+        for members in _ranked(images, f"{name}:{seed}"):
+            count = min(max(1, round(fraction * len(members))), len(members) - 1)
+            taken[members[:count]] = True
+    stem = images.name
+    return images.subset(~taken), images.subset(taken, name=f"{stem} ({name} part)")
+
+
+def first_share(images: ImageSet, fraction: float, *, per_class: int = 0, seed: int) -> ImageSet:
+    """Keep a stratified share of the labelled images; a smaller share is a subset of a larger one.
+
+    Args:
+        images: The set.
+        fraction: Share of every class, above 0 to 1, rounded up.
+        per_class: Most images a class; 0 sets no limit.
+        seed: Of the choice.
+
+    Returns:
+        The kept images in the order of ``images``; unlabelled ones all stay.
+    """
+    if fraction == 1 and per_class == 0:
+        return images
+    kept = images.labels == -1
+    for members in _ranked(images, f"share:{seed}"):
+        count = int(np.ceil(round(fraction * len(members), 9)))
+        kept[members[: min(count, per_class) if per_class else count]] = True
+    return images.subset(kept)
+
+
+def _ranked(images: ImageSet, key: str) -> list[np.ndarray]:
+    salt = key.encode()
+    hashes = np.array(
+        [
+            int.from_bytes(hashlib.blake2b(str(name).encode(), digest_size=8, key=salt).digest(), "big")
+            for name in images.ids
+        ],
+        dtype=np.uint64,
+    )
+    order = np.lexsort((hashes, images.labels))
+    groups = np.split(order, np.searchsorted(images.labels[order], np.arange(len(images.classes))))
+    return [members for members in groups[1:] if len(members)]
+
+
+def _disjoint(found: dict[str, ImageSet], spec: str) -> None:
+    names = list(found)
+    for i, first in enumerate(names):
+        for second in names[i + 1 :]:
+            shared = np.intersect1d(found[first].ids, found[second].ids)
+            if len(shared):
+                raise InputError(
+                    f"{spec}: {len(shared)} sample ids are in both {first} and {second}, "
+                    f"the first is {str(shared[0])!r}."
+                )

@@ -1,0 +1,140 @@
+"""Run a model over a stream once and keep what it said, by sample id."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from modelheir.engine.runtime import Runtime
+from modelheir.types import Batch, Outputs, Predictions, Stream
+
+__all__ = ["average_views", "evaluation", "predict_model", "predict_stream", "summarise"]
+
+
+class evaluation:  # lower case: it is used as a verb in a with statement
+    """Put modules in evaluation mode for a while and give them their modes back."""
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self._modules = [module for root in modules for module in root.modules()]
+
+    def __enter__(self) -> None:
+        self._modes = [module.training for module in self._modules]
+        for module in self._modules:
+            module.training = False
+
+    def __exit__(self, *error: object) -> None:
+        for module, mode in zip(self._modules, self._modes, strict=True):
+            module.training = mode
+
+
+def predict_model(
+    model: Any, stream: Stream, runtime: Runtime, *, precision: str = "fp32", features: bool = False
+) -> Predictions:
+    """Run a classifier or a teacher over a stream once, in evaluation mode, and name its own classes.
+
+    Args:
+        model: Takes images (a classifier), or a batch (a teacher, which has no ``spec``); has ``classes``.
+        stream: An evaluation stream.
+        runtime: This process and its peers.
+        precision: Of the forward pass.
+        features: Keep the features too.
+
+    Returns:
+        Predictions whose ``classes`` and columns are the model's; labels are the stream's, matched by name where the
+        class lists differ, and -1 where the model does not know the class.
+    """
+    model.to(runtime.device)
+    run = (lambda batch: average_views(model, batch)) if hasattr(model, "spec") else model
+    with evaluation([model]):
+        found = predict_stream(run, stream, runtime, precision=precision, features=features)
+    ours, theirs = tuple(stream.classes), tuple(model.classes)
+    if ours == theirs:
+        return found
+    place = {name: number for number, name in enumerate(theirs)}
+    table = np.array([*(place.get(name, -1) for name in ours), -1], dtype=np.int64)
+    return dataclasses.replace(found, classes=theirs, label=table[found.label])
+
+
+def average_views(model: nn.Module, batch: Batch) -> Outputs:
+    """Classify a batch; where it holds several views of an image (ten crops), average logits and features over them."""
+    if not isinstance(batch.images, tuple):
+        return model(batch.images)
+    views = [model(view) for view in batch.images]
+    return Outputs(
+        torch.stack([view.logits for view in views]).mean(0), torch.stack([view.features for view in views]).mean(0)
+    )
+
+
+@torch.no_grad()
+def predict_stream(
+    predict: Callable[[Batch], Outputs],
+    stream: Stream,
+    runtime: Runtime,
+    *,
+    precision: str = "fp32",
+    features: bool = False,
+    advance: Callable[[int], None] | None = None,
+) -> Predictions:
+    """Run ``predict`` over every sample of ``stream`` exactly once, all processes together.
+
+    Args:
+        predict: Batch to :class:`~modelheir.types.Outputs`; put the model in evaluation mode first.
+        stream: An evaluation stream; processes may hold unequal shares.
+        runtime: This process and its peers.
+        precision: Of the forward pass; the logits come back in float32.
+        features: Keep the penultimate features as well, ``(N, D)``.
+        advance: Called with the number of images after each batch.
+
+    Returns:
+        Predictions in the stream's order, complete on every process.
+    """
+    index: list[Tensor] = []
+    logits: list[Tensor] = []
+    kept: list[Tensor] = []
+    for batch in stream.epoch(0):
+        with runtime.autocast(precision):
+            outputs = predict(batch)
+        index.append(batch.index)
+        logits.append(outputs.logits.float())
+        if features:
+            kept.append(outputs.features.float())
+        if advance:
+            advance(len(batch))
+    if not index:
+        raise ValueError("nothing to evaluate: the stream gave this process no batch")
+    rows = runtime.gather_rows(torch.cat(index)).cpu().numpy()
+    first, position = np.unique(rows, return_index=True)  # joins by sample; a row sent twice counts once
+    if len(first) != len(stream.ids):
+        raise ValueError(f"{len(stream.ids) - len(first)} of {len(stream.ids)} samples were not evaluated")
+    values = runtime.gather_rows(torch.cat(logits)).cpu().numpy()[position]
+    return Predictions(
+        sample_id=stream.ids,
+        label=stream.labels,
+        prediction=values.argmax(1).astype(np.int64),
+        logits=values,
+        classes=tuple(stream.classes),
+        columns=dict(stream.columns),
+        features=runtime.gather_rows(torch.cat(kept)).cpu().numpy()[position] if features else None,
+    )
+
+
+def summarise(predictions: Predictions) -> dict[str, float]:
+    """Return ``accuracy`` (fraction) and ``loss`` (mean cross-entropy, nats) over the labelled samples."""
+    known = predictions.label >= 0
+    if not known.any() or predictions.logits is None:
+        return {}
+    right = predictions.prediction[known] == predictions.label[known]
+    rows, loss = np.flatnonzero(known), np.empty(int(known.sum()))
+    with np.errstate(invalid="ignore"):  # a model that says infinity has no finite loss, and the log shows it
+        for start in range(0, len(rows), 65_536):  # bounds the float64 copy
+            part = rows[start : start + 65_536]
+            logits, label = predictions.logits[part].astype(np.float64), predictions.label[part]
+            top = logits.max(1)
+            own = logits[np.arange(len(label)), label]
+            loss[start : start + len(part)] = top + np.log(np.exp(logits - top[:, None]).sum(1)) - own
+    return {"accuracy": float(right.mean()), "loss": float(loss.mean())}

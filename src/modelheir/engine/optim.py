@@ -1,0 +1,142 @@
+"""Optimisers, learning-rate schedules, gradient clipping and averaged weights.
+
+The learning rate is a pure function of the step (plateau aside, which is a function of the validation history), so
+nothing but a step count needs saving.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelheir.config.fit import FitConfig
+
+__all__ = ["Plateau", "ema_update_", "learning_rate", "make_optimizer", "peak_rate", "set_learning_rate"]
+
+Groups = Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float]]]
+
+
+def peak_rate(fit: FitConfig) -> float:
+    """Return the highest learning rate: ``lr``, scaled to the batch where ``lr_reference_batch`` is given.
+
+    Linear scaling: Goyal et al., 2017, arXiv:1706.02677, section 2.1. ``warmup_lr`` and ``min_lr`` stay as given.
+
+    Example:
+        >>> peak_rate(FitConfig(lr=0.1, batch_size=1280, lr_reference_batch=256))
+        0.5
+    """
+    return fit.lr * fit.batch_size / fit.lr_reference_batch if fit.lr_reference_batch else fit.lr
+
+
+def learning_rate(fit: FitConfig, step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of step ``step`` (from 0) as a multiple of 1, before any group's multiplier.
+
+    Warm-up is linear from ``warmup_lr`` to :func:`peak_rate`; cosine and linear then end at ``min_lr`` after the last
+    step; step multiplies by ``step_factor`` every ``step_epochs`` epochs counted from the start of training.
+
+    A cosine that ends where a step schedule would, at ``lr * 0.1 ** (epochs / lr_step)``, is ``schedule="cosine"``
+    with that number as ``min_lr``, ``lr`` being the scaled one: for ``lr = 0.1`` (no scaling), 90 epochs and an
+    ``lr_step`` of 30, ``min_lr = 1e-4``.
+
+    Example:
+        >>> fit = FitConfig(epochs=90, lr=0.1, schedule="step", step_epochs=30)
+        >>> [round(learning_rate(fit, epoch * 10, 10), 6) for epoch in (0, 29, 30, 89)]
+        [0.1, 0.1, 0.01, 0.001]
+    """
+    peak, warmup = peak_rate(fit), round(fit.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return fit.warmup_lr + (peak - fit.warmup_lr) * step / warmup
+    if fit.schedule in ("constant", "plateau"):
+        return peak
+    if fit.schedule == "step":
+        return peak * fit.step_factor ** math.floor(step / steps_per_epoch / fit.step_epochs + 1e-9)
+    done = (step - warmup) / max(fit.epochs * steps_per_epoch - warmup, 1)
+    share = (1 + math.cos(math.pi * done)) / 2 if fit.schedule == "cosine" else 1 - done
+    return fit.min_lr + (peak - fit.min_lr) * share
+
+
+class Plateau:
+    """Multiply the rate by a factor when the validation value has not risen for some epochs."""
+
+    def __init__(self, patience: float, factor: float) -> None:
+        self.patience, self.factor = patience, factor
+        self.scale, self.best, self.waited = 1.0, -math.inf, 0
+
+    def observe(self, value: float, epochs: int = 1) -> None:
+        """Take the value (higher is better) after ``epochs`` more epochs."""
+        if value > self.best:
+            self.best, self.waited = value, 0
+            return
+        self.waited += epochs
+        if self.waited >= self.patience:
+            self.scale, self.waited = self.scale * self.factor, 0
+
+    def state_dict(self) -> dict[str, float | None]:
+        """Return what :meth:`load_state_dict` needs."""
+        best = self.best if math.isfinite(self.best) else None
+        return {"scale": self.scale, "best": best, "waited": self.waited}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the state back."""
+        self.scale, self.waited = state["scale"], state["waited"]
+        self.best = -math.inf if state["best"] is None else state["best"]
+
+
+def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups | None = None) -> torch.optim.Optimizer:
+    """Build the optimiser over all trainable parameters of ``modules``.
+
+    Args:
+        modules: What this optimiser moves; a parameter that several share is taken once.
+        fit: Kind, rate, momentum and decay.
+        groups: Splits a module into parameter groups with a learning-rate multiplier each; ``None`` is one group.
+
+    Returns:
+        A torch optimiser whose groups carry ``multiplier``; :func:`set_learning_rate` respects it.
+
+    Raises:
+        ValueError: If nothing is trainable.
+    """
+    seen: set[int] = set()
+    found: list[dict[str, object]] = []
+    for module in modules:
+        parts = groups(module) if groups else [(list(module.parameters()), 1.0)]
+        for parameters, multiplier in parts:
+            fresh = [p for p in parameters if p.requires_grad and id(p) not in seen]
+            seen.update(id(p) for p in fresh)
+            exempt = [] if fit.decay_norm_and_bias else [p for p in fresh if p.ndim <= 1]
+            kept = [p for p in fresh if fit.decay_norm_and_bias or p.ndim > 1]
+            for some, decay in ((kept, fit.weight_decay), (exempt, 0.0)):
+                if some:
+                    found.append({"params": some, "weight_decay": decay, "multiplier": multiplier})
+    if not found:
+        raise ValueError("no parameter is trainable: unfreeze a part of the model")
+    rate = peak_rate(fit)
+    if fit.optimizer == "sgd":
+        return torch.optim.SGD(found, lr=rate, momentum=fit.momentum, nesterov=fit.nesterov and fit.momentum > 0)
+    if fit.optimizer == "rmsprop":
+        return torch.optim.RMSprop(found, lr=rate, momentum=fit.momentum)
+    kind = torch.optim.AdamW if fit.optimizer == "adamw" else torch.optim.Adam
+    return kind(found, lr=rate)
+
+
+def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], rate: float) -> None:
+    """Give every group ``rate`` times its own multiplier."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["multiplier"]
+
+
+@torch.no_grad()
+def ema_update_(average: Mapping[str, Tensor], current: Mapping[str, Tensor], decay: float) -> None:
+    """Move ``average`` towards ``current``, buffers included: ``a <- decay a + (1 - decay) c``; integers are copied."""
+    floats = [key for key, value in average.items() if value.is_floating_point()]
+    held, now = [average[key] for key in floats], [current[key] for key in floats]
+    torch._foreach_lerp_(held, now, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+    counts = [key for key, value in average.items() if not value.is_floating_point()]
+    if counts:
+        held, now = [average[key] for key in counts], [current[key] for key in counts]
+        torch._foreach_copy_(held, now)  # pyright: ignore[reportPrivateImportUsage]

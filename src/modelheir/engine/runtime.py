@@ -1,0 +1,142 @@
+"""Processes, device and precision. Launching and process groups are accelerate's; this file only uses them.
+
+Gradients are averaged by one explicit all-reduce before a step rather than by wrapping modules, so that a step may
+call any number of models any number of times, in any order, through hooks or functional calls.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from accelerate import PartialState
+from torch import Tensor
+
+from modelheir.checks import InputError
+from modelheir.losses.gather import all_gather
+
+__all__ = ["Runtime"]
+
+_DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Runtime:
+    """This process among its peers.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda``, ``mps``, or an indexed device such as ``cuda:1``.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        try:
+            asked = None if device == "auto" else torch.device(device)
+        except RuntimeError as error:
+            raise InputError(
+                f"device = {device!r}: must be auto, cpu, cuda, mps, or indexed such as cuda:1."
+            ) from error
+        state = PartialState(cpu=device == "cpu")
+        self.rank, self.world = state.process_index, state.num_processes
+        found = state.device if asked is None or self.world > 1 else asked
+        assert found is not None
+        self.device: torch.device = found
+        if asked is not None and self.device.type != asked.type:
+            raise InputError(f"device = {device!r} was asked for, but the processes run on {self.device}.")
+        try:
+            torch.empty(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"device = {device!r} is not usable here ({reason}). Try --device cpu.") from error
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes files and shows progress."""
+        return self.rank == 0
+
+    def autocast(self, precision: str) -> contextlib.AbstractContextManager[Any]:
+        """Return the autocast context of a precision; nothing for ``fp32``."""
+        dtype = _DTYPES[precision]
+        return torch.autocast(self.device.type, dtype) if dtype else contextlib.nullcontext()
+
+    def scaler(self, precision: str) -> torch.amp.GradScaler:
+        """Return a gradient scaler, which is only active for ``fp16`` off the CPU."""
+        return torch.amp.GradScaler(self.device.type, enabled=precision == "fp16" and self.device.type != "cpu")
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Concatenate equal-shape tensors over processes, with gradient."""
+        return all_gather(values)
+
+    def average_(self, tensors: Iterable[Tensor]) -> None:
+        """Replace floating-point tensors by their mean over processes, in one message a dtype."""
+        if self.world == 1:
+            return
+        by_type: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in tensors:
+            if tensor.is_floating_point():
+                by_type.setdefault(tensor.dtype, []).append(tensor)
+        for group in by_type.values():
+            flat = torch.cat([tensor.reshape(-1) for tensor in group])
+            dist.all_reduce(flat)
+            flat /= self.world
+            for tensor, part in zip(group, flat.split([t.numel() for t in group]), strict=True):
+                tensor.copy_(part.view_as(tensor))
+
+    def average_gradients_(self, parameters: Sequence[Tensor]) -> None:
+        """Average ``.grad`` over processes; where only some processes have one, the others count as zero.
+
+        Which parameters were used (a block that stochastic depth skipped, a head without samples) may differ between
+        processes. A mark for each parameter travels in the same message, so nothing is read back unless this process
+        lacks a gradient; a parameter that no process used keeps none, as with one process.
+        """
+        if self.world == 1:
+            return
+        absent = [i for i, parameter in enumerate(parameters) if parameter.grad is None]
+        used = torch.ones(len(parameters), device=self.device)
+        for i in absent:
+            parameters[i].grad = torch.zeros_like(parameters[i])
+            used[i] = 0
+        self.average_([parameter.grad for parameter in parameters if parameter.grad is not None] + [used])
+        if absent:
+            for i, share in zip(absent, used[absent].tolist(), strict=True):
+                if share == 0:
+                    parameters[i].grad = None
+
+    def from_main_(self, tensors: Iterable[Tensor]) -> None:
+        """Replace tensors by those of the main process."""
+        if self.world > 1:
+            for tensor in tensors:
+                whole = tensor.contiguous()
+                dist.broadcast(whole, src=0)
+                tensor.copy_(whole)
+
+    def gather_rows(self, values: Tensor) -> Tensor:
+        """Concatenate tensors with any number of rows a process, in process order; no gradient."""
+        if self.world == 1:
+            return values
+        rows = torch.tensor([values.shape[0]], device=values.device)
+        counts = [torch.zeros_like(rows) for _ in range(self.world)]
+        dist.all_gather(counts, rows)
+        sizes = [int(count) for count in counts]
+        padded = values.new_zeros((max(sizes), *values.shape[1:]))
+        padded[: values.shape[0]] = values
+        parts = [torch.empty_like(padded) for _ in range(self.world)]
+        dist.all_gather(parts, padded)
+        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+    def wait(self) -> None:
+        """Wait for the other processes."""
+        if self.world > 1:
+            dist.barrier()
+
+    @contextlib.contextmanager
+    def main_first(self) -> Iterator[None]:
+        """Let the main process through first (it fetches or writes what the others read)."""
+        if not self.main:
+            self.wait()
+        try:
+            yield
+        finally:
+            if self.main:
+                self.wait()

@@ -1,0 +1,102 @@
+"""What an objective or an update sees of the engine during one optimiser step: ``types.Step`` made real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modelheir.config.fit import FitConfig
+from modelheir.engine.runtime import Runtime
+
+__all__ = ["EngineStep", "step_seed"]
+
+
+def step_seed(seed: int, stage: str, number: int, rank: int) -> int:
+    """Return the seed of all randomness in one step: a function of its arguments alone, so nothing needs saving.
+
+    >>> step_seed(0, "train", 5, 0) == step_seed(0, "train", 5, 0) != step_seed(0, "train", 6, 0)
+    True
+    """
+    words = [seed, *stage.encode(), number, rank]
+    return int(np.random.SeedSequence(words).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))
+
+
+class EngineStep:
+    """One optimiser step in progress; the engine moves it on with :meth:`begin`."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        fit: FitConfig,
+        optimizers: Mapping[str, torch.optim.Optimizer],
+        *,
+        stage: str,
+        seed: int,
+        steps: int,
+    ) -> None:
+        self.optimizers, self.epochs, self.steps, self.device = optimizers, fit.epochs, steps, runtime.device
+        self.epoch, self.number = 0, 0
+        self._observed: dict[str, Tensor] = {}
+        self.generator = torch.Generator()
+        self.scaler = runtime.scaler(fit.precision)
+        self._runtime, self._clip, self._stage, self._seed = runtime, fit.clip_norm, stage, seed
+        self._unsettled = False
+
+    def begin(self, epoch: int, number: int) -> None:
+        """Enter step ``number`` of the stage and seed its randomness."""
+        self._settle()
+        self.epoch, self.number = epoch, number
+        seed = step_seed(self._seed, self._stage, number, self._runtime.rank)
+        torch.manual_seed(seed)
+        self.generator.manual_seed(seed)
+
+    def observe(self, name: str, value: Tensor) -> None:
+        """Log a scalar of this step that is no part of the loss."""
+        self._observed[name] = value.detach()
+
+    def observed(self) -> dict[str, Tensor]:
+        """Return what was observed since the last call."""
+        found, self._observed = self._observed, {}
+        return found
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Concatenate over processes with gradient."""
+        return self._runtime.gather(values)
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate the gradients of ``loss``."""
+        self.scaler.scale(loss).backward()
+
+    def apply(self, *names: str) -> None:
+        """Average gradients over processes, clip, step the named optimisers (none: all), zero their gradients."""
+        chosen = [self.optimizers[name] for name in names] if names else list(self.optimizers.values())
+        held = [parameter for optimizer in chosen for parameter in _parameters(optimizer)]
+        self._runtime.average_gradients_(held)
+        if self._clip > 0:
+            for optimizer in chosen:
+                self.scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_([parameter for parameter in held if parameter.grad is not None], self._clip)
+        for optimizer in chosen:
+            if not self.scaler.is_enabled():
+                optimizer.step()
+            elif any(parameter.grad is not None for parameter in _parameters(optimizer)):
+                self.scaler.step(optimizer)
+                self._unsettled = True
+            optimizer.zero_grad(set_to_none=True)
+        torch.clear_autocast_cache()  # an update may go on with these weights, and the cache holds the old ones
+        if not any(p.grad is not None for optimizer in self.optimizers.values() for p in _parameters(optimizer)):
+            self._settle()
+
+    def _settle(self) -> None:
+        """Let the scale of fp16 gradients change: only when no gradient waits that was made with the present one."""
+        if self._unsettled:
+            self.scaler.update()
+            self._unsettled = False
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[Tensor]:
+    for group in optimizer.param_groups:
+        yield from group["params"]

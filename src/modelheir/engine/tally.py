@@ -1,0 +1,121 @@
+"""Sums of what the steps of an epoch logged, and which losses were not finite; read back only when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from modelheir.checks import InputError
+from modelheir.engine.runtime import Runtime
+from modelheir.types import Batch, LossTerms
+
+if TYPE_CHECKING:
+    from modelheir.engine.fit import Fit
+
+__all__ = ["Tally", "Waiting", "not_finite"]
+
+
+class Waiting:
+    """Iterate over batches and count the seconds that were spent waiting for them."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self.batches, self.seconds = iter(batches), 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            began = time.monotonic()
+            batch = next(self.batches, None)
+            self.seconds += time.monotonic() - began
+            if batch is None:
+                return
+            yield batch
+
+
+class Tally:
+    """Values of the steps since the epoch began, kept on the device.
+
+    Adding a step is a handful of small kernels and never waits for them, so a GPU stays busy.
+
+    Args:
+        runtime: This process and its peers.
+        length: Optimiser steps in an epoch.
+    """
+
+    def __init__(self, runtime: Runtime, length: int) -> None:
+        self.runtime = runtime
+        self.rows: dict[tuple[str, ...], Tensor] = {}  #: names of values -> their sums, one row for each set of names
+        self.losses = torch.zeros(length, device=runtime.device)  #: loss of each step of the epoch so far
+
+    @torch.no_grad()
+    def add(self, found: LossTerms, total: Tensor, position: int, share: float = 1.0) -> None:
+        """Add one step's terms; ``position`` counts steps in the epoch, ``share`` is the micro-batch's part of it."""
+        values = {f"loss/{name}": value for name, value in found.terms.items()} | dict(found.observed)
+        values["loss"] = total
+        names = tuple(values)
+        row = torch.stack([value.detach().to(self.losses.device, torch.float32) for value in values.values()])
+        if names in self.rows:
+            self.rows[names].add_(row, alpha=share)
+        else:
+            self.rows[names] = row * share
+        self.losses[position].add_(row[-1], alpha=share)
+
+    def bad_step(self, first: int = 0, last: int | None = None) -> int | None:
+        """Return the first step of the epoch whose loss was not finite on any process; the same on all of them."""
+        losses = self.losses[first:last].clone()
+        self.runtime.average_([losses])
+        bad = (~losses.isfinite()).nonzero()
+        return first + int(bad[0]) if len(bad) else None
+
+    def is_bad(self, position: int) -> bool:
+        """Tell whether this process's own loss of a step was not finite."""
+        return not bool(self.losses[position].isfinite())
+
+    def means(self, steps: int) -> dict[str, float]:
+        """Return the mean of every value over ``steps`` steps and all processes, and start anew."""
+        sums: dict[str, Tensor] = {}
+        for names, row in self.rows.items():
+            for name, value in zip(names, row, strict=True):
+                sums[name] = sums[name] + value if name in sums else value
+        names = sorted(sums)
+        values = torch.stack([sums[name] for name in names]) / steps
+        self.runtime.average_([values])
+        self.rows = {}
+        self.losses.zero_()
+        return dict(zip(names, values.tolist(), strict=True))
+
+    def share_(self) -> None:
+        """Give every process the mean sums. The means of the epoch stay what they are, since they are linear."""
+        self.runtime.average_([*self.rows.values(), self.losses])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what :meth:`load_state_dict` needs."""
+        return {"rows": [[list(names), row] for names, row in self.rows.items()], "losses": self.losses}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take the state back."""
+        self.rows = {tuple(names): row.to(self.losses.device) for names, row in state["rows"]}
+        self.losses.copy_(state["losses"])
+
+
+def not_finite(fit: Fit, what: str, number: int) -> InputError:
+    """Make the error for a value that is not finite at step ``number``; all processes give the same one.
+
+    The samples named are the first stream's, of the processes whose own loss was bad; of all where none was.
+    """
+    assert fit.stream is not None
+    epoch, position = divmod(number, fit.length)
+    index = next(fit.stream.epoch(epoch, start=position)).index
+    own = torch.full_like(index, fit.tally.is_bad(position))
+    rows = torch.stack([fit.runtime.gather_rows(index), fit.runtime.gather_rows(own)]).cpu()
+    chosen = rows[0][rows[1] > 0] if rows[1].any() else rows[0]
+    ids = [str(fit.stream.ids[i]) for i in chosen.tolist()]
+    kept = f"The last good state is kept in {fit.folder.path}. " if fit.folder.resume.is_file() else ""
+    return InputError(
+        f"stage {fit.folder.name}: {what} is not finite at epoch {epoch + 1}, step {position + 1} of {fit.length}, "
+        f"batch of {len(ids)} samples: {', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''}. "
+        f"{kept}Lower fit.lr or set fit.clip_norm, and look at these samples."
+    )

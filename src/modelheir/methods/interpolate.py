@@ -1,0 +1,97 @@
+r"""Weight interpolation (BCWI): fine-tune from the old weights, then blend old and new; the selection split chooses.
+
+.. math:: \theta = \alpha\, \theta_{old} + (1 - \alpha)\, \theta_{new}
+          \quad\text{or}\quad \theta = \frac{\alpha F \theta_{old} + (1 - \alpha)\, \theta_{new}}{\alpha F + 1 - \alpha}
+
+Schumann et al., "Backward Compatibility During Data Updates by Weight Interpolation", 2023, arXiv:2301.10546. There
+the models are text classifiers; here batch-norm statistics can be recomputed after blending, which text models lack.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+from modelheir.checks import AtLeast, InputError, InRange, OneOf
+from modelheir.methods import finetune
+from modelheir.methods.method import Method
+from modelheir.methods.supervised import SupervisedConfig
+from modelheir.types import Stage, StageResult, Task
+
+if TYPE_CHECKING:
+    from modelheir.methods.parts import Parts
+    from modelheir.models import Classifier
+
+__all__ = ["METHOD", "Config", "plan"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of ``interpolate``."""
+
+    kind: Annotated[str, OneOf("plain", "fisher")] = "plain"  #: fisher weighs parameters by their information in old
+    new_models: Annotated[int, AtLeast(1)] = 1  #: fine-tuned models averaged before the blend
+    alphas: Annotated[tuple[float, ...], InRange(0, 1)] = ()  #: shares of old to try, 0 among them; () is a grid
+    tolerance: Annotated[float, AtLeast(0)] = 0.0  #: accuracy that a blend may lose against the new model, a fraction
+    recalibrate: bool = True  #: recompute batch-norm statistics on the training images after blending
+    supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
+
+
+def plan(config: Config, parts: Parts) -> list[Stage]:
+    """Fine-tune each new model from the old weights, then blend; the blend trains nothing."""
+    if len(parts.old) != 1:
+        raise InputError(f"train interpolate takes exactly one --old, got {len(parts.old)}.")
+    parts.same_network(parts.old_models()[0])
+    own = finetune.Config(start=parts.old[0], supervised=config.supervised, replace_head=True)
+    names = [f"new_{number}" for number in range(config.new_models)]
+    return [
+        *(finetune.plain_stage(name, own, parts.member(number)) for number, name in enumerate(names)),
+        Stage("blend", lambda done: _blend(config, parts, [done[name] for name in names])),
+    ]
+
+
+def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
+    from modelheir.models import choose_alpha as choice
+    from modelheir.models import from_spec, load
+    from modelheir.models import interpolate as blending
+    from modelheir.models.fisher import empirical_fisher
+
+    old = load(parts.old[0]).to(parts.device)
+    news = []
+    for result in finished:
+        spec = {**old.spec, "classes": list(parts.classes), "seed": parts.init_seed}
+        model = from_spec(spec).to(parts.device)
+        model.load_state_dict(result.weights("model"))
+        news.append(model)
+    calm, selection = parts.stream("train", train=False), parts.stream("val", train=False)
+    fisher = empirical_fisher(old, calm.epoch(0)) if config.kind == "fisher" else None
+
+    def blend(alpha: float) -> Classifier:
+        model = blending.interpolate_models(old, news, alpha, fisher=fisher)
+        if config.recalibrate and 0 < alpha < 1:
+            blending.recalibrate(model, calm.epoch(0))
+        return model
+
+    scores = choice.score_alphas(
+        config.alphas or choice.alpha_grid(fisher=config.kind == "fisher"),
+        lambda alpha: parts.predict(blend(alpha), selection).prediction,
+        old=parts.predict(old, selection).prediction,
+        labels=selection.labels,
+    )
+    chosen = choice.choose_alpha(scores, tolerance=config.tolerance)
+    task = parts.task(blend(chosen.alpha), calm, None)
+    return dataclasses.replace(
+        task, describe={**task.describe, "alpha": chosen.alpha, "scores": [score._asdict() for score in scores]}
+    )
+
+
+METHOD = Method(
+    name="interpolate",
+    summary="blend the old weights with fine-tuned new ones, as far as it costs no accuracy",
+    situation="an old model of the same architecture, and little budget",
+    not_for="models trained from different starts: halfway between them lies a bad model",
+    config=Config,
+    plan=plan,
+    needs_old=True,
+    paper="Schumann et al., Backward Compatibility by Weight Interpolation, 2023, arXiv:2301.10546",
+)

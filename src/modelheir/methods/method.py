@@ -1,0 +1,28 @@
+"""What a row of the METHODS table is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelheir.methods.parts import Parts
+    from modelheir.types import Stage
+
+__all__ = ["Method"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A way to train the next model."""
+
+    name: str
+    summary: str  #: one line, for people who choose
+    situation: str  #: what one has and what one fears
+    config: type[Any]  #: frozen dataclass of the method's own settings
+    plan: Callable[[Any, Parts], list[Stage]]  #: settings and parts to stages; reads no image
+    needs_old: bool = False  #: whether ``--old`` must be given
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: dotted setting -> this method's default
+    paper: str = ""
+    not_for: str = ""  #: when another method is the better choice

@@ -1,0 +1,89 @@
+"""A pull to a frozen model: how strong, on which images, by which distance. Shared by every method with a teacher."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated, Any
+
+from modelheir.checks import AtLeast, InRange, OneOf
+from modelheir.methods.distances import DistanceConfig, make_distance
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from modelheir.losses import Term
+    from modelheir.models import Classifier
+    from modelheir.types import Batch, Outputs, Step
+
+__all__ = ["Pull", "Towards"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Pull:
+    """How strongly, and on which images, the new model is pulled to the old one."""
+
+    weight: Annotated[float, AtLeast(0)] = 1.0  #: lambda, of the distance; 0 is plain training
+    mix_alpha: Annotated[float, InRange(-1, 1)] = -1.0  #: share a of (1 - a) task + a distance; -1 adds them instead
+    filter: Annotated[str, OneOf("all_pass", "old_correct", "neg_flip", "new_incorrect", "likelihood")] = (
+        "old_correct"  #: which images get the further weight
+    )
+    base: Annotated[float, AtLeast(0)] = 1.0  #: alpha, weight of every image
+    focus: Annotated[float, AtLeast(0)] = 5.0  #: beta, further weight of the images that the filter selects
+    normalize: bool = True  #: scale the weights to mean 1 over a batch
+    start_epoch: Annotated[int, AtLeast(0)] = 0  #: epochs of plain training before the pull begins
+
+    @property
+    def share(self) -> float | None:
+        """``mix_alpha`` as the objective takes it: ``None`` adds."""
+        return None if self.mix_alpha < 0 else self.mix_alpha
+
+
+class Towards:
+    """The pull of a model in training towards one frozen teacher, ready for batches.
+
+    Args:
+        teacher: Called with a batch, returns ``Outputs``; has ``classes`` and ``feature_size``.
+        model: The student.
+        pull: Strength and filter.
+        distance: Which distance, with its settings.
+        seed: Of a random projection.
+        name: Told apart from other teachers in references and modules by this prefix.
+    """
+
+    def __init__(
+        self, teacher: Any, model: Classifier, pull: Pull, distance: DistanceConfig, *, seed: int, name: str = ""
+    ) -> None:
+        from modelheir.losses import ClassMap
+
+        self.teacher, self.pull = teacher, pull
+        self.distance, modules = make_distance(
+            distance, new_features=model.feature_size, old_features=teacher.feature_size, seed=seed
+        )
+        self.classes = ClassMap(model.classes, teacher.classes)
+        self.modules: dict[str, nn.Module] = {f"{name}{key}": module for key, module in modules.items()}
+        self.references: dict[str, nn.Module] = {f"{name}teacher": teacher, f"{name}classes": self.classes}
+
+    def target(self, batch: Batch, step: Step) -> Outputs | None:
+        """Run the teacher, unless the pull is off or has not begun."""
+        return self.teacher(batch) if self.pull.weight > 0 and step.epoch >= self.pull.start_epoch else None
+
+    def term(self, new: Outputs, old: Outputs, batch: Batch, step: Step) -> Term:
+        """Return the filtered distance over the classes that both models know, image by image."""
+        from modelheir.losses import Term, sample_weights
+
+        pull, mixed = self.pull, batch.targets is not None
+        shared = self.classes(new.logits, old.logits, batch.labels)
+        labels = shared.labels.new_full(shared.labels.shape, -1) if mixed else shared.labels
+        values = self.distance(new._replace(logits=shared.new), old._replace(logits=shared.old), labels, step)
+        weights = sample_weights(
+            pull.filter,
+            shared.new.detach(),
+            shared.old,
+            labels,
+            base=pull.base,
+            scale=pull.focus,
+            normalize=pull.normalize and pull.filter != "all_pass",
+            likelihoods=batch.extra.get("likelihood"),
+            gather=step.gather,
+        )
+        return Term(values, loss_weight=pull.weight, weights=weights, mask=shared.mask | (batch.labels < 0) | mixed)

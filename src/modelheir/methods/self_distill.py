@@ -1,0 +1,77 @@
+"""Self-distillation from a bank of the model's own past logits: a temporal ensemble in place of a teacher.
+
+Laine and Aila, "Temporal Ensembling for Semi-Supervised Learning", 2017, arXiv:1610.02242; see
+:class:`modelheir.losses.LogitBank` for the queue and where it differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+from modelheir.checks import AtLeast, InRange
+from modelheir.methods.distances import DistanceConfig, LogitDifference, make_distance
+from modelheir.methods.method import Method
+from modelheir.methods.supervised import SupervisedConfig, make_supervised
+from modelheir.types import LossTerms, Outputs, Stage, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from modelheir.methods.parts import Parts
+    from modelheir.types import Batch, Step
+
+__all__ = ["METHOD", "Config", "plan"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of ``self_distill``."""
+
+    weight: Annotated[float, AtLeast(0)] = 1.0  #: of the distance to the bank
+    length: Annotated[int, AtLeast(1)] = 4  #: past visits of an image that are averaged
+    momentum: Annotated[float, InRange(0, 1)] = 0.2  #: share of the past in a new entry
+    distance: DistanceConfig = dataclasses.field(
+        default_factory=lambda: DistanceConfig(loss="logit_difference", logit_difference=LogitDifference(margin=0.5))
+    )
+    supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
+
+
+def plan(config: Config, parts: Parts) -> list[Stage]:
+    """One stage; the bank is saved with it."""
+    return [Stage("train", lambda done: _task(config, parts))]
+
+
+def _task(config: Config, parts: Parts) -> Task:
+    from modelheir import losses
+
+    model, stream = parts.new_model(), parts.stream()
+    supervised = make_supervised(config.supervised)
+    distance, trained = make_distance(
+        config.distance, new_features=model.feature_size, old_features=0, seed=parts.init_seed
+    )
+    bank = losses.LogitBank(
+        len(stream.ids), len(model.classes), length=config.length, momentum=config.momentum, device=parts.device
+    )
+
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+        batch = batches["train"]
+        new = model(batch.images)
+        past = bank.targets(batch.index)
+        values = distance(new, Outputs(past.logits, new.features.detach()), batch.labels, step)
+        bank.update(step.gather(batch.index), step.gather(new.logits.detach().float()))
+        term = losses.Term(values, loss_weight=config.weight, weights=past.weights)
+        return losses.combine(supervised(new, batch, step), {"bank": term}, gather=step.gather)
+
+    return parts.task({"model": model, **trained}, stream, objective, state={"bank": bank})
+
+
+METHOD = Method(
+    name="self_distill",
+    summary="distil from the model's own past logits, which steadies what it says from release to release",
+    situation="no teacher at hand, and a model that should change its mind less",
+    not_for="with an old model at hand, or data that is seen only a few times",
+    config=Config,
+    plan=plan,
+    paper="Laine and Aila, Temporal Ensembling, 2017, arXiv:1610.02242",
+)

@@ -1,0 +1,72 @@
+"""The supervised part of an objective: cross-entropy in its usual variants, auxiliary heads included."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+from modelheir.checks import AtLeast, InRange
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modelheir.types import Batch, Outputs, Step
+
+__all__ = ["SupervisedConfig", "make_supervised"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SupervisedConfig:
+    """Settings of the loss against labels."""
+
+    label_smoothing: Annotated[float, InRange(0, 1)] = 0.0  #: share of the target spread over all classes
+    binary: bool = False  #: one-vs-all sigmoid loss in place of cross-entropy
+    auxiliary_weight: Annotated[float, AtLeast(0)] = 1.0  #: of the loss of each auxiliary head
+    likelihood_base: Annotated[float, AtLeast(0)] = 1.0  #: b of the image weight 1 / (s L + b)
+    likelihood_scale: Annotated[float, AtLeast(0)] = 0.0  #: s; above 0 trusts images less that are likely to flip
+
+
+def make_supervised(config: SupervisedConfig) -> Callable[[Outputs, Batch, Step], dict[str, Tensor]]:
+    """Return a function from a model's outputs, a batch and the step to named scalar terms.
+
+    Unlabelled images (-1) are left out. Where images were mixed, soft targets take the labels' place. Means are over
+    the batch of all processes together.
+    """
+    from modelheir import losses
+
+    smoothing = config.label_smoothing
+
+    def of_logits(logits: Tensor, batch: Batch, step: Step) -> Tensor:
+        if batch.targets is not None:
+            if config.binary:
+                return losses.soft_binary_cross_entropy(logits, batch.targets).mean()
+            return losses.soft_cross_entropy(logits, batch.targets, label_smoothing=smoothing).mean()
+        if config.likelihood_scale > 0:
+            return losses.likelihood_weighted_cross_entropy(
+                logits,
+                batch.labels,
+                batch.extra["likelihood"],
+                base=config.likelihood_base,
+                scale=config.likelihood_scale,
+                label_smoothing=smoothing,
+                gather=step.gather,
+            ).mean()
+        if config.binary:
+            values = losses.binary_cross_entropy(logits, batch.labels)
+        else:
+            values = losses.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
+        return losses.masked_mean(values, batch.labels >= 0, gather=step.gather)
+
+    def supervised(outputs: Outputs, batch: Batch, step: Step) -> dict[str, Tensor]:
+        terms = {"task": of_logits(outputs.logits, batch, step)}
+        if batch.targets is None:
+            known = batch.labels >= 0
+            right = (outputs.logits.detach().argmax(1) == batch.labels).float()
+            step.observe("train/accuracy", losses.masked_mean(right, known, gather=step.gather))
+        if config.auxiliary_weight > 0:
+            for number, logits in enumerate(outputs.auxiliary):
+                terms[f"auxiliary_{number}"] = config.auxiliary_weight * of_logits(logits, batch, step)
+        return terms
+
+    return supervised

@@ -1,0 +1,112 @@
+r"""Calibration: whether a model is right as often as its confidence says.
+
+Images are put into bins by confidence; with ``n_b`` images, mean confidence ``conf_b`` and share of right answers
+``acc_b`` in bin ``b``:
+
+.. math:: ECE = \sum_b \frac{n_b}{N} |acc_b - conf_b|
+
+Naeini et al., 2015; Guo et al., 2017, arXiv:1706.04599. Bins are equally wide (upper edge included), or hold equally
+many images. Brier score: mean over images of ``sum_c (p_c - 1[c = y])^2`` (Brier, 1950). NLL: mean of ``-log p_y``, in
+nats.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from modelheir import checks
+
+__all__ = ["brier_score", "calibration_error", "negative_log_likelihood", "reliability_table"]
+
+BINS = 15  #: bins where nothing else is asked for
+
+
+def _bins(confidence: np.ndarray, bins: int, spacing: str) -> np.ndarray:
+    if spacing == "equal_width":
+        return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    if spacing != "equal_mass":
+        raise ValueError(f"spacing must be 'equal_width' or 'equal_mass', got {spacing!r}")
+    edges = np.sort(confidence)[(np.arange(1, bins) * len(confidence)) // bins]  # equal values share a bin
+    return np.searchsorted(edges, confidence, side="right")
+
+
+def reliability_table(
+    confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS, spacing: str = "equal_width"
+) -> list[dict[str, Any]]:
+    """Return how often the model is right, by confidence.
+
+    Args:
+        confidence: Probability of the predicted class, shape ``(N,)``, 0 to 1.
+        right: Whether the prediction is right, shape ``(N,)``.
+        bins: Number of bins, ``>= 1``.
+        spacing: ``equal_width`` or ``equal_mass``.
+
+    Returns:
+        One row a non-empty bin, by rising confidence: ``n`` and the means ``confidence`` and ``accuracy``.
+
+    Raises:
+        ValueError: If the shapes differ, there are no images, a confidence is outside 0 to 1, or a setting is unknown.
+
+    Example:
+        >>> reliability_table(np.array([0.25, 0.75, 0.75]), np.array([0, 1, 0]), bins=2)
+        [{'n': 1, 'confidence': 0.25, 'accuracy': 0.0}, {'n': 2, 'confidence': 0.75, 'accuracy': 0.5}]
+    """
+    confidence, right = np.asarray(confidence, np.float64), np.asarray(right)
+    checks.same_shape(confidence=confidence, right=right)
+    checks.at_least(1, bins=bins)
+    if not len(confidence):
+        raise ValueError("calibration needs at least one image")
+    if not ((confidence >= 0) & (confidence <= 1 + 1e-6)).all():
+        raise ValueError("confidence must be a probability from 0 to 1; logits need a softmax first")
+    place = _bins(confidence, bins, spacing)
+    count = np.bincount(place, minlength=bins)
+    sure = np.bincount(place, weights=confidence, minlength=bins)
+    hits = np.bincount(place, weights=right, minlength=bins)
+    return [
+        {"n": int(count[b]), "confidence": float(sure[b] / count[b]), "accuracy": float(hits[b] / count[b])}
+        for b in np.flatnonzero(count)
+    ]
+
+
+def calibration_error(
+    confidence: np.ndarray, right: np.ndarray, *, bins: int = BINS, spacing: str = "equal_width"
+) -> float:
+    """Return the expected calibration error, 0 to 1, lower is better; arguments as :func:`reliability_table`.
+
+    >>> calibration_error(np.array([0.25, 0.75, 0.75]), np.array([0, 1, 0]), bins=2)
+    0.25
+    """
+    rows = reliability_table(confidence, right, bins=bins, spacing=spacing)
+    return sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(np.asarray(right))
+
+
+def brier_score(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return the Brier score of each image.
+
+    Args:
+        probabilities: Shape ``(N, C)``.
+        label: True classes, shape ``(N,)``; a class that the model does not know adds 1.
+
+    Returns:
+        Shape ``(N,)``, 0 to 2, lower is better; not reduced.
+
+    Example:
+        >>> brier_score(np.array([[0.75, 0.25], [0.0, 1.0]]), np.array([0, 0])).tolist()
+        [0.125, 2.0]
+    """
+    label = np.asarray(label)
+    checks.logits_and_labels(probabilities, label)
+    known = (label >= 0) & (label < probabilities.shape[1])
+    own = np.where(known, probabilities[np.arange(len(label)), np.where(known, label, 0)], 0.0)
+    return np.maximum(np.einsum("nc,nc->n", probabilities, probabilities) + 1 - 2 * own, 0)
+
+
+def negative_log_likelihood(label_confidence: np.ndarray) -> np.ndarray:
+    """Return ``-log p_y`` of each image, ``(N,)`` in nats, lower is better; ``p_y`` is held at 1e-300 or more.
+
+    >>> negative_log_likelihood(np.array([1.0, 0.5])).round(4).tolist()
+    [0.0, 0.6931]
+    """
+    return -np.log(np.clip(np.asarray(label_confidence, np.float64), 1e-300, 1)) + 0.0

@@ -1,0 +1,118 @@
+r"""Ensembles of predictions: average logits, or average probabilities; the two can name different classes.
+
+.. math:: z = \frac{\sum_m w_m z_m}{\sum_m w_m} \qquad\text{or}\qquad p = \frac{\sum_m w_m\,softmax(z_m)}{\sum_m w_m}
+
+The mean of logits is eq. 10 of Yan et al., 2021, arXiv:2011.09161. An average of averages is right when each is weighed
+by the models it already holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from modelheir import checks
+from modelheir.checks import InputError
+from modelheir.metrics.confidence import softmax
+from modelheir.metrics.join import match_rows, name_ids
+from modelheir.types import Predictions
+
+__all__ = ["average", "ensemble_predictions", "probabilities_of"]
+
+
+def average(members: Sequence[np.ndarray], *, weights: Sequence[float] | None = None) -> np.ndarray:
+    """Return the weighted mean of the members' logits, or of their probabilities.
+
+    Args:
+        members: One array ``(N, C)`` a model.
+        weights: One a model, ``>= 0``, not all 0; ``None`` weighs all alike.
+
+    Returns:
+        Shape ``(N, C)``, float64.
+
+    Raises:
+        ValueError: If there are no members, shapes differ or the weights are not usable.
+
+    Example:
+        >>> average([np.array([[3.0]]), np.array([[0.0]])], weights=[2, 1]).tolist()
+        [[2.0]]
+    """
+    if not members:
+        raise ValueError("an average needs at least one member")
+    weights = [1.0] * len(members) if weights is None else [float(weight) for weight in weights]
+    if len(weights) != len(members):
+        raise ValueError(f"{len(weights)} weights were given for {len(members)} members")
+    total = sum(weights)
+    if min(weights) < 0 or not 0 < total < float("inf"):
+        raise ValueError(f"weights must be >= 0 and not all 0, got {weights}")
+    checks.same_shape(**{f"member {number}": member for number, member in enumerate(members)})
+    mean = np.zeros(members[0].shape)
+    for member, weight in zip(members, weights, strict=True):
+        mean += np.asarray(member, np.float64) * (weight / total)
+    return mean
+
+
+def probabilities_of(predictions: Predictions, name: str = "a file") -> np.ndarray:
+    """Return probabilities ``(N, C)`` of predictions that hold logits or probabilities.
+
+    Raises:
+        InputError: If they hold neither.
+    """
+    if predictions.probabilities is not None:
+        return np.asarray(predictions.probabilities, np.float64)
+    if predictions.logits is None:
+        raise InputError(f"{name} has neither logits nor probabilities: an ensemble needs one of them.")
+    return softmax(predictions.logits)
+
+
+def ensemble_predictions(
+    members: Sequence[Predictions],
+    *,
+    weights: Sequence[float] | None = None,
+    by: str = "logits",
+    names: Sequence[str] | None = None,
+) -> Predictions:
+    """Average what several models said about the same images; rows are joined by sample id.
+
+    Args:
+        members: One a model; the first gives order, labels and columns.
+        weights: One a model, ``>= 0``; ``None`` weighs all alike.
+        by: ``logits`` or ``probabilities``.
+        names: What to call the members in errors.
+
+    Returns:
+        Predictions with ``logits`` or ``probabilities``, as asked.
+
+    Raises:
+        InputError: If ids, labels, class names or numbers of classes differ, or scores are missing.
+        ValueError: If the weights are not usable.
+    """
+    checks.one_of(("logits", "probabilities"), by=by)
+    called = list(names) if names is not None else [f"member {number + 1}" for number in range(len(members))]
+    scores: list[np.ndarray] = []
+    for member, name in zip(members, called, strict=True):
+        first = members[0]
+        rows = match_rows(first.sample_id, member.sample_id, names=(called[0], name))
+        other = np.asarray(member.label)[rows] != first.label
+        if other.any():
+            ids = name_ids(first.sample_id[other])
+            raise InputError(f"{name} has another label than {called[0]} for {int(other.sum()):,} images ({ids}).")
+        if first.classes and member.classes and tuple(first.classes) != tuple(member.classes):
+            raise InputError(f"{name} has other class names, or another order of them, than {called[0]}.")
+        found = member.logits if by == "logits" else probabilities_of(member, name)
+        if found is None:
+            raise InputError(f"{name} has no logits: average probabilities instead (--by probabilities).")
+        if scores and found.shape[1] != scores[0].shape[1]:
+            raise InputError(f"{name} has {found.shape[1]} classes, {called[0]} has {scores[0].shape[1]}.")
+        scores.append(found[rows])
+    mean = average(scores, weights=weights)
+    return Predictions(
+        sample_id=members[0].sample_id,
+        label=members[0].label,
+        prediction=mean.argmax(axis=1).astype(np.int64),
+        logits=mean if by == "logits" else None,
+        probabilities=mean if by == "probabilities" else None,
+        classes=members[0].classes,
+        columns=members[0].columns,
+    )

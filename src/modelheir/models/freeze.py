@@ -1,0 +1,78 @@
+"""Frozen means provably frozen: no gradients, evaluation mode for good, and a hash to prove it."""
+
+from __future__ import annotations
+
+import hashlib
+import types
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from modelheir.models.classifier import Classifier
+
+__all__ = ["freeze", "linear_only", "state_hash"]
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def _stay(self: nn.Module, mode: bool = True) -> nn.Module:
+    """Stand in for ``train``: a frozen module keeps its mode."""
+    return self
+
+
+def freeze(module: Module) -> Module:
+    """Put ``module`` in evaluation mode, whatever ``train()`` says later, and stop its gradients; edits in place.
+
+    Example:
+        >>> freeze(nn.Dropout()).train().training
+        False
+    """
+    module.eval().requires_grad_(False)
+    module.train = types.MethodType(_stay, module)  # type: ignore[method-assign]
+    return module
+
+
+def state_hash(module: nn.Module) -> str:
+    """Return a SHA-256 over every weight and buffer, saved or not: name, type, shape and bytes.
+
+    Example:
+        >>> norm = nn.BatchNorm1d(2)
+        >>> before = state_hash(norm)
+        >>> _ = norm(torch.ones(3, 2))  # moves the running mean
+        >>> state_hash(norm) == before
+        False
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted([*module.named_parameters(), *module.named_buffers()], key=lambda pair: pair[0]):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def linear_only(model: Classifier, *, reinit: bool = False, seed: int = 0) -> Classifier:
+    """Let linear layers alone train; edits ``model`` in place.
+
+    Convolutions, embeddings of tokens and all normalisation layers are frozen; batch normalisation stays in
+    evaluation mode, so that its statistics do not move. The classifier layer always trains.
+
+    Args:
+        model: The classifier.
+        reinit: Draw the classifier layer anew.
+        seed: Of that draw; the global random state is left alone.
+
+    Returns:
+        ``model``.
+    """
+    if reinit:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            model.head.reset_parameters()  # pyright: ignore[reportCallIssue]
+    model.requires_grad_(False)
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.requires_grad_(True)
+        elif isinstance(module, nn.modules.batchnorm._NormBase):
+            freeze(module)
+    model.head.requires_grad_(True)
+    return model

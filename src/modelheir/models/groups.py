@@ -1,0 +1,116 @@
+"""The stages of a network from stem to head, and a learning-rate multiplier for each.
+
+A stage begins where the resolution falls, and where the first block (a part made of parts) follows the stem; the
+classifier layer, with an embedding and all auxiliary heads, is the last. Transformers of one resolution have a stage
+a block. So a ResNet has six: stem, four stages, head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor, nn
+
+from modelheir.checks import InputError
+
+__all__ = ["parameter_groups", "stages"]
+
+#: containers whose children are parts of the network in order
+_OPEN = {"net", "body", "features", "layers", "stages", "trunk_output", "blocks", "encoder"}
+_NECKS = ("neck", "aux", "AuxLogits")  #: belong to auxiliary heads
+_MERGING = ("PatchMerging", "PatchMergingV2")
+
+
+def stages(model: nn.Module) -> list[list[str]]:
+    """Return the parameter names of each stage, stem first and head last; every parameter is in exactly one.
+
+    Args:
+        model: A :class:`~modelheir.models.Classifier`, or one with a transplanted head.
+    """
+    inner = model.get_submodule("model") if "model" in dict(model.named_children()) else model
+    prefix = "model." if inner is not model else ""
+    body = inner.get_submodule("body")
+    groups: list[list[str]] = []
+    blocks, fresh = False, True  # whether a block was met; whether the next part begins a stage
+    last_top = ""
+    for name, part, begins in _parts(body, ""):
+        names = [f"{prefix}body.{name}.{key}" for key, _ in part.named_parameters()]
+        composite = _is_block(part)
+        hidden = name.split(".")[0] == "classifier" and last_top != "classifier" and isinstance(part, nn.Linear)
+        transformer = composite and blocks and _is_transformer(part)
+        fresh = fresh or begins or _shrinks(part) or (composite and not blocks) or hidden or transformer
+        if names:
+            if fresh:
+                groups.append([])
+            groups[-1] += names
+            fresh = False
+        blocks = blocks or composite
+        last_top = name.split(".")[0] if names else last_top
+    every = [name for name, _ in model.named_parameters()]
+    taken = {name for group in groups for name in group}
+    own = [name for name in every if name not in taken and name.startswith(f"{prefix}body.") and not _neck(name)]
+    if own:  # tokens and position tables that are parameters of the body itself
+        groups = [own + groups[0], *groups[1:]] if groups else [own]
+        taken |= set(own)
+    return [*groups, [name for name in every if name not in taken]]
+
+
+def parameter_groups(model: nn.Module, multipliers: Sequence[float]) -> list[tuple[list[Tensor], float]]:
+    """Return ``(parameters, multiplier)`` for each stage; parameters that do not train are left out.
+
+    Args:
+        model: As for :func:`stages`.
+        multipliers: Of the learning rate, one a stage, stem first.
+
+    Raises:
+        InputError: If their number is not the number of stages.
+    """
+    groups = stages(model)
+    if len(multipliers) != len(groups):
+        name = getattr(model, "spec", {}).get("name", type(model).__name__)
+        raise InputError(
+            f"fit.lr_multipliers has {len(multipliers)} values, and {name} has {len(groups)} stages "
+            f"(stem first, head last): give {len(groups)}."
+        )
+    found = dict(model.named_parameters())
+    chosen: list[tuple[list[Tensor], float]] = [
+        ([found[name] for name in group if found[name].requires_grad], m)
+        for group, m in zip(groups, multipliers, strict=True)
+    ]
+    return [(parameters, multiplier) for parameters, multiplier in chosen if parameters]
+
+
+def _parts(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module, bool]]:
+    """Yield the parts in order, with containers opened; an item of a module list always begins a stage."""
+    for name, child in module.named_children():
+        path = f"{prefix}{name}"
+        if _neck(path):
+            continue
+        if name in _OPEN or (name == "classifier" and isinstance(child, nn.Sequential)):
+            yield from _parts(child, f"{path}.")
+        else:
+            yield path, child, isinstance(module, nn.ModuleList)
+
+
+def _neck(name: str) -> bool:
+    return any(piece.startswith(_NECKS) for piece in name.split("."))
+
+
+def _is_block(part: nn.Module) -> bool:
+    return any(True for child in part.children() for _ in child.children())
+
+
+def _is_transformer(part: nn.Module) -> bool:
+    """Tell whether this is one block with attention at its top, as in a network of one resolution."""
+    return any("Attention" in type(child).__name__ for child in part.children())
+
+
+def _shrinks(part: nn.Module) -> bool:
+    for module in part.modules():
+        if isinstance(module, nn.Conv2d | nn.MaxPool2d | nn.AvgPool2d):
+            stride = module.stride
+            if max(stride if isinstance(stride, tuple) else (stride,)) > 1:
+                return True
+        elif type(module).__name__ in _MERGING:
+            return True
+    return False

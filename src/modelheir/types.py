@@ -1,0 +1,224 @@
+"""The values that travel between layers. No behaviour beyond what keeps a value consistent.
+
+Shapes: ``N`` images, ``C`` classes, ``D`` features. Importing this file does not import torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from modelheir.config.fit import FitConfig
+
+__all__ = [
+    "Batch",
+    "Log",
+    "LossTerms",
+    "Outputs",
+    "Predictions",
+    "Progress",
+    "Stage",
+    "StageResult",
+    "Stateful",
+    "Step",
+    "Stream",
+    "Task",
+]
+
+
+class Outputs(NamedTuple):
+    """What every classifier and every teacher returns."""
+
+    logits: Tensor  #: ``(N, C)``
+    features: Tensor  #: ``(N, D)``, the input of the classifier layer
+    auxiliary: tuple[Tensor, ...] = ()  #: logits of auxiliary heads, each ``(N, C)``; empty in evaluation
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Batch:
+    """Samples as the model sees them, on the training device."""
+
+    images: Any  #: float ``(N, channels, H, W)`` in 0..1, not normalised; or a tuple of such, one a view
+    labels: Tensor  #: int64 ``(N,)``; -1 is unlabelled
+    index: Tensor  #: int64 ``(N,)``: row of the sample in its stream's ``ids``
+    targets: Tensor | None = None  #: ``(N, C)`` target probabilities where images were mixed
+    extra: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)  #: stored values, first dimension ``N``
+
+    def __len__(self) -> int:
+        return int(self.labels.shape[0])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LossTerms:
+    """Named, already weighted scalars that add up to the loss, and observed values that do not."""
+
+    terms: Mapping[str, Tensor]
+    observed: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value in self.terms.items():
+            if value.ndim:
+                raise ValueError(f"loss term {name} must be a scalar, got shape {tuple(value.shape)}: reduce it first")
+
+    @property
+    def total(self) -> Tensor:
+        """The sum of the terms, a scalar."""
+        if not self.terms:
+            raise ValueError("a loss needs at least one term")
+        values = iter(self.terms.values())
+        total = next(values)
+        for value in values:
+            total = total + value
+        return total
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Predictions:
+    """What one model said about one split; NumPy only, so that ``compare`` needs no torch."""
+
+    sample_id: np.ndarray  #: ``(N,)`` str, unique
+    label: np.ndarray  #: ``(N,)`` int64; -1 is unlabelled
+    prediction: np.ndarray  #: ``(N,)`` int64
+    logits: np.ndarray | None = None  #: ``(N, C)`` float32
+    probabilities: np.ndarray | None = None  #: ``(N, C)``, where a file holds these and no logits
+    classes: tuple[str, ...] | None = None
+    columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)  #: further columns, for slices
+    features: np.ndarray | None = None  #: ``(N, D)`` float32, saved on request
+
+    def __len__(self) -> int:
+        return len(self.sample_id)
+
+
+class Stream(Protocol):
+    """Batches of one split. An epoch is a pure function of (seed, epoch, rank), so resuming is arithmetic."""
+
+    ids: np.ndarray  #: ``(N,)`` str, the sample ids; ``Batch.index`` points here
+    labels: np.ndarray  #: ``(N,)`` int64
+    classes: tuple[str, ...]
+    columns: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        """Batches in one epoch on this process."""
+        ...
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield this process's batches of epoch ``epoch`` from batch ``start`` on."""
+        ...
+
+
+class Stateful(Protocol):
+    """Something besides modules and optimisers that a resumed run must find again (a logit bank, a queue)."""
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Return tensors that describe the state."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
+        """Take the state back."""
+        ...
+
+
+class Step(Protocol):
+    """What the engine hands to an objective or an update."""
+
+    epoch: int  #: from 0
+    epochs: int
+    number: int  #: optimiser steps done so far in this stage
+    steps: int  #: optimiser steps of the whole stage
+    generator: torch.Generator  #: on the CPU, seeded for this step and rank; the only source of randomness to use
+    device: torch.device
+    optimizers: Mapping[str, torch.optim.Optimizer]
+
+    def gather(self, values: Tensor) -> Tensor:
+        """Concatenate over processes with gradient; returns ``values`` itself on one process."""
+        ...
+
+    def observe(self, name: str, value: Tensor) -> None:
+        """Log a scalar of this step that is no part of the loss; its mean over the epoch is kept."""
+        ...
+
+    def backward(self, loss: Tensor) -> None:
+        """Accumulate gradients of ``loss`` (scaled as the precision needs). For use in ``Task.update``."""
+        ...
+
+    def apply(self, *names: str) -> None:
+        """Average gradients over processes, clip, step the named optimisers (none: all) and zero their gradients."""
+        ...
+
+
+class Log(Protocol):
+    """Where rows of numbers go."""
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append one row."""
+        ...
+
+    def rewind(self, stage: str, epoch: int) -> None:
+        """Drop this stage's rows from ``epoch`` on: they are about to be written again."""
+        ...
+
+
+class Progress(Protocol):
+    """What a person watches."""
+
+    def stage(self, name: str, steps: int, done: int = 0) -> None:
+        """Begin a stage of ``steps`` steps, ``done`` of them behind us."""
+        ...
+
+    def advance(self, images: int) -> None:
+        """Count one step over ``images`` images."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say one line."""
+        ...
+
+
+@dataclasses.dataclass
+class Task:
+    """One training problem, ready for the engine.
+
+    ``objective`` returns terms and the engine does backward, clipping and the step. ``update`` does all of it by
+    itself (a look-ahead, a line search) and returns the terms for the log. Give exactly one of the two; without streams
+    give neither, and the modules are kept and evaluated as they are (a blend of weights).
+    """
+
+    modules: Mapping[str, nn.Module]  #: trained and saved; "model" is evaluated unless ``predict`` is given
+    streams: Mapping[str, Stream]  #: the first defines the epoch, the others repeat; none: nothing is trained
+    objective: Callable[[Mapping[str, Batch], Step], LossTerms] | None = None
+    update: Callable[[Mapping[str, Batch], Step], LossTerms] | None = None
+    references: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)  #: frozen; moved, never saved
+    evaluate: Mapping[str, Stream] = dataclasses.field(default_factory=dict)  #: split -> stream, each epoch on "val"
+    predict: Callable[[Batch], Outputs] | None = None
+    optimizers: Mapping[str, Sequence[str]] | None = None  #: name -> module names; ``None``: one over all modules
+    parameter_groups: Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float]]] | None = None
+    fit: FitConfig | None = None  #: this stage's own settings; ``None``: the run's
+    state: Mapping[str, Stateful] = dataclasses.field(default_factory=dict)
+    describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: JSON kept with the stage's result
+
+
+@dataclasses.dataclass(frozen=True)
+class StageResult:
+    """A finished stage, read back from its folder."""
+
+    name: str
+    folder: Path
+    metrics: Mapping[str, float]  #: of the kept weights, on the selection split
+    weights: Callable[[str], dict[str, Tensor]]  #: module name -> the kept state dict
+    describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """A named step of a plan. ``prepare`` reads only results of earlier stages."""
+
+    name: str
+    prepare: Callable[[Mapping[str, StageResult]], Task]

@@ -1,0 +1,198 @@
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from modelheir.analysis.compare import GateConfig, compare
+from modelheir.checks import InputError
+from modelheir.metrics.flips import flip_rates
+from modelheir.types import Predictions
+
+RATES = ("accuracy_old", "accuracy_new", "nfr", "pfr", "relative_nfr", "nfi", "pfi", "churn", "btc", "bec")
+TABLES = ("intervals", "per_class", "slices", "gate", "calibration", "reliability", "graded", "ensemble", "flips")
+
+
+def said(label, prediction, ids=None):
+    label = np.asarray(label)
+    ids = np.arange(len(label)).astype(str) if ids is None else np.array(list(ids))
+    return Predictions(ids, label, np.asarray(prediction))
+
+
+def test_the_worked_example():
+    label = [0, 1, 2, 3, 0, 1, 2, 3]
+    result = compare(said(label, [0, 1, 2, 0, 0, 2, 2, 3]), said(label, [0, 1, 1, 3, 0, 1, 2, 0]))
+    expected = {"accuracy_old": 0.75, "accuracy_new": 0.75, "nfr": 0.25, "pfr": 0.25, "relative_nfr": 4 / 3}
+    expected |= {"nfi": 1, "pfi": 1 / 3, "btc": 2 / 3, "bec": 0, "churn": 0.5, "accuracy_gain": 0, "mcnemar_p": 1}
+    assert {key: result[key] for key in expected} == pytest.approx(expected)
+    assert result["flips"] == {"negative": ["2", "7"], "positive": ["3", "5"]}
+    assert result["counts"] == {
+        "both_right": 4,
+        "negative_flip": 2,
+        "positive_flip": 2,
+        "same_error": 0,
+        "other_error": 0,
+    }
+    assert [row["nfr"] for row in result["per_class"]] == [0, 0, 0.5, 0.5]
+
+
+def test_keys_json_and_intervals_around_every_rate(make):
+    result = compare(make(1), make(2, order=5), slices=["site"], gate=GateConfig(max_nfr=0.5))
+    assert {"n", "mcnemar_p", *RATES, *TABLES} <= set(result)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    for name, (low, high) in result["intervals"].items():
+        assert low <= result[name] <= high, name
+    assert {"accuracy_gain", *RATES} <= set(result["intervals"])
+    assert "new model's errors" in result["bec_convention"]
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1, max_size=30),
+    st.randoms(use_true_random=False),
+)
+def test_rates_are_those_of_the_metrics_in_any_order(rows, random):
+    label, old, new = np.array(rows).T
+    order = np.array(random.sample(range(len(label)), len(label)))
+    result = compare(said(label, old), said(label[order], new[order], ids=map(str, order)))
+    expected = flip_rates(old, new, label)
+    for name in ("nfr", "pfr", "nfi", "pfi", "btc", "churn", "relative_nfr", "nfr_multi", "accuracy_old"):
+        assert result[name] == pytest.approx(expected[name]), name
+    json.dumps(result, allow_nan=False)
+    assert result["accuracy_new"] - result["accuracy_old"] == pytest.approx(result["pfr"] - result["nfr"])
+
+
+def test_both_conventions_of_bec():
+    label, old, new = [0] * 4, [1, 1, 1, 0], [1, 0, 0, 1]
+    assert compare(said(label, old), said(label, new))["bec"] == 0.5
+    other = compare(said(label, old), said(label, new), errors_of="old")
+    assert other["bec"] == pytest.approx(1 / 3)
+    assert "old model's errors" in other["bec_convention"]
+
+
+def test_a_model_with_itself(make):
+    result = compare(make(1), make(1), gate=GateConfig(max_nfr=0.05, min_accuracy_gain=-0.1))
+    assert (result["nfr"], result["churn"], result["btc"], result["mcnemar_p"]) == (0, 0, 1, 1)
+    assert result["gate"]["passed"] is True
+    assert result["intervals"]["relative_nfr"][1] > 0  # no flip seen is not no flip possible
+
+
+def test_per_class_and_slices_by_a_loop(make):
+    old, new = make(1, n=300), make(2, n=300)
+    result = compare(old, new, slices=["site"], confidence=0.9)
+    wrong_p = []
+    for row in result["per_class"]:
+        here = old.label == int(row["class"])
+        a, b = (one.prediction[here] == int(row["class"]) for one in (old, new))
+        assert row["n"] == here.sum()
+        assert row["nfr"] == pytest.approx((a & ~b).mean())
+        assert row["pfr"] == pytest.approx((~a & b).mean())
+        ends = binomtest(int((a & ~b).sum()), int(here.sum())).proportion_ci(0.9, method="wilson")
+        assert row["nfr_interval"] == pytest.approx([ends.low, ends.high])
+        lost, won = int((a & ~b).sum()), int((~a & b).sum())
+        assert row["p"] == pytest.approx(binomtest(lost, lost + won).pvalue if lost + won else 1)
+        wrong_p.append(row["p"])
+    assert min(row["p_corrected"] for row in result["per_class"]) == pytest.approx(min(1, 5 * min(wrong_p)))
+    assert [row["value"] for row in result["slices"]] == ["north", "south", "west"]
+    for row in result["slices"]:
+        here = old.columns["site"] == row["value"]
+        expected = flip_rates(old.prediction[here], new.prediction[here], old.label[here])
+        assert row["nfr"] == pytest.approx(expected["nfr"])
+        assert row["column"] == "site"
+
+
+def test_absent_classes_have_no_row():
+    found = compare(said([0, 3], [0, 1]), said([0, 3], [0, 3]))
+    assert [row["class"] for row in found["per_class"]] == ["0", "3"]
+    assert found["n_classes"] == 4
+
+
+def test_slices_with_holes_and_of_the_new_file(make, rows):
+    old, new = make(1), make(2)
+    bare = dataclasses.replace(old, columns={})
+    holes = np.where(np.arange(120) % 2 == 0, None, "x")
+    found = compare(bare, rows(dataclasses.replace(new, columns={"tag": holes}), np.arange(120)[::-1]), slices=["tag"])
+    assert {row["value"]: row["n"] for row in found["slices"]} == {"x": 60, "(empty)": 60}
+    twice = dataclasses.replace(old, columns={"tag": holes}), dataclasses.replace(new, columns={"tag": holes})
+    assert len(compare(*twice, slices=["tag"])["slices"]) == 2
+
+
+def test_slice_errors(make):
+    old, new = make(1), make(2)
+    with pytest.raises(InputError, match=r"unknown column 'sites'\. Did you mean 'site'"):
+        compare(old, new, slices=["sites"])
+    other = dataclasses.replace(new, columns={"site": np.where(np.arange(120) == 3, "moon", new.columns["site"])})
+    with pytest.raises(InputError, match="differs between the two files for 1 images"):
+        compare(old, other, slices=["site"])
+    bare = [dataclasses.replace(one, columns={}) for one in (old, new)]
+    with pytest.raises(InputError, match="no further columns"):
+        compare(*bare, slices=["site"])
+    many = [said(np.zeros(1500, int), np.zeros(1500, int)) for _ in range(2)]
+    many = [dataclasses.replace(one, columns={"id": np.arange(1500)}) for one in many]
+    with pytest.raises(InputError, match="1,500 values, too many"):
+        compare(*many, slices=["id"])
+
+
+def test_relabelled_rows_are_refused(make):
+    old, new = make(1), make(2)
+    with pytest.raises(InputError, match=r"b.csv has another label than a.csv for 120 images \(img000, .*\.\.\.\)"):
+        compare(old, dataclasses.replace(new, label=(new.label + 1) % 5), names=("a.csv", "b.csv"))
+
+
+def test_flips_can_be_cut_short(make):
+    whole, cut = compare(make(1), make(2)), compare(make(1), make(2), max_flips=2)
+    assert len(whole["flips"]["negative"]) == whole["counts"]["negative_flip"]
+    assert cut["flips"]["negative"] == whole["flips"]["negative"][:2]
+
+
+def test_bad_settings(make):
+    with pytest.raises(ValueError, match="confidence must be between 0 and 1"):
+        compare(make(1), make(2), confidence=95)
+    with pytest.raises(InputError, match="unknown correction 'holms'"):
+        compare(make(1), make(2), correction="holms")
+
+
+def test_correction_by_false_discovery_rate_is_never_stricter(make):
+    holm, other = (compare(make(1), make(2), correction=name) for name in ("holm", "benjamini_hochberg"))
+    pairs = zip(holm["per_class"], other["per_class"], strict=True)
+    assert all(a["p_corrected"] >= b["p_corrected"] for a, b in pairs)
+
+
+def test_nothing_imports_torch():
+    code = (
+        "import sys, numpy as np\n"
+        "from modelheir.analysis.compare import compare\n"
+        "from modelheir.types import Predictions\n"
+        "from modelheir.metrics import bayesian_update, streaming, ensemble, calibration, front\n"
+        "import modelheir.runs.predictions, modelheir.analysis.front, modelheir.analysis.ensemble\n"
+        "one = Predictions(np.array(['a', 'b']), np.array([0, 1]), np.array([0, 1]), np.eye(2))\n"
+        "compare(one, one)\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_large_comparison_stays_fast_per_image():
+    import time
+
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 50, 20_000)
+    one = said(label, rng.integers(0, 50, 20_000))
+    start = time.process_time()
+    compare(one, one)
+    assert time.process_time() - start < 2  # a loop over images would show
+
+
+def test_without_flips_the_resolution_is_what_may_have_been_missed():
+    label = np.arange(50) % 2
+    same = Predictions(np.arange(50).astype(str), label, label)
+    found = compare(same, same)
+    assert found["nfr"] == 0
+    square = 1.959963984540054**2
+    assert found["minimal_detectable_nfr"] == pytest.approx(square / (50 + square))
+    assert found["minimal_detectable_nfr"] == found["intervals"]["nfr"][1]

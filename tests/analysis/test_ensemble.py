@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from modelheir.analysis.ensemble import ensemble
+from modelheir.runs.predictions import members_of, read_predictions, write_predictions
+
+
+def test_an_average_of_averages_is_the_average_of_all(make, tmp_path):
+    models = {name: make(seed, order=seed) for seed, name in enumerate("abc")}
+    both = ensemble({name: models[name] for name in "ab"})
+    path = tmp_path / "both.parquet"
+    write_predictions(path, both.predictions, members=both.members)
+    again = ensemble({"both": read_predictions(path), "c": models["c"]}, members=[members_of(path), 1])
+    whole = ensemble(models)
+    rows = {name: row for row, name in enumerate(whole.predictions.sample_id)}
+    order = [rows[name] for name in again.predictions.sample_id]
+    np.testing.assert_allclose(again.predictions.logits, whole.predictions.logits[order], atol=1e-6)
+    assert again.members == whole.members == 3
+    straight = [make(seed).logits for seed in range(3)]
+    expected = np.mean(straight, axis=0)
+    back = np.argsort(whole.predictions.sample_id)
+    np.testing.assert_allclose(whole.predictions.logits[back], expected, atol=1e-6)
+
+
+def test_rows_tell_every_accuracy(make):
+    found = ensemble({"a": make(0), "b": make(1)}, weights=[3, 1])
+    assert [row["name"] for row in found.rows] == ["a", "b", "ensemble"]
+    assert [row["weight"] for row in found.rows] == [0.75, 0.25, 1]
+    one = make(0)
+    assert found.rows[0]["accuracy"] == (one.prediction == one.label).mean()
+    assert found.rows[2]["accuracy"] == (found.predictions.prediction == one.label).mean()
+    low, high = found.rows[2]["accuracy_interval"]
+    assert low <= found.rows[2]["accuracy"] <= high
+
+
+def test_errors(make):
+    with pytest.raises(ValueError, match="1 weights and 2 counts"):
+        ensemble({"a": make(0), "b": make(1)}, weights=[1])

@@ -1,0 +1,73 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from modelheir.analysis.pairing import in_step, pair_up
+from modelheir.checks import InputError
+from modelheir.types import Predictions
+
+
+def said(ids, label, prediction, classes=None, logits=None):
+    return Predictions(np.array(list(ids)), np.array(label), np.array(prediction), logits, classes=classes)
+
+
+def test_order_does_not_matter(make):
+    pair = pair_up(make(1), make(2, order=7))
+    straight = make(2)
+    np.testing.assert_array_equal(pair.new.prediction, straight.prediction)
+    np.testing.assert_array_equal(pair.new.take(make(2, order=7).columns["site"]), straight.columns["site"])
+    assert pair.old.rows is None
+    assert pair.count == 5
+
+
+def test_classes_are_matched_by_name():
+    old = said("ab", [0, 1], [0, 0], ("cat", "dog"))
+    new = said("ab", [2, 0], [2, 1], ("dog", "emu", "cat"))
+    pair = pair_up(old, new)
+    assert pair.classes == ("cat", "dog", "emu")
+    assert pair.new.prediction.tolist() == [0, 2]
+    assert pair.label.tolist() == [0, 1]
+    one_knows = pair_up(dataclasses.replace(old, classes=None), dataclasses.replace(old))
+    assert one_knows.class_name(1) == "dog"
+
+
+def test_in_step_gives_both_one_class_list():
+    old = said("ab", [0, 1], [0, 0], ("cat", "dog"), np.array([[1.0, 0.0], [2.0, 1.0]]))
+    new = said("ab", [1, 0], [1, 2], ("dog", "cat", "emu"), np.array([[0.0, 1.0, 0.5], [0.0, 1.0, 3.0]]))
+    a, b = in_step(old, new)
+    assert a.classes == b.classes == ("cat", "dog", "emu")
+    assert a.label.tolist() == b.label.tolist() == [0, 1]
+    assert b.prediction.tolist() == b.logits.argmax(1).tolist() == [0, 2]
+    assert a.logits[0].tolist() == [1, 0, -np.inf]
+    assert in_step(old, old) == (old, old)
+
+
+def test_unlabelled_images_are_left_out():
+    pair = pair_up(said("abc", [0, -1, 1], [0, 0, 0]), said("cba", [1, -1, 0], [1, 0, 0]))
+    assert pair.sample_id.tolist() == ["a", "c"]
+    assert pair.new.prediction.tolist() == [0, 1]
+    assert pair.unlabelled == 1
+
+
+@pytest.mark.parametrize(
+    ("new", "words"),
+    [
+        (said("abc", [0, 1, 1], [0, 1, 1]), r"the new file has another label than the old file for 1 images \(c\)"),
+        (said("abx", [0, 1, 0], [0, 1, 1]), r"lacks 1 sample ids of the old file \(c\)"),
+        (said("abb", [0, 1, 1], [0, 1, 1]), "repeats 1 sample ids"),
+        (said("abc", [0, 1, -1], [0, 1, 0]), "another label"),
+        (said("abc", [0, 1, 0], [0, 1, 0], ("x", "y")), "share no class name"),
+    ],
+)
+def test_files_that_do_not_belong_together(new, words):
+    with pytest.raises(InputError, match=words):
+        pair_up(said("abc", [0, 1, 0], [0, 0, 0], ("cat", "dog")), new)
+
+
+def test_nothing_to_compare():
+    none = said("ab", [-1, -1], [0, 0])
+    with pytest.raises(InputError, match="none of the 2 images has a label"):
+        pair_up(none, none)
+    with pytest.raises(InputError, match="class number 3 is used but only 2"):
+        pair_up(said("a", [3], [0], ("x", "y")), said("a", [3], [0], ("x", "y")))

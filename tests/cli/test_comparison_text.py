@@ -1,0 +1,23 @@
+import numpy as np
+
+from modelheir.analysis.compare import GateConfig, compare
+from modelheir.cli.comparison_text import show
+from modelheir.types import Predictions
+
+
+def test_what_a_person_reads(capsys):
+    label = np.array([0, 1, 0, 1, -1])
+    ids = np.arange(5).astype(str)
+    names = ("[red]cat", "dog")
+    old = Predictions(ids, label, np.array([0, 1, 0, 0, 0]), classes=names)
+    new = Predictions(ids, label, np.array([0, 1, 1, 1, 0]), classes=names)
+    result = compare(old, new, gate=GateConfig(max_nfr=0.9, max_class_nfr=0.6, min_class_count=2))
+    show(result, names=("v1", "v2"))
+    text = capsys.readouterr().out
+    assert text.startswith("v1 -> v2, 4 images, 95% intervals")
+    assert "1 images without a label are left out" in text
+    assert "[red]cat" in text  # names are text, never markup
+    assert "25.00%" in text
+    assert "FAILED: hold" in text
+    assert "Bonferroni for 2 classes" in text
+    assert "None" not in text

@@ -1,0 +1,75 @@
+"""``report``: real run folders (written here by hand) become one page."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from modelheir.checks import InputError
+from modelheir.cli import report
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.predictions import write_predictions
+from modelheir.runs.trackers import Trackers
+
+
+@pytest.fixture
+def make_run(tmp_path, predictions):
+    def make(name, wrong=(), old="", state="finished"):
+        run = RunFolder(tmp_path / name)
+        run.set_status(state, **({"reason": "the loss is not finite"} if state == "failed" else {}))
+        lines = f"train: x\ndata: synthetic\nseed: 3\nold: [{old}]\n"
+        run.config.write_text(lines)
+        run.environment.write_text(json.dumps({"command": ["modelheir", "train"], "commit": None, "dirty": None}))
+        Trackers((), run.path).write({"stage": "train", "epoch": 0, "step": 4, "loss": 1.0})
+        if state == "finished":
+            logits = predictions.logits.copy()
+            for row in wrong:
+                logits[row] = np.roll(logits[row], 1)
+            label = np.array([0, 1, 2, 0, 1])
+            made = dataclasses.replace(predictions, label=label, logits=logits, prediction=logits.argmax(1))
+            run.predictions("test").parent.mkdir()
+            write_predictions(run.predictions("test"), made)
+        return run.path
+
+    return make
+
+
+def test_flips_against_each_runs_own_old(make_run, tmp_path, capsys):
+    old = make_run("v1", wrong=[0])
+    new = make_run("v2 <b>", wrong=[1, 2], old=f"run:{old}")
+    page = tmp_path / "page.html"
+    assert report.main([str(old), f"run:{new}", "--html", str(page), "--max_nfr", "0.5"]) == 0
+    out = capsys.readouterr().out
+    assert "40.00%" in out  # the error of v2 is 2 of 5 and all of it is new
+    text = page.read_text()
+    assert "v2 &lt;b&gt;" in text
+    assert "v2 <b>" not in text
+    assert page.with_suffix(".csv").is_file()
+
+
+def test_one_old_for_all_may_be_a_file(make_run, tmp_path):
+    old, new = make_run("v1"), make_run("v2", wrong=[4])
+    config = report.ReportConfig(html=str(tmp_path / "p.html"), old=str(RunFolder(old).predictions("test")))
+    rows, _ = report.report_runs([str(new)], config)
+    assert rows[0]["nfr"] == pytest.approx(0.2)
+    assert rows[0]["error_old"] == 0.0
+    assert rows[0]["seeds"] == [3]
+
+
+def test_unfinished_runs_are_listed(make_run, tmp_path, capsys):
+    good, bad = make_run("good"), make_run("bad", state="failed")
+    assert report.main([str(good), str(bad), "--html", str(tmp_path / "p.html")]) == 0
+    assert "failed: the loss is not finite; no predictions of test" in capsys.readouterr().out
+    with pytest.raises(InputError, match="none of the 1 runs has predictions"):
+        report.main([str(bad)])
+
+
+def test_no_run_folder(tmp_path):
+    with pytest.raises(InputError, match="is not a run folder"):
+        report.main([str(tmp_path)])
+
+
+def test_equal_names_are_told_apart(make_run):
+    paths = [make_run("a/run"), make_run("b/run")]
+    assert report._names([str(path) for path in paths]) == [str(path) for path in paths]

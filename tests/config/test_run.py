@@ -1,0 +1,34 @@
+"""The settings of a run."""
+
+import pytest
+
+from modelheir.checks import InputError, validate
+from modelheir.config.run import TrainConfig, from_mapping, to_mapping
+
+
+def test_defaults_are_valid_and_come_back():
+    validate(TrainConfig())
+    assert from_mapping(TrainConfig, to_mapping(TrainConfig())) == TrainConfig()
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:3", "mps"])
+def test_devices(device):
+    assert TrainConfig(device=device).device == device
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "CPU", ""])
+def test_other_devices_are_refused(device):
+    with pytest.raises(InputError, match="must be auto, cpu, cuda, cuda:N or mps"):
+        TrainConfig(device=device)
+
+
+def test_three_seeds_are_three_settings():
+    """Initial weights and data order can be varied one at a time (PC-89)."""
+    made = from_mapping(TrainConfig, {"seed": 1, "init_seed": 2, "data_seed": 3})
+    assert (made.seed, made.init_seed, made.data_seed) == (1, 2, 3)
+    assert TrainConfig().init_seed is None
+
+
+def test_weights_of_old_models_are_limited():
+    with pytest.raises(InputError, match=r"old_weights = -1.0: must be >= 0"):
+        from_mapping(TrainConfig, {"old_weights": [1, -1]})

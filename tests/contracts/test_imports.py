@@ -1,0 +1,40 @@
+"""Imports go downward only, as pyproject.toml draws it."""
+
+import ast
+import importlib.util
+import subprocess
+import sys
+import tomllib
+
+import pytest
+
+
+def test_import_linter_passes(root):
+    if importlib.util.find_spec("importlinter") is None:
+        pytest.fail("import-linter is not installed: `make venv` brings it")
+    code = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "--no-cache"], cwd=root, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_package_has_a_row(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = project["tool"]["importlinter"]["contracts"][0]
+    rows = {name.strip().removeprefix("modelheir.") for layer in contract["layers"] for name in layer.split("|")}
+    source = root / "src" / "modelheir"
+    parts = {path.stem for path in source.glob("*.py")} | {path.parent.name for path in source.glob("*/__init__.py")}
+    assert parts - {"__init__", "calls"} - rows == set(), "a package stands in no row"
+
+
+def test_the_engine_knows_no_method(root):
+    """No name of a method is written in the layers that serve all of them."""
+    from modelheir.methods import METHODS
+
+    for folder in ("engine", "runs", "config"):
+        for path in (root / "src" / "modelheir" / folder).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+            names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+            assert (words | names) & set(METHODS) - {"interpolate"} == set(), path.name

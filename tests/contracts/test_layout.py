@@ -1,0 +1,107 @@
+"""A stranger guesses the file and is right: equal stems, short files, honest names and a true ``__all__``."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src" / "modelheir"
+MODULES = sorted(SOURCE.rglob("*.py"))
+MOST_LINES = 250
+
+#: files that may be longer, and why
+LONGER: dict[str, str] = {
+    "assemble/training.py": "one run from settings to a finished folder, read top to bottom",
+    "assemble/prediction.py": "predict, evaluate and export with their documentation",
+    "engine/fit.py": "the one loop, read top to bottom; half of a split would be read with the other half open",
+}
+
+#: words that say nothing about what is inside
+VAGUE = {"util", "utils", "helper", "helpers", "misc", "common", "manager", "stuff", "base"}
+
+
+def name_of(path):
+    return str(path.relative_to(SOURCE))
+
+
+def test_there_is_something_to_check():
+    assert len(MODULES) > 100
+
+
+@pytest.mark.parametrize("folder", ["losses", "metrics"])
+def test_every_loss_and_metric_has_a_test_of_its_name(folder):
+    stems = {path.stem for path in (SOURCE / folder).glob("*.py")} - {"__init__"}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / folder).glob("test_*.py")}
+    assert stems - tests == set()
+    assert len(stems) > 10
+
+
+def test_every_method_has_its_files():
+    from modelheir.methods import METHODS
+
+    wanted = {
+        path
+        for name in METHODS
+        for path in (
+            f"src/modelheir/methods/{name}.py",
+            f"tests/methods/test_{name}.py",
+            f"docs/methods/{name}.md",
+            f"configs/{name}/quick.yaml",
+            f"configs/{name}/full.yaml",
+            f"examples/{name}.py",
+        )
+    }
+    assert sorted(path for path in wanted if not (ROOT / path).is_file()) == []
+
+
+def test_files_fit_on_a_few_screens():
+    long = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    long = {name: lines for name, lines in long.items() if lines > MOST_LINES}
+    assert {name: lines for name, lines in long.items() if name not in LONGER} == {}
+    assert all(lines <= 1.2 * MOST_LINES for lines in long.values()), long
+    assert set(LONGER) <= {name_of(path) for path in MODULES}, "LONGER names a file that is gone"
+
+
+def test_no_vague_names(shipped):
+    words = {path: set(path.stem.lower().split("_")) for path in shipped if path.suffix == ".py"}
+    assert [str(path.relative_to(ROOT)) for path, parts in words.items() if parts & VAGUE] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_file_starts_with_a_sentence_and_all_is_true(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    about = ast.get_docstring(tree)
+    assert about, "no docstring"
+    assert about.split("\n")[0].rstrip().endswith((".", ":", "?")), "the first line says what the file is"
+    listed = next(
+        (
+            ast.literal_eval(node.value)
+            for node in tree.body
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+        ),
+        None,
+    )
+    if listed is None:
+        assert path.name in ("__init__.py", "__main__.py"), "__all__ is missing"
+        return
+    assert len(set(listed)) == len(listed)
+    if path.name == "__init__.py":  # names may come from below, so the module itself is asked
+        module = importlib.import_module(".".join(["modelheir", *path.parent.relative_to(SOURCE).parts]))
+        assert [name for name in listed if not hasattr(module, name)] == []
+        return
+    public: set[str] = set()
+    defined: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
+            public.add(node.name)
+        elif isinstance(node, ast.Assign):
+            defined |= {one.id for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            defined.add(node.target.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            defined |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    assert set(listed) - public - defined == set(), "__all__ names what the file does not hold"
+    hidden = {name for name in public if not name.startswith("_")} - set(listed) - {"main"}
+    assert hidden == set(), "a public name is missing from __all__"

@@ -1,0 +1,115 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedShuffleSplit
+
+from modelheir.checks import InputError
+from modelheir.data.splits import carve, first_share, keep_classes, open_splits
+
+
+def test_missing_splits_are_carved_disjoint_stratified_and_repeatable(config):
+    found = open_splits("synthetic:n=200,classes=5,size=4", config)
+    assert list(found) == ["train", "val", "test"]
+    assert {name: np.bincount(images.labels).tolist() for name, images in found.items()} == {
+        "train": [28] * 5, "val": [4] * 5, "test": [8] * 5,
+    }  # fmt: skip
+    every = np.concatenate([images.ids for images in found.values()])
+    assert len(set(every)) == 200
+    again = open_splits("synthetic:n=200,classes=5,size=4", config)
+    assert all((again[name].ids == found[name].ids).all() for name in found)
+    other = open_splits("synthetic:n=200,classes=5,size=4", dataclasses.replace(config, split_seed=1))
+    assert set(other["test"].ids) != set(found["test"].ids)
+
+
+def test_given_splits_are_kept(tmp_path, save, config):
+    for split, count in (("train", 6), ("val", 2)):
+        for name in ("cat", "dog"):
+            for i in range(count):
+                save(tmp_path / split / name / f"{i}.png")
+    found = open_splits(f"folder:{tmp_path}", config)
+    assert [len(found[name]) for name in ("train", "val", "test")] == [10, 4, 2]
+    assert all(name.startswith("train/") for name in found["test"].ids)
+
+
+def test_carving_does_not_depend_on_the_order_of_files(make_images):
+    images = make_images(n=30)
+    order = np.random.default_rng(1).permutation(30)
+    _, part = carve(images, 0.3, seed=0, name="val")
+    _, shuffled = carve(images.subset(order), 0.3, seed=0, name="val")
+    assert set(part.ids) == set(shuffled.ids)
+
+
+def test_sizes_agree_with_scikit_learn(make_images):
+    images = make_images(n=30)
+    rest, part = carve(images, 0.3, seed=0, name="val")
+    split = StratifiedShuffleSplit(1, test_size=0.3, random_state=0)
+    train, test = next(split.split(np.zeros(30), images.labels))
+    assert np.bincount(part.labels).tolist() == np.bincount(images.labels[test]).tolist()
+    assert np.bincount(rest.labels).tolist() == np.bincount(images.labels[train]).tolist()
+
+
+def test_small_classes_and_unlabelled_images(make_images):
+    images = make_images(n=6, labels=np.array([0, 1, 1, -1, 2, 2]))
+    rest, part = carve(images, 0.1, seed=0, name="val")
+    assert sorted(part.labels.tolist()) == [1, 2]
+    assert sorted(rest.labels.tolist()) == [-1, 0, 1, 2]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.floats(0.01, 1), st.floats(0.01, 1), st.integers(0, 3))
+def test_a_smaller_share_is_a_subset(small, large, seed):
+    from modelheir.data.small import open_synthetic
+
+    images = open_synthetic("", {"n": "40", "size": "2"}, None)["train"]
+    small, large = sorted((small, large))
+    inner, outer = (set(first_share(images, f, seed=seed).ids) for f in (small, large))
+    assert inner <= outer
+    assert len(outer) == 4 * int(np.ceil(round(large * 10, 9)))
+
+
+def test_shares_count_each_class(make_images):
+    images = make_images(n=30)
+    assert np.bincount(first_share(images, 0.5, seed=0).labels).tolist() == [5, 5, 5]
+    assert np.bincount(first_share(images, 1.0, per_class=2, seed=0).labels).tolist() == [2, 2, 2]
+    assert first_share(images, 1.0, seed=0) is images
+
+
+def test_fraction_of_train_leaves_val_and_test_alone(config):
+    whole = open_splits("digits", config)
+    half = open_splits("digits", dataclasses.replace(config, train_fraction=0.5))
+    assert (half["val"].ids == whole["val"].ids).all()
+    assert (half["test"].ids == whole["test"].ids).all()
+    assert set(half["train"].ids) < set(whole["train"].ids)
+
+
+def test_classes_are_kept_in_every_split(make_images, config):
+    kept = keep_classes(make_images(labels=np.array([0, 1, 2, -1] * 3)), ("c2", "c0"))
+    assert kept.classes == ("c0", "c2")
+    assert kept.labels.tolist() == [0, 1, -1] * 3
+    found = open_splits("digits", dataclasses.replace(config, train_classes=("3", "8")))
+    assert {images.classes for images in found.values()} == {("3", "8")}
+    with pytest.raises(InputError, match="unknown class 'c9'"):
+        keep_classes(make_images(), ("c9",))
+
+
+def test_one_class_is_refused(tmp_path, save, config):
+    save(tmp_path / "cat" / "a.png")
+    with pytest.raises(InputError, match=r"there is only one class \(cat\)"):
+        open_splits(f"folder:{tmp_path}", config)
+
+
+def test_an_empty_split_is_refused(config):
+    with pytest.raises(InputError, match=r"the val split is empty; give one, or raise inputs.val_fraction"):
+        open_splits("digits", dataclasses.replace(config, val_fraction=0.0))
+
+
+def test_one_id_in_two_splits_is_refused(tmp_path, save, config):
+    for name in "ab":
+        save(tmp_path / f"{name}.png")
+    (tmp_path / "train.txt").write_text("a.png 0\nb.png 1\n")
+    (tmp_path / "val.txt").write_text("b.png 1\n")
+    with pytest.raises(InputError, match=r"1 sample ids are in both train and val, the first is 'b.png'"):
+        open_splits(f"list:{tmp_path / 'train.txt'},val={tmp_path / 'val.txt'}", config)

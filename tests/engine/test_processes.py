@@ -1,0 +1,142 @@
+"""Two processes (gloo on the CPU): what only one of them has, sees or suffers."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+WORKER = """
+import json, math, sys
+from pathlib import Path
+import torch
+from torch.nn.functional import cross_entropy
+from modelheir.checks import InputError
+from modelheir.config.fit import FitConfig
+from modelheir.data import tensor_stream
+from modelheir.engine.runtime import Runtime
+from modelheir.engine.stages import run_plan
+from modelheir.runs.folder import RunFolder
+from modelheir.types import LossTerms, Outputs, Stage, Task
+
+out, runtime = Path(sys.argv[1]), Runtime("cpu")
+found = {}
+
+# gradients: a is used on both, b on the second only, c on neither
+a, b, c = (torch.nn.Parameter(torch.zeros(2)) for _ in range(3))
+loss = (a * (1 + runtime.rank)).sum() + ((b * 4).sum() if runtime.rank else 0.0)
+loss.backward()
+runtime.average_gradients_([a, b, c])
+found["gradients"] = [None if p.grad is None else p.grad.tolist() for p in (a, b, c)]
+
+class Net(torch.nn.Module):
+    def __init__(self, seed):
+        super().__init__()
+        torch.manual_seed(seed)
+        self.body, self.norm = torch.nn.Linear(10, 8), torch.nn.BatchNorm1d(8)
+        self.head, self.unused = torch.nn.Linear(8, 3), torch.nn.Linear(2, 2)
+    def forward(self, x):
+        f = torch.tanh(self.norm(self.body(x)))
+        return Outputs(self.head(f), f)
+
+generator = torch.Generator().manual_seed(1)
+y = torch.arange(103) % 3
+x = torch.randn(103, 10, generator=generator) + torch.randn(3, 10, generator=generator)[y]
+
+class Log(list):
+    write = list.append
+    def rewind(self, stage, epoch): pass
+
+class Stopped(Exception): pass
+
+class Progress:
+    def __init__(self, left=None): self.left = left
+    def stage(self, *a): pass
+    note = stage
+    def advance(self, images):
+        if self.left is not None:
+            self.left -= 1
+            if not self.left: raise Stopped
+
+def train(name, *, left=None, poison=None, watched=True, **settings):
+    import modelheir.engine.fit as loop
+    kept = loop.Fit._add
+    if not watched:
+        loop.Fit._add = lambda self, e, found, total, share: self.tally.add(found, total, self.number % 5, share)
+    model = Net(runtime.rank)  # other weights on each process: the first one's count
+    def stream(train):
+        return tensor_stream(x, y, batch_size=20, train=train, seed=4, rank=runtime.rank, world=runtime.world)
+    def objective(batches, step):
+        batch = batches["train"]
+        loss = cross_entropy(model(batch.images).logits, batch.labels)
+        bad = (step.number, runtime.rank) == poison
+        return LossTerms({"task": loss * math.nan if bad else loss})
+    task = Task({"model": model}, {"train": stream(True)}, objective, evaluate={"val": stream(False)})
+    log, fit = Log(), FitConfig(epochs=3, lr=0.1, batch_size=20, save_every_steps=2, ema_decay=0.8, **settings)
+    try:
+        done = run_plan([Stage("train", lambda _: task)], RunFolder(out / name), runtime=runtime, fit_config=fit,
+                        seed=0, log=log, progress=Progress(left))
+    finally:
+        loop.Fit._add = kept
+    rows = [{k: v for k, v in row.items() if k not in ("images_per_second", "data_seconds", "steps")} for row in log]
+    weights = {k: v.flatten().tolist() for k, v in done["train"].weights("model").items()}
+    return {"rows": rows, "metrics": dict(done["train"].metrics), "weights": weights,
+            "own": {k: v.flatten().tolist() for k, v in model.state_dict().items()}}
+
+found["straight"] = train("straight")
+try:
+    train("resumed", left=9)
+except Stopped:
+    pass
+found["resumed"] = train("resumed")
+
+def stopped(name, **settings):
+    try:
+        train(name, **settings)
+    except InputError as error:
+        return str(error)
+
+found["poisoned"] = [stopped("p1", poison=(7, 1)), stopped("p2", poison=(7, 1), watched=False)]
+batch = list(tensor_stream(x, y, batch_size=20, train=True, seed=4, rank=1, world=2).epoch(1))[2]
+found["guilty"] = batch.index.tolist()
+Path(sys.argv[1], f"found_{runtime.rank}.json").write_text(json.dumps(found))
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    worker = folder / "worker.py"
+    worker.write_text(WORKER)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*launch, worker, folder], check=True, env=env, timeout=250)
+    return [json.loads((folder / f"found_{rank}.json").read_text()) for rank in range(2)]
+
+
+pytestmark = pytest.mark.distributed
+
+
+def test_gradients_that_one_process_lacks(found):
+    assert found[0]["gradients"] == found[1]["gradients"] == [[1.5, 1.5], [2.0, 2.0], None]
+
+
+def test_both_processes_end_with_the_same_model_and_metrics(found):
+    assert found[0]["straight"]["metrics"] == found[1]["straight"]["metrics"]
+    assert found[0]["straight"]["own"] == found[1]["straight"]["own"] == found[0]["straight"]["weights"]
+
+
+def test_resumed_inside_an_epoch_to_the_same_bits(found):
+    for one in found:
+        assert one["resumed"]["weights"] == one["straight"]["weights"]
+        assert one["resumed"]["metrics"] == one["straight"]["metrics"]
+        assert one["resumed"]["rows"] == one["straight"]["rows"][1:]
+
+
+def test_a_bad_loss_on_the_second_process_is_named_by_both(found):
+    ids = found[0]["guilty"]
+    for one in found:
+        for message in one["poisoned"]:
+            assert "epoch 2, step 3 of 5, batch of 10 samples: " + ", ".join(str(i) for i in ids[:5]) in message

@@ -1,0 +1,31 @@
+"""Every example runs as a person would run it, and prints what it promises."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.py"))
+PROMISES = {
+    "finetune": ["test images right", "least sure"],
+    "upgrade": ["plain: error", "focal distillation: error", "gate"],
+    "elodi": ["NFR", "ensemble of 2: error"],
+    "bct": ["old classifier on compatible features"],
+    "interpolate": ["<- chosen", "on the test split"],
+    "self_distill": ["finetune: churn", "self_distill: churn"],
+}
+
+
+def test_there_is_one_for_every_method():
+    from modelheir.methods import METHODS
+
+    assert {path.stem for path in EXAMPLES} == set(PROMISES) == set(METHODS)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example(path, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(path), str(tmp_path)])
+    runpy.run_path(str(path), run_name="__main__")
+    text = capsys.readouterr().out
+    assert all(promise in text for promise in PROMISES[path.stem])

@@ -1,0 +1,218 @@
+"""What every per-image loss keeps, whatever it measures."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from modelheir import losses
+
+N, C, D = 7, 5, 4
+LABELS = torch.tensor([0, 1, 2, 3, 4, 0, 2])
+
+# loss -> (what it compares, call, zero where new equals old)
+LOSSES = {
+    "kl_distillation": ("logits", lambda n, o, y: losses.kl_distillation(n, o), True),
+    "logit_matching": ("logits", lambda n, o, y: losses.logit_matching(n, o), True),
+    "logit_matching half_sum": ("logits", lambda n, o, y: losses.logit_matching(n, o, reduction="half_sum"), True),
+    "logit_difference": ("logits", lambda n, o, y: losses.logit_difference(n, o, y), True),
+    "logit_difference top 2": ("logits", lambda n, o, y: losses.logit_difference(n, o, y, top_k=2), True),
+    "logit_difference one-sided": (
+        "logits",
+        lambda n, o, y: losses.logit_difference(n, o, y, one_sided=True, label_weight=0.5, relative=True),
+        True,
+    ),
+    "logit_difference p-norm": ("logits", lambda n, o, y: losses.logit_difference(n, o, y, p_norm=True), True),
+    "renyi": ("logits", lambda n, o, y: losses.renyi(n, o), True),
+    "renyi reordered": ("logits", lambda n, o, y: losses.renyi(n, o, alpha=3.0, reorder=True), True),
+    "retentive_cross_entropy": ("logits", lambda n, o, y: losses.retentive_cross_entropy(n, o, y), False),
+    "new_error": ("logits", losses.new_error, False),
+    "imitation": ("logits", lambda n, o, y: losses.imitation(n, o), False),
+    "strict_imitation": ("logits", losses.strict_imitation, False),
+    "muscle_distillation": ("logits", lambda n, o, y: losses.muscle_distillation(n, o, o, y), True),
+    "double_source_distillation": (
+        "logits",
+        lambda n, o, y: losses.double_source_distillation(n, o, o, y, torch.arange(C)),
+        True,
+    ),
+    "feature_alignment": ("features", lambda n, o, y: losses.feature_alignment(n, o), True),
+    "contrastive_feature_alignment": ("features", losses.contrastive_feature_alignment, False),
+    "neighbourhood_alignment": ("features", losses.neighbourhood_alignment, False),
+    "neighbourhood_alignment in": (
+        "features",
+        lambda n, o, y: losses.neighbourhood_alignment(n, o, y, top_k=3, supervised=True, order="in"),
+        False,
+    ),
+    "random_projection": (
+        "features",
+        lambda n, o, y: losses.RandomProjectionLoss(D, D, width=3, new_projection="shared").per_image(n, o),
+        True,
+    ),
+}
+BATCH_WIDE = ("contrastive_feature_alignment", "neighbourhood_alignment", "neighbourhood_alignment in")
+every = pytest.mark.parametrize("name", LOSSES)
+
+
+def pair(draw, name: str, dtype: torch.dtype = torch.float32, rows: int = N) -> tuple[Tensor, Tensor]:
+    width = C if LOSSES[name][0] == "logits" else D
+    return draw(rows, width, scale=2.0, dtype=dtype), draw(rows, width, scale=2.0, dtype=dtype)
+
+
+@every
+def test_one_value_an_image_never_negative(draw, name):
+    new, old = pair(draw, name)
+    value = LOSSES[name][1](new, old, LABELS)
+    assert value.shape == (N,)
+    assert value.dtype == torch.float32
+    assert (value >= 0).all()
+    assert value.isfinite().all()
+    assert value.ne(0).any()
+
+
+# the others keep a floor: they also ask for the label, or for separation
+@pytest.mark.parametrize("name", [name for name, (_, _, zero) in LOSSES.items() if zero])
+def test_zero_when_new_equals_old(draw, name):
+    _, old = pair(draw, name)
+    torch.testing.assert_close(LOSSES[name][1](old.clone(), old, LABELS), torch.zeros(N), atol=1e-6, rtol=0)
+
+
+@every
+def test_gradient_flows_to_new_only(draw, name):
+    new, old = pair(draw, name)
+    new.requires_grad_()
+    old.requires_grad_()
+    LOSSES[name][1](new, old, LABELS).sum().backward()
+    assert old.grad is None
+    assert new.grad is not None
+    assert new.grad.isfinite().all()
+    assert new.grad.ne(0).any()
+
+
+@every
+def test_gradient_is_the_slope(draw, name):
+    new, old = pair(draw, name, torch.float64)
+    if name == "random_projection":
+        new, old = new.float(), old.float()
+    new.requires_grad_()
+    (grad,) = torch.autograd.grad(LOSSES[name][1](new, old, LABELS).sum(), new)
+    direction, step = torch.randn(new.shape, generator=torch.Generator().manual_seed(1)).to(new.dtype), 1e-6
+    if new.dtype == torch.float32:
+        step = 1e-2
+    with torch.no_grad():
+        up, down = (LOSSES[name][1](new + sign * step * direction, old, LABELS).sum() for sign in (1, -1))
+    torch.testing.assert_close((up - down) / (2 * step), (grad * direction).sum(), rtol=1e-3, atol=1e-5)
+
+
+@every
+def test_permuting_the_batch_permutes_the_values(draw, name):
+    new, old = pair(draw, name)
+    order = torch.tensor([3, 1, 6, 0, 5, 2, 4])
+    value = LOSSES[name][1](new, old, LABELS)
+    torch.testing.assert_close(
+        LOSSES[name][1](new[order], old[order], LABELS[order]), value[order], rtol=1e-4, atol=1e-5
+    )
+
+
+@every
+def test_an_image_is_measured_alone_or_says_so(draw, name):
+    new, old = pair(draw, name)
+    whole, part = (LOSSES[name][1](new[:k], old[:k], LABELS[:k]) for k in (N, 3))
+    assert torch.allclose(whole[:3], part, rtol=1e-4, atol=1e-6) == (name not in BATCH_WIDE)
+
+
+@every
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_computed_in_float32(draw, name, dtype):
+    new, old = pair(draw, name, dtype)
+    value = LOSSES[name][1](new, old, LABELS)
+    assert value.dtype == torch.float32
+    torch.testing.assert_close(value, LOSSES[name][1](new.float(), old.float(), LABELS))
+
+
+@every
+def test_inputs_are_not_edited(draw, name):
+    new, old = pair(draw, name)
+    kept = new.clone(), old.clone(), LABELS.clone()
+    LOSSES[name][1](new, old, LABELS)
+    assert torch.equal(new, kept[0])
+    assert torch.equal(old, kept[1])
+    assert torch.equal(LABELS, kept[2])
+
+
+@pytest.mark.parametrize("name", [name for name in LOSSES if not name.startswith("neighbourhood")])
+def test_an_empty_batch_gives_no_values_and_a_mean_of_zero(draw, name):
+    new, old = pair(draw, name, rows=0)
+    new.requires_grad_()
+    value = LOSSES[name][1](new, old, LABELS[:0])
+    assert value.shape == (0,)
+    term = losses.combine({}, {"old": losses.Term(value, mask=LABELS[:0] >= 0)}).total
+    term.backward()
+    assert term.item() == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@every
+def test_on_a_gpu_nothing_waits_for_the_host(draw, name):
+    new, old = pair(draw, name)
+    there = [tensor.cuda() for tensor in (new, old, LABELS)]
+    call = LOSSES[name][1]
+    if name == "random_projection":
+        moved = losses.RandomProjectionLoss(D, D, width=3, new_projection="shared").cuda()
+        call = lambda n, o, y: moved.per_image(n, o)  # noqa: E731
+    if name == "double_source_distillation":
+        known = torch.arange(C).cuda()
+        call = lambda n, o, y: losses.double_source_distillation(n, o, o, y, known)  # noqa: E731
+    there[0].requires_grad_()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        value = call(*there)
+        weights = losses.sample_weights("neg_flip", there[0], there[1], there[2], normalize=True)
+        term = losses.Term(value, weights=weights, mask=there[2] >= 0)
+        losses.combine({}, {"old": term}, mix_alpha=0.5).total.backward()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    torch.testing.assert_close(value.cpu(), LOSSES[name][1](new, old, LABELS), rtol=1e-4, atol=1e-5)
+    assert there[0].grad is not None
+    assert there[0].grad.isfinite().all()
+
+
+def test_one_class_is_no_distance():
+    one = torch.randn(N, 1, generator=torch.Generator().manual_seed(0))
+    labels = torch.zeros(N, dtype=torch.int64)
+    for name in ("kl_distillation", "renyi", "retentive_cross_entropy", "imitation"):
+        torch.testing.assert_close(LOSSES[name][1](one, one + 1, labels), torch.zeros(N))
+
+
+def test_every_loss_file_has_its_test_and_every_public_name_is_listed():
+    source, tests = Path(inspect.getfile(losses)).parent, Path(__file__).parent
+    stems = {path.stem for path in source.glob("*.py")} - {"__init__"}
+    assert len(stems) == 24
+    assert {f"test_{stem}" for stem in stems} <= {path.stem for path in tests.glob("*.py")}
+    for stem in stems:
+        module = __import__(f"modelheir.losses.{stem}", fromlist=["__all__"])
+        assert set(module.__all__) <= set(losses.__all__), stem
+        assert len((source / f"{stem}.py").read_text().splitlines()) <= 260, stem
+
+
+def test_modules_take_the_defaults_of_their_functions():
+    named = {
+        losses.KLDistillationLoss: losses.kl_distillation,
+        losses.LogitMatchingLoss: losses.logit_matching,
+        losses.LogitDifferenceLoss: losses.logit_difference,
+        losses.NeighbourhoodAlignmentLoss: losses.neighbourhood_alignment,
+        losses.RenyiLoss: losses.renyi,
+        losses.RetentiveCrossEntropyLoss: losses.retentive_cross_entropy,
+        losses.ContrastiveFeatureAlignmentLoss: losses.contrastive_feature_alignment,
+        losses.CrossEntropyLoss: losses.cross_entropy,
+        losses.SoftCrossEntropyLoss: losses.soft_cross_entropy,
+    }
+    for module, function in named.items():
+        settings = {
+            name: parameter.default
+            for name, parameter in inspect.signature(function).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+        assert settings == {n: p.default for n, p in inspect.signature(module).parameters.items()}, module

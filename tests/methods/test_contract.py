@@ -1,0 +1,86 @@
+"""One suite over every method in the table."""
+
+import importlib
+import math
+import typing
+from pathlib import Path
+
+import pytest
+import torch
+
+from modelheir.config.describe import settings
+from modelheir.config.mapping import from_mapping, to_mapping
+from modelheir.methods import METHODS
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.tensors import load_weights
+
+SMALL = {"elodi": {"members": 2}, "interpolate": {"alphas": (0.0, 0.5)}, "self_distill": {"length": 1}}
+
+
+def steps_and_rows(log):
+    return sum(row["steps"] for row in log), len(log)
+
+
+@pytest.fixture(params=METHODS)
+def name(request):
+    return request.param
+
+
+def test_terms_are_finite_and_add_up(world, rows, name):
+    log = rows()
+    world.run(name, "run", log=log, **SMALL.get(name, {}))
+    for row in log:
+        terms = [value for key, value in row.items() if key.startswith("loss/")]
+        assert terms
+        assert all(math.isfinite(value) for value in terms)
+        assert row["loss"] == pytest.approx(sum(terms), rel=1e-5)
+
+
+def test_same_seed_same_numbers_and_a_kill_changes_nothing(world, rows, name):
+    small, log = SMALL.get(name, {}), rows()
+    first = world.run(name, "first", log=log, **small)
+    steps, _ = steps_and_rows(log)
+    for stop_after in (3, steps // 2):
+        with pytest.raises(KeyboardInterrupt):
+            world.run(name, "second", stop_after=stop_after, **small)
+    second = world.run(name, "second", **small)
+    for stage, result in first.items():
+        a, b = result.weights("model"), second[stage].weights("model")
+        assert all(torch.equal(a[key], b[key]) for key in a), stage
+        assert result.metrics == second[stage].metrics
+
+
+def test_final_weights_are_those_of_a_classifier_that_can_be_built_again(world, name):
+    from modelheir.models import from_spec
+
+    done = world.run(name, "run", **SMALL.get(name, {}))
+    last = list(done.values())[-1]
+    model = from_spec(last.describe["model"])
+    model.load_state_dict(last.weights("model"))
+    stage = RunFolder(world.tmp_path / "run").stage(len(done) - 1, last.name)
+    assert load_weights(stage.weights)
+    stream = world.parts().stream("test", train=False)
+    batch = next(stream.epoch(0))
+    assert model.eval()(batch.images).logits.shape == (len(batch), 3)
+
+
+def test_config_survives_a_round_trip(name):
+    config = METHODS[name].config()
+    assert from_mapping(METHODS[name].config, to_mapping(config), where="method") == config
+
+
+def test_every_setting_is_documented(name):
+    assert not [setting.key for setting in settings(METHODS[name].config) if not setting.about]
+
+
+def test_front_door_is_one_short_file(name):
+    module = importlib.import_module(f"modelheir.methods.{name}")
+    assert METHODS[name] is module.METHOD
+    assert len(Path(typing.cast(str, module.__file__)).read_text().splitlines()) <= 220
+    for place in ("configs/{}/quick.yaml", "configs/{}/full.yaml", "docs/methods/{}.md", "examples/{}.py"):
+        assert Path(__file__).parents[2].joinpath(place.format(name)).is_file(), place.format(name)
+    assert (Path(__file__).parent / f"test_{name}.py").is_file()
+
+
+def test_the_table_counts_its_methods():
+    assert len(METHODS) == len(set(METHODS)) == 6

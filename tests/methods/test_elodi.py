@@ -1,0 +1,61 @@
+"""ELODI: members, then a student of their mean logits; resumable member by member."""
+
+import pytest
+import torch
+
+from modelheir.methods import METHODS
+from modelheir.runs.folder import RunFolder
+
+
+def test_student_follows_the_mean_logits_of_its_members(world):
+    config = world.config("elodi", members=3)
+    parts = world.parts(old=[])
+    done = world.run("elodi", "run", parts=parts, members=3)
+    assert list(done) == ["member_0", "member_1", "member_2", "student"]
+    heads = [done[name].weights("model")["head.weight"] for name in ("member_0", "member_1", "member_2")]
+    assert not torch.equal(heads[0], heads[1])
+    task = METHODS["elodi"].plan(config, parts)[-1].prepare(done)
+    batch = next(task.streams["train"].epoch(0))
+    logits = []
+    for name in ("member_0", "member_1", "member_2"):
+        model = parts.new_model()
+        model.load_state_dict(done[name].weights("model"))
+        logits.append(model.eval()(batch.images).logits)
+    torch.testing.assert_close(task.references["teacher"](batch).logits, torch.stack(logits).mean(0))
+
+
+def test_old_pull_adds_a_second_teacher(world, rows):
+    log = rows()
+    world.run("elodi", "run", log=log, members=1, old_pull__weight=0.5)
+    student = [row for row in log if row["stage"] == "student"]
+    for row in student:
+        assert row["loss"] == pytest.approx(row["loss/task"] + row["loss/ensemble"] + row["loss/old"], rel=1e-5)
+
+
+def test_finished_members_are_read_and_not_trained_again(world):
+    with pytest.raises(KeyboardInterrupt):
+        world.run("elodi", "run", members=2, stop_after=14)  # inside the second member
+    first = RunFolder(world.tmp_path / "run").stage(0, "member_0")
+    stamp = first.weights.stat().st_mtime_ns
+    resumed = world.run("elodi", "run", members=2)
+    assert first.weights.stat().st_mtime_ns == stamp
+    straight = world.run("elodi", "straight", members=2)
+    a, b = resumed["student"].weights("model"), straight["student"].weights("model")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_trained_members_are_taken_as_they_are(world):
+    other = world.save_model("other", seed=6)
+    done = world.run("elodi", "run", ensemble=(world.old, other), members=5)
+    assert list(done) == ["student"]
+    task = METHODS["elodi"].plan(world.config("elodi", ensemble=(world.old, other)), world.parts())[0].prepare({})
+    batch = next(task.streams["train"].epoch(0))
+    a, b = (model.eval()(batch.images).logits for model in world.parts(old=[world.old, other]).old_models())
+    torch.testing.assert_close(task.references["teacher"](batch).logits, (a + b) / 2, rtol=1e-4, atol=1e-5)
+
+
+def test_student_starts_from_the_old_weights(world):
+    config = world.config("elodi", ensemble=(world.old,), start_from_old=True)
+    task = METHODS["elodi"].plan(config, world.parts())[0].prepare({})
+    old = world.parts().old_models()[0].state_dict()
+    assert all(torch.equal(old[key], value) for key, value in task.modules["model"].state_dict().items())

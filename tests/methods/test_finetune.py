@@ -1,0 +1,107 @@
+"""Plain training: starts, frozen layers, variants of the supervised loss."""
+
+import pytest
+import torch
+
+from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+
+
+def weights(done):
+    return done["train"].weights("model")
+
+
+def test_seeds_of_weights_and_data_are_apart(world):
+    import dataclasses
+
+    parts = world.parts()
+    base = weights(world.run("finetune", "a", parts=parts))
+    same = weights(world.run("finetune", "b", parts=parts))
+    assert all(torch.equal(base[key], same[key]) for key in base)
+    for name in ("init_seed", "data_seed"):
+        other = weights(world.run("finetune", name, parts=dataclasses.replace(parts, **{name: 9})))
+        assert any(not torch.equal(base[key], other[key]) for key in base)
+
+
+def test_linear_only_leaves_every_other_parameter(world):
+    parts = world.parts(model="convnet")
+    before = parts.new_model().state_dict()
+    after = weights(world.run("finetune", "x", parts=parts, trainable="linear"))
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert moved == {"head.weight", "head.bias"}
+
+
+def test_start_from_a_run_and_with_a_new_head(world):
+    done = world.run("finetune", "x", start=world.old, trainable="linear")
+    old = world.parts().old_models()[0].state_dict()
+    assert done["train"].metrics["test/accuracy"] >= 0
+    assert weights(done)["head.weight"].shape == old["head.weight"].shape
+    two = world.save_model("two", classes=("yes", "no"))
+    with pytest.raises(InputError):
+        world.run("finetune", "y", start=two)
+    assert len(weights(world.run("finetune", "z", start=two, replace_head=True))["head.bias"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "inputs"),
+    [
+        ({"supervised__label_smoothing": 0.1}, {}),
+        ({"supervised__binary": True}, {}),
+        ({}, {"mixup": 0.8}),
+        ({"supervised__binary": True}, {"cutmix": 1.0}),
+    ],
+)
+def test_variants_of_the_supervised_loss_learn(world, settings, inputs, rows):
+    import dataclasses
+
+    log = rows()
+    fit = dataclasses.replace(world.fit, epochs=6)
+    world.run("finetune", "x", parts=world.parts(inputs=InputConfig(**inputs), fit=fit), log=log, **settings)
+    assert log[-1]["loss"] < log[0]["loss"]
+
+
+def test_learning_rate_multiplier_of_zero_keeps_a_stage(world):
+    import dataclasses
+
+    from modelheir.models import stages
+
+    parts = world.parts(model="convnet")
+    groups = stages(parts.new_model())
+    fit = dataclasses.replace(world.fit, lr_multipliers=(0.0, *[1.0] * (len(groups) - 1)), weight_decay=0.0)
+    parts = dataclasses.replace(parts, fit=fit)
+    before, after = parts.new_model().state_dict(), weights(world.run("finetune", "x", parts=parts))
+    for number, names in enumerate(groups):
+        same = [torch.equal(before[name], after[name]) for name in names]
+        assert all(same) if number == 0 else not all(same)
+    wrong = dataclasses.replace(parts, fit=dataclasses.replace(fit, lr_multipliers=(1.0,)))
+    with pytest.raises(InputError, match=str(len(groups))):
+        world.run("finetune", "y", parts=wrong)
+
+
+def test_features_are_kept_on_request(world):
+    import dataclasses
+
+    from modelheir.runs.predictions import read_predictions
+
+    parts = world.parts(fit=dataclasses.replace(world.fit, save_features=True))
+    folder = world.run("finetune", "x", parts=parts)["train"].folder
+    found = read_predictions(folder / "predictions" / "test.parquet")
+    width = parts.new_model().feature_size
+    assert found.features is not None
+    assert found.features.shape == (len(found), width)
+    plain = world.run("finetune", "y")["train"].folder
+    assert read_predictions(plain / "predictions" / "test.parquet").features is None
+
+
+def test_the_settings_file_of_swin_is_its_recipe(pytestconfig):
+    from modelheir.cli.train import parse_train
+    from modelheir.engine.optim import learning_rate
+
+    file = pytestconfig.rootpath / "configs" / "finetune" / "swin.yaml"
+    _, run, method, _ = parse_train(["finetune", "--config", str(file)])
+    rates = [learning_rate(run.fit, epoch * 10, 10) for epoch in (0, 20, 300)]
+    assert rates == pytest.approx([1e-6, 1e-3, 1e-5])
+    assert (run.model, run.fit.optimizer, run.fit.weight_decay) == ("tv:swin_t", "adamw", 0.05)
+    mixing = (run.inputs.mixup, run.inputs.cutmix, run.inputs.mix_probability, run.inputs.mix_switch)
+    assert mixing == (0.8, 1.0, 1.0, 0.5)
+    assert method.supervised.label_smoothing == 0.1

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, top_k_accuracy_score
+
+from modelheir.metrics.accuracy import accuracy, in_top_k, top_k_accuracy
+
+N, C = 11, 7
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(N, C)), np.append(np.arange(C), rng.integers(0, C, N - C))
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 7])
+def test_against_scikit_learn(data, k):
+    scores, label = data
+    if k < C:
+        assert top_k_accuracy(scores, label, k=k) == pytest.approx(
+            top_k_accuracy_score(label, scores, k=k, labels=np.arange(C))
+        )
+    else:
+        assert top_k_accuracy(scores, label, k=k) == 1
+    assert accuracy(scores.argmax(1), label) == accuracy_score(label, scores.argmax(1))
+
+
+def test_ties_go_to_the_lower_number_as_in_argmax():
+    scores = np.ones((3, 3))
+    assert in_top_k(scores, np.array([0, 1, 2]), k=2).tolist() == [True, True, False]
+    assert top_k_accuracy(scores, np.array([0, 1, 2]), k=1) == accuracy(scores.argmax(1), [0, 1, 2])
+
+
+def test_a_class_without_score_is_never_found():
+    assert in_top_k(np.eye(2), np.array([5, -1]), k=2).tolist() == [False, False]
+
+
+def test_errors(data):
+    with pytest.raises(ValueError, match="k must be from 1 to 7, got 8"):
+        top_k_accuracy(*data, k=8)
+    with pytest.raises(ValueError, match="at least one image"):
+        accuracy([], [])

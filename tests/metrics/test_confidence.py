@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+from scipy.special import softmax as oracle
+
+from modelheir.metrics.confidence import label_confidence, label_confidence_drop, max_confidence, softmax
+
+N, C = 6, 4
+
+
+def test_against_scipy_also_for_huge_logits():
+    logits = np.random.default_rng(0).normal(size=(N, C)).astype(np.float32)
+    np.testing.assert_allclose(softmax(logits), oracle(logits.astype(np.float64), axis=1))
+    np.testing.assert_allclose(softmax(logits + 5000), softmax(logits), atol=1e-3)
+    assert softmax(np.array([[-np.inf, 0.0]])).tolist() == [[0, 1]]
+
+
+def test_values_at_the_top_and_at_the_label():
+    p = np.array([[0.2, 0.5, 0.3], [0.9, 0.1, 0.0]])
+    assert max_confidence(p).tolist() == [0.5, 0.9]
+    assert label_confidence(p, np.array([2, 0])).tolist() == [0.3, 0.9]
+    assert label_confidence(p, np.array([7, 1])).tolist() == [0.0, 0.1]  # a class the model does not know
+    np.testing.assert_allclose(label_confidence_drop(p, p[::-1], np.array([0, 0])), [-0.7, 0.7])
+    with pytest.raises(ValueError, match="unlabelled"):
+        label_confidence(p, np.array([-1, 0]))
+    with pytest.raises(ValueError, match=r"two dimensions \(N, C\)"):
+        softmax(np.zeros(3))

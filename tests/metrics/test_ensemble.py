@@ -1,0 +1,75 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from modelheir.checks import InputError
+from modelheir.metrics.ensemble import average, ensemble_predictions, probabilities_of
+from modelheir.types import Predictions
+
+N, C = 6, 4
+
+
+def make(seed, shuffle=False):
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(N, C)).astype(np.float32)
+    found = Predictions(np.array(list("abcdef")), np.arange(N) % C, logits.argmax(1), logits)
+    if not shuffle:
+        return found
+    order = rng.permutation(N)
+    return Predictions(found.sample_id[order], found.label[order], found.prediction[order], found.logits[order])
+
+
+def test_the_weighted_mean_uses_every_weight():
+    members = [np.full((2, 3), 3.0), np.zeros((2, 3))]
+    assert (average(members, weights=[2, 1]) == 2).all()  # ignoring the first weight would give 1
+    np.testing.assert_allclose(average(members, weights=[1, 3]), 0.75)
+
+
+def test_logits_and_probabilities_can_disagree():
+    ids, label = np.array(["a"]), np.array([0])
+    sure = Predictions(ids, label, np.array([0]), np.array([[9.0, 0.0, 0.0]]))
+    torn = Predictions(ids, label, np.array([1]), np.array([[-9.0, 0.5, 0.0]]))
+    assert ensemble_predictions([sure, torn]).prediction.tolist() == [1]
+    assert ensemble_predictions([sure, torn], by="probabilities").prediction.tolist() == [0]
+
+
+def test_rows_are_joined_by_id_in_the_order_of_the_first():
+    first, second = make(0), make(1, shuffle=True)
+    found = ensemble_predictions([first, second])
+    np.testing.assert_allclose(found.logits, (first.logits + make(1).logits) / 2, rtol=1e-6)
+    assert found.sample_id.tolist() == list("abcdef")
+    np.testing.assert_array_equal(found.prediction, found.logits.argmax(1))
+    together = ensemble_predictions([first, second], by="probabilities")
+    assert together.logits is None
+    np.testing.assert_allclose(together.probabilities.sum(1), 1)
+    np.testing.assert_allclose(together.probabilities, (probabilities_of(first) + probabilities_of(make(1))) / 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"label": np.zeros(N, int)}, r"member 2 has another label than member 1 for 4 images \(b, c, d, f\)"),
+        ({"logits": None}, "no logits"),
+        ({"logits": np.zeros((N, 3))}, "has 3 classes"),
+        ({"sample_id": np.array(list("abcdex"))}, "lacks 1 sample ids"),
+        ({"classes": tuple("bacd")}, "other class names"),
+    ],
+)
+def test_members_that_do_not_fit(change, words):
+    first = dataclasses.replace(make(0), classes=tuple("abcd"))
+    with pytest.raises(InputError, match=words):
+        ensemble_predictions([first, dataclasses.replace(make(1), **change)])
+
+
+def test_errors():
+    with pytest.raises(InputError, match=r"Did you mean 'logits'"):
+        ensemble_predictions([make(0)], by="logit")
+    with pytest.raises(ValueError, match="1 weights were given for 2"):
+        average([np.zeros((1, 1))] * 2, weights=[1])
+    with pytest.raises(ValueError, match="not all 0"):
+        average([np.zeros((1, 1))] * 2, weights=[0, 0])
+    with pytest.raises(ValueError, match="at least one member"):
+        average([])
+    with pytest.raises(InputError, match="neither logits nor probabilities"):
+        probabilities_of(dataclasses.replace(make(0), logits=None))

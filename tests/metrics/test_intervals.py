@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from modelheir.metrics.flips import rates
+from modelheir.metrics.intervals import (
+    mean_interval,
+    minimal_detectable_nfr,
+    normal_quantile,
+    paired_bootstrap,
+    paired_difference,
+    wilson,
+)
+
+many = settings(deadline=None, max_examples=25)
+
+
+@many
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_wilson_against_scipy(pair, confidence):
+    count, total = pair
+    expected = stats.binomtest(count, total).proportion_ci(confidence, method="wilson")
+    low, high = wilson(count, total, confidence=confidence)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert 0 <= low <= count / total <= high <= 1
+
+
+def test_wilson_over_arrays_and_at_the_edges():
+    low, high = wilson(np.array([0, 5, 10, 0]), np.array([10, 10, 10, 0]))
+    assert low[0] == 0
+    assert high[2] == 1
+    assert (low[3], high[3]) == (0, 1)  # nothing seen, nothing known
+    assert (low[1], high[1]) == wilson(5, 10)
+    with pytest.raises(ValueError, match="from 0 to total"):
+        wilson(3, 2)
+    with pytest.raises(ValueError, match="confidence must be between 0 and 1, got 1"):
+        wilson(1, 2, confidence=1)
+
+
+def test_normal_quantile_against_scipy():
+    assert normal_quantile(0.99) == pytest.approx(stats.norm.ppf(0.995))
+
+
+def test_paired_difference_of_the_published_example():
+    # Newcombe 1998: 36 both, 12 and 2 discordant, 0 neither; method 10 gives 0.0569 to 0.3404
+    assert paired_difference(np.array([36, 2, 12, 0, 0])) == pytest.approx((0.0569, 0.3404), abs=5e-5)
+    mirrored = paired_difference(np.array([36, 12, 2, 0, 0]))
+    assert mirrored == pytest.approx((-0.3404, -0.0569), abs=5e-5)
+
+
+def test_paired_difference_covers_and_is_finite():
+    rng = np.random.default_rng(0)
+    share = np.array([0.7, 0.05, 0.1, 0.1, 0.05])
+    low, high = paired_difference(rng.multinomial(300, share, size=2000))
+    covered = ((low <= 0.05) & (high >= 0.05)).mean()
+    assert 0.93 < covered < 0.98
+    assert paired_difference(np.array([5, 0, 0, 0, 0]))[0] < 0 < paired_difference(np.array([5, 0, 0, 0, 0]))[1]
+
+
+def test_bootstrap_of_counts_is_the_bootstrap_of_images():
+    rng = np.random.default_rng(1)
+    codes = rng.choice(5, size=400, p=[0.6, 0.1, 0.1, 0.1, 0.1])
+    counts = np.bincount(codes, minlength=5)
+    drawn = np.array([np.bincount(rng.choice(codes, 400), minlength=5) for _ in range(3000)])
+    expected = np.quantile(rates(drawn)["relative_nfr"], [0.025, 0.975])
+    found = paired_bootstrap(counts, lambda c: rates(c)["relative_nfr"], resamples=3000)
+    np.testing.assert_allclose(found, expected, atol=0.03)
+    assert found == paired_bootstrap(counts, lambda c: rates(c)["relative_nfr"], resamples=3000)
+    assert found != paired_bootstrap(counts, lambda c: rates(c)["relative_nfr"], resamples=3000, seed=1)
+    with pytest.raises(ValueError, match="at least one image"):
+        paired_bootstrap(np.zeros(5, int), lambda c: c[:, 0])
+
+
+def test_bootstrap_and_wilson_agree_on_nfr():
+    counts = np.array([30_000, 1_000, 2_000, 500, 500])
+    found = paired_bootstrap(counts, lambda c: rates(c)["nfr"], resamples=4000)
+    np.testing.assert_allclose(found, wilson(1000, counts.sum()), rtol=0.02)
+
+
+def test_mean_interval_against_scipy():
+    values = np.random.default_rng(0).normal(size=5000)
+    expected = stats.norm.interval(0.9, loc=values.mean(), scale=stats.sem(values))
+    assert mean_interval(values, confidence=0.9) == pytest.approx(expected)
+    assert mean_interval(np.array([0.5])) == (0.5, 0.5)
+
+
+def test_minimal_detectable_nfr():
+    assert minimal_detectable_nfr(50_000, nfr=0.0235) == pytest.approx(0.0013, abs=5e-5)
+    assert minimal_detectable_nfr(50_000, nfr=0.0235, power=0.8) > minimal_detectable_nfr(50_000, nfr=0.0235)
+    with pytest.raises(ValueError, match="nfr must be from 0 to 1"):
+        minimal_detectable_nfr(10, nfr=2)
+    with pytest.raises(ValueError, match="power"):
+        minimal_detectable_nfr(10, nfr=0.1, power=0.1)

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelheir.checks import InputError
+from modelheir.metrics import join
+from modelheir.metrics.join import match_rows
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sets(st.text(max_size=5), min_size=1, max_size=20), st.randoms(use_true_random=False))
+def test_any_order_is_found(ids, random):
+    first = np.array(sorted(ids), dtype=object)
+    second = np.array(random.sample(sorted(ids), len(ids)), dtype=object)
+    assert second[match_rows(first, second)].tolist() == first.tolist()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("abcdefg", "a", r"new lacks 6 sample ids of old \(b, c, d, e, f, \.\.\.\)"),
+        ("a", "ab", r"old lacks 1 sample ids of new \(b\)"),
+        ("ab", "ac", r"new lacks 1 sample ids of old \(b\); old lacks 1 sample ids of new \(c\)"),
+        ("aab", "ab", r"old repeats 1 sample ids \(a\)"),
+        ("ab", "abb", r"new repeats 1 sample ids \(b\)"),
+    ],
+)
+def test_errors_count_and_name(old, new, words):
+    with pytest.raises(InputError, match=words):
+        match_rows(np.array(list(old)), np.array(list(new)), names=("old", "new"))
+
+
+def test_ids_that_share_a_hash_are_told_apart(monkeypatch):
+    monkeypatch.setattr(join, "text_hash", lambda texts: np.zeros(len(texts), np.uint64))
+    assert match_rows(np.array(["a", "b"]), np.array(["b", "a"])).tolist() == [1, 0]
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.sets(st.text("abc/019é", min_size=1, max_size=9), min_size=1, max_size=30))
+def test_fixed_width_texts(ids):
+    first = np.array(sorted(ids))
+    second = np.append(first[::-1], "a much wider text than all others")[:-1]
+    assert second.dtype != first.dtype
+    assert second[match_rows(first, second)].tolist() == first.tolist()

@@ -1,0 +1,26 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from modelheir.metrics.mcnemar import mcnemar
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 300), st.integers(0, 300))
+def test_against_the_binomial_test(lost, won):
+    expected = binomtest(lost, lost + won).pvalue if lost + won else 1.0
+    assert mcnemar(lost, won) == pytest.approx(expected, abs=1e-12)
+    assert mcnemar(lost, won) == mcnemar(won, lost)
+
+
+def test_arrays_and_large_counts():
+    p = mcnemar(np.array([0, 10, 20_000]), np.array([0, 10, 21_000]))
+    assert p[:2].tolist() == [1, 1]
+    assert p[2] == pytest.approx(binomtest(20_000, 41_000).pvalue, rel=1e-9)
+
+
+def test_error():
+    with pytest.raises(ValueError, match=">= 0"):
+        mcnemar(-1, 2)

@@ -1,0 +1,123 @@
+"""A small comparison with hostile names, built by hand: six images, three classes, two models with logits."""
+
+import io
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from modelheir.types import Predictions
+
+CLASSES = ("<script>alert(1)</script>", "</script>", "=cmd & \"quoted\" 'too'")
+
+
+def predictions(ids, label, guess, **more):
+    logits = np.full((len(ids), 3), 0.0, np.float32)
+    logits[np.arange(len(ids)), guess] = np.log(np.float32(8.0))  # softmax of (8, 1, 1): 80%, 10%, 10%
+    return Predictions(
+        sample_id=np.array(ids),
+        label=np.array(label),
+        prediction=np.array(guess),
+        logits=logits,
+        classes=CLASSES,
+        **more,
+    )
+
+
+@pytest.fixture
+def pair():
+    """Return old and new: one new mistake, two mended, one changed mistake, one right in both, one wrong alike."""
+    ids, label = ["a", "b", "c", "d", "e", "f"], [0, 1, 2, 0, 1, 2]
+    old = predictions(ids, label, [0, 0, 1, 1, 1, 0])
+    new = predictions(ids, label, [1, 1, 2, 2, 1, 0])
+    return old, new
+
+
+def row(n, **values):
+    return {
+        "n": n,
+        "accuracy_old": 0.5,
+        "accuracy_new": 0.5,
+        "nfr": 0.5,
+        "pfr": 0.5,
+        "p": 1.0,
+        "p_corrected": 1.0,
+        **values,
+    }
+
+
+@pytest.fixture
+def result():
+    return {
+        "n": 6,
+        "accuracy_old": 2 / 6,
+        "accuracy_new": 3 / 6,
+        "nfr": 1 / 6,
+        "pfr": 2 / 6,
+        "relative_nfr": 1.0,
+        "nfi": 1 / 3,
+        "pfi": 2 / 3,
+        "churn": 4 / 6,
+        "btc": 0.5,
+        "bec": float("nan"),
+        "mcnemar_p": 0.5,
+        "intervals": {"nfr": [0.03, 0.56], "accuracy_new": [0.19, 0.81]},
+        "per_class": [
+            {"class": CLASSES[0], **row(2, nfr_interval=[0.1, 0.9])},
+            {"class": CLASSES[1], **row(2, nfr=0.0)},
+            {"class": CLASSES[2], **row(2, nfr=0.0, pfr=None)},
+        ],
+        "gate": {"passed": False, "reasons": ["class <b>x</b> breaks 50%, bound 5%"]},
+    }
+
+
+@pytest.fixture
+def images():
+    """Return a source of pictures that has all but ``c``."""
+
+    def read(ids):
+        found = {}
+        for name in ids:
+            if name != "c":
+                store = io.BytesIO()
+                Image.new("RGB", (8, 8), (ord(name), 0, 0)).save(store, "PNG")
+                found[name] = store.getvalue()
+        return found
+
+    return read
+
+
+class Outline(HTMLParser):
+    """Elements with attributes, and the text outside scripts and styles."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.words, self._inside = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag in ("script", "style"):
+            self._inside.append(tag)
+
+    def handle_endtag(self, tag):
+        if self._inside and tag == self._inside[-1]:
+            self._inside.pop()
+
+    def handle_data(self, data):
+        if not self._inside:
+            self.words.append(data)
+
+    def all(self, tag, **want):
+        return [attrs for name, attrs in self.elements if name == tag and want.items() <= attrs.items()]
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture
+def outline():
+    return lambda path: Outline(path.read_text(encoding="utf-8"))

@@ -1,0 +1,151 @@
+"""The pages in a real headless Chromium: filters, sorting, hostile names, narrow screens, no request to anywhere."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from modelheir import report
+
+pytestmark = pytest.mark.browser
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+FLAGS = (
+    *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--no-first-run", "--disable-dev-shm-usage"),
+)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not (CHROMIUM and DRIVER):
+        if os.environ.get("CI") is None:
+            pytest.skip("no Chromium with its driver on this machine")
+        pytest.fail("CI must have Chromium and chromedriver")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
+    service = Service(DRIVER)
+    driver = webdriver.Chrome(service=service, options=options)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(browser, tmp_path, result, pair, images):
+    old, new = pair
+    path = report.write_compare(tmp_path / "page.html", result, old=old, new=new, names=("v1", "v2"), images=images)
+    for log in ("performance", "browser"):
+        browser.get_log(log)
+    browser.get(Path(path).as_uri())
+    return browser
+
+
+def cards(browser):
+    return browser.execute_script("return [...document.querySelectorAll('.flip')].filter(c => c.offsetParent).length")
+
+
+def choose(browser, number, value):
+    from selenium.webdriver.support.select import Select
+
+    Select(browser.find_elements("css selector", ".filters select")[number]).select_by_value(value)
+
+
+def test_filters_count_cards(opened):
+    said = opened.find_element("css selector", ".filters output")
+    assert (cards(opened), said.text) == (4, "4 of 4 shown")
+    choose(opened, 1, "positive")
+    assert (cards(opened), said.text) == (2, "2 of 4 shown")
+    choose(opened, 0, "</script>")
+    assert (cards(opened), said.text) == (1, "1 of 4 shown")
+    choose(opened, 1, "negative")
+    assert (cards(opened), said.text) == (0, "0 of 4 shown")
+    choose(opened, 1, "")
+    choose(opened, 0, "<script>alert(1)</script>")
+    assert cards(opened) == 2
+
+
+def test_hostile_names_are_text_and_nothing_is_requested(opened):
+    import json
+
+    text = opened.find_element("css selector", "#flips").text
+    assert "<script>alert(1)</script>" in text
+    assert "</script>" in text
+    assert opened.execute_script("return document.scripts.length") == 2
+    asked = [json.loads(entry["message"])["message"] for entry in opened.get_log("performance")]
+    urls = [m["params"]["request"]["url"] for m in asked if m["method"] == "Network.requestWillBeSent"]
+    assert urls
+    assert all(url.startswith(("file:", "data:")) for url in urls), urls
+    assert [entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_the_policy_stops_an_injected_script_and_a_request(opened):
+    opened.execute_script(
+        "const s = document.createElement('script'); s.textContent = 'window.broken = 1'; document.body.append(s);"
+        "const i = new Image(); i.onerror = () => { window.stopped = 1; }; i.src = 'http://127.0.0.1:9/x.png';"
+    )
+    assert opened.execute_script("return window.broken === undefined")
+    refused = [entry["message"] for entry in opened.get_log("browser")]
+    assert any("img-src" in message for message in refused)
+
+
+def test_a_click_sorts_the_classes(opened):
+    def names():
+        return [cell.text for cell in opened.find_elements("css selector", "#classes tbody th")]
+
+    head = opened.find_elements("css selector", "#classes thead button")
+    head[0].click()
+    assert names() == sorted(names())
+    head[0].click()
+    assert names() == sorted(names(), reverse=True)
+    head[1].click()
+    assert names()[0] == "<script>alert(1)</script>"  # the most new mistakes
+    assert (
+        opened.find_element("css selector", "#classes thead th:nth-child(2)").get_attribute("aria-sort") == "descending"
+    )
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_the_page_never_scrolls_sideways(opened, width):
+    size = {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": width < 600}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_page_of_many_runs_fits_a_phone(browser, tmp_path, pair, images):
+    old, new = pair
+    ends = {"nfr_interval": [0.01, 0.03], "error_interval": [0.08, 0.12], "nfr_difference": -0.01}
+    runs = [{"name": "n" * 60, "error": 0.1, "nfr": 0.02, "seeds": [1, 2, 3], "gate": {"passed": True}, **ends}]
+    runs.append({"name": "b", "failed": "https://" + "x" * 90})
+    provenance = {"b": {"command": ["modelheir", "--data", "y" * 200], "dirty": True}}
+    path = report.write_runs(
+        tmp_path / "runs.html", runs, note="z" * 100, old=old, new=new, images=images, provenance=provenance
+    )
+    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(path.as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 360
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    choose(browser, 1, "negative")
+    assert cards(browser) == 1
+
+
+def test_the_page_reads_without_scripts(opened):
+    opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        opened.refresh()
+        assert len(opened.find_elements("css selector", ".flip")) == 4
+        assert not opened.find_element("css selector", ".filters").is_displayed()
+    finally:
+        opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})

@@ -1,0 +1,166 @@
+import csv
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from modelheir import report
+from modelheir.analysis.compare import compare
+from modelheir.analysis.gate import GateConfig
+from modelheir.checks import InputError
+
+
+@pytest.fixture
+def written(tmp_path, result, pair, images):
+    old, new = pair
+    return report.write_compare(
+        tmp_path / "deep" / "page.html",
+        result,
+        old=old,
+        new=new,
+        names=("v1 <i>", "v2"),
+        images=images,
+        others=[{"name": "</script><b>other", "error": 0.2, "nfr": 0.1, "nfr_interval": [0.05, 0.2]}],
+        curves={"v2": [{"epoch": 0, "loss": 1.0}, {"epoch": 1, "loss": 0.5}]},
+        provenance={"v2": {"commit": "3f2a9c1", "dirty": True}},
+    )
+
+
+def test_the_page_stands_alone_and_says_so(written, outline):
+    page = outline(written)
+    policy = page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"]
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
+    assert "unsafe" not in policy
+    for tag, attributes in page.elements:
+        assert "style" not in attributes
+        assert not any(name.startswith("on") for name in attributes)
+        for name in ("src", "href"):
+            assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
+    assert not re.search(r"url\(|@import|https?://(?!www\.w3\.org/2000/svg)", written.read_text())
+
+
+def test_names_are_text_everywhere(written, outline):
+    page = outline(written)
+    assert len(page.all("script")) == 2  # the result as data, and our own
+    assert not page.all("b", **{"class": "x"})
+    assert not page.all("i")
+    for name in ("<script>alert(1)</script>", "</script><b>other", "v1 <i>", "class <b>x</b> breaks 50%"):
+        assert name in page.text
+
+
+def test_the_result_in_the_page_is_the_result(written, result):
+    text = re.search(r'<script type="application/json" id="result">(.*?)</script>', written.read_text(), re.S).group(1)
+    found = json.loads(text)
+    assert found["per_class"] == result["per_class"]
+    assert found["bec"] is None  # JSON has no NaN
+
+
+def test_verdict_and_numbers_are_words(written, outline):
+    page = outline(written)
+    assert "Fails the gate: do not ship" in page.text
+    assert "newly wrong on 16.67% of all images [3.00, 56.00]" in page.text
+    assert "50.00%" in page.text
+    assert "yes: uncommitted changes" in page.text
+    assert "All 4 flipped images" in page.text
+
+
+def test_the_gate_has_three_states(tmp_path, result, pair, outline):
+    old, new = pair
+    for passed, words in ((True, "Passes the gate"), (False, "Fails the gate"), (None, "No verdict")):
+        result["gate"] = {"passed": passed, "reasons": []}
+        page = outline(report.write_compare(tmp_path / "p.html", result, old=old, new=new, names=("a", "b")))
+        assert words in page.text
+
+
+def test_every_picture_of_the_gallery_has_a_text(written, outline):
+    page = outline(written)
+    pictures = page.all("img")
+    assert len(pictures) == 3
+    assert all(picture["alt"].startswith("Image ") for picture in pictures)
+    assert "no picture at hand" in page.text
+    assert all(svg.get("aria-label") or svg.get("aria-hidden") for svg in page.all("svg"))
+    assert all("scope" in head for head in page.all("th"))
+
+
+def test_a_real_comparison_is_shown_whole(tmp_path, pair, images, outline):
+    old, new = pair
+    columns = {"writer": np.array(["ann", "bob", "<b>", "ann", "bob", "<b>"])}
+    old = dataclasses.replace(old, columns=columns)
+    gate = GateConfig(max_nfr=0.4, min_accuracy_gain=-1.0)
+    result = compare(old, new, slices=["writer"], gate=gate)
+    path = report.write_compare(tmp_path / "p.html", result, old=old, new=new, names=("a", "b"), images=images)
+    page = outline(path)
+    for words in (
+        "Hold: not shown to be safe",
+        "Calibration error (ECE)",
+        "Brier score",
+        "Graded NFR",
+        "The average of both models (by logits)",
+        "share of the new model's errors that the old model makes too",
+        *(check["sentence"] for check in result["gate"]["checks"]),
+        *result["gate"]["notes"],
+    ):
+        assert words in page.text, words
+    assert [found for found in page.all("section") if found.get("id") in ("slices", "reliability")]
+    with path.with_suffix(".csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["group"] for row in rows] == ["all"] + ["class"] * 3 + ["slice writer"] * 3
+    for row, said in zip(rows[1:4], result["per_class"], strict=True):
+        for key in ("nfr", "pfr", "p_corrected", "relative_nfr"):
+            assert float(row[key]) == said[key]
+        assert float(row["pfr_high"]) == said["pfr_interval"][1]
+
+
+def test_the_table_beside_holds_the_same_values(written, result):
+    with written.with_suffix(".csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["group"] for row in rows] == ["all", "class", "class", "class"]
+    assert float(rows[0]["nfr"]) == result["nfr"]
+    assert (float(rows[0]["nfr_low"]), float(rows[0]["nfr_high"])) == (0.03, 0.56)
+    assert rows[3]["name"] == "'" + result["per_class"][2]["class"]
+    assert rows[3]["pfr"] == ""
+
+
+def test_a_result_without_extras_still_makes_a_page(tmp_path, pair, outline):
+    old, new = pair
+    least = {"n": 6, "accuracy_old": 0.5, "accuracy_new": 0.5, "nfr": 0.0, "pfr": 0.0}
+    page = outline(report.write_compare(tmp_path / "p.html", least, old=old, new=new, names=("a", "b")))
+    assert "The images themselves were not at hand" in page.text
+    assert not page.all("section", id="classes")
+
+
+def test_models_that_never_differ(tmp_path, result, pair, outline):
+    old, _ = pair
+    page = outline(report.write_compare(tmp_path / "p.html", result, old=old, new=old, names=("a", "a")))
+    assert "No image changed sides" in page.text
+    assert not page.all("div", **{"class": "filters"})
+
+
+def test_many_classes_are_drawn_in_part(tmp_path, result, pair, outline):
+    old, new = pair
+    result["per_class"] = [{"class": f"c{k}", "n": 2, "nfr": k / 100, "pfr": 0.0} for k in range(45)]
+    page = outline(report.write_compare(tmp_path / "p.html", result, old=old, new=new, names=("a", "b")))
+    assert "the 30 classes with the most new mistakes, the table all 45" in page.text
+
+
+def test_same_input_same_page(tmp_path, result, pair):
+    old, new = pair
+    one, two = (
+        report.write_compare(tmp_path / n, result, old=old, new=new, names=("a", "b")) for n in ("1.html", "2.html")
+    )
+    assert one.read_text().replace("1.csv", "2.csv") == two.read_text()
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, result, pair):
+    (tmp_path / "p.csv").mkdir()
+    with pytest.raises(InputError, match="cannot write"):
+        report.write_compare(tmp_path / "p.html", result, old=pair[0], new=pair[1], names=("a", "b"))
+
+
+def test_importing_the_report_loads_no_torch():
+    code = "import sys, modelheir.report; sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

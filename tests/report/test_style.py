@@ -1,0 +1,55 @@
+"""The style sheet: letters can be read on their ground in the light, dark and print colours (WCAG 2.1, level AA)."""
+
+import re
+from importlib import resources
+
+import pytest
+
+STYLE = resources.files("modelheir.report").joinpath("templates", "page.css").read_text(encoding="utf-8")
+SCHEMES = [
+    dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", block)) for block in re.findall(r":root \{(.*?)\}", STYLE, re.S)
+]
+PAIRS = [
+    *((ink, ground) for ink in ("ink", "soft", "accent", "pos", "neg") for ground in ("bg", "card")),
+    *(("ink", "fail-bg"), ("ink", "pass-bg"), ("ink", "none-bg"), ("soft", "none-bg"), ("soft", "pass-bg")),
+    *(("neg", "fail-bg"), ("pos", "pass-bg"), ("soft", "faint"), ("soft", "fail-bg"), ("hold", "hold-bg")),
+    *(("ink", "hold-bg"), ("soft", "hold-bg"), ("neg", "hold-bg"), ("pos", "hold-bg"), ("pos", "fail-bg")),
+]
+
+
+def luminance(colour):
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = [int(digits[k : k + 2], 16) / 255 for k in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_there_are_three_schemes_and_the_measure_is_right():
+    assert len(SCHEMES) == 3
+    assert contrast("#000", "#ffffff") == pytest.approx(21)
+
+
+@pytest.mark.parametrize("number", range(3), ids=["light", "dark", "print"])
+def test_words_have_contrast(number):
+    colours = {**SCHEMES[0], **SCHEMES[number]}
+    poor = {
+        (a, b): round(contrast(colours[a], colours[b]), 2) for a, b in PAIRS if contrast(colours[a], colours[b]) < 4.5
+    }
+    assert not poor
+
+
+@pytest.mark.parametrize("number", range(2), ids=["light", "dark"])
+def test_lines_of_the_figures_have_contrast(number):
+    colours = SCHEMES[number]
+    names = [*(f"s{k}" for k in range(8)), "old", "new", "pos", "neg"]
+    assert not {name for name in names if contrast(colours[name], colours["card"]) < 3}
+
+
+def test_the_style_asks_for_nothing_from_outside():
+    assert "@import" not in STYLE
+    assert "url(" not in STYLE

@@ -1,0 +1,168 @@
+"""The run folder: whole or absent files, one writer, clear words when something is off."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from modelheir.checks import InputError
+from modelheir.runs.environment import environment, source_state
+from modelheir.runs.files import append_line, read_json, replace_file, to_json, write_json, write_text
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.tensors import load_state, load_weights, save_state, save_weights
+
+
+def test_state_comes_back_as_it_was(tmp_path):
+    shared = torch.arange(3.0)
+    state = {
+        "number": 7,
+        "none": None,
+        "text": "a/b",
+        "nested": {"list": [shared, {0: shared, "x": torch.tensor(2, dtype=torch.int64)}], "empty": {}, "rate": 0.1},
+    }
+    save_state(tmp_path / "s.safetensors", state)
+    back = load_state(tmp_path / "s.safetensors")
+    assert torch.equal(back["nested"]["list"][1][0], shared)
+    assert back["nested"]["list"][1]["x"].dtype == torch.int64
+    assert (back["number"], back["none"], back["text"], back["nested"]["empty"]) == (7, None, "a/b", {})
+    assert back["nested"]["rate"] == 0.1
+    with pytest.raises(TypeError, match=r"state\.f is a function"):
+        save_state(tmp_path / "t.safetensors", {"f": len.__call__ if False else (lambda: 0)})
+
+
+def test_optimizer_state_survives(tmp_path):
+    p = torch.nn.Parameter(torch.ones(3))
+    one = torch.optim.Adam([p], lr=0.1)
+    p.sum().backward()
+    one.step()
+    save_state(tmp_path / "s", one.state_dict())
+    other = torch.optim.Adam([p], lr=0.5)
+    other.load_state_dict(load_state(tmp_path / "s"))
+    assert torch.equal(other.state_dict()["state"][0]["exp_avg"], one.state_dict()["state"][0]["exp_avg"])
+    assert other.param_groups[0]["lr"] == 0.1
+
+
+def test_cut_file_is_named(tmp_path):
+    save_weights(tmp_path / "w.safetensors", {"a": torch.zeros(100)})
+    data = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "w.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"w\.safetensors is not a whole safetensors file"):
+        load_weights(tmp_path / "w.safetensors")
+    save_weights(tmp_path / "w.safetensors", {"a": torch.zeros(1)})
+    with pytest.raises(InputError, match="plain weights"):
+        load_state(tmp_path / "w.safetensors")
+
+
+def test_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
+    target = tmp_path / "x.json"
+    write_json(target, {"old": 1})
+
+    def full(path):
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(InputError, match=r"cannot write .*x\.json: No space left on device"):
+        replace_file(target, full)
+    assert read_json(target) == {"old": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["x.json"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")  # noqa: PTH110
+def test_append_on_a_full_device(tmp_path):
+    (tmp_path / "log").symlink_to("/dev/full")
+    with pytest.raises(InputError, match="No space left"):
+        append_line(tmp_path / "log", "row")
+
+
+def test_json_holds_what_numpy_and_floats_bring(tmp_path):
+    write_json(tmp_path / "a.json", {"a": np.float32(0.5), "b": float("nan"), "c": np.arange(2), 3: {"x": tmp_path}})
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found == {"a": 0.5, "b": None, "c": [0, 1], "3": {"x": str(tmp_path)}}
+    assert to_json((1, {2})) == [1, [2]]
+    with pytest.raises(InputError, match="is missing: is"):
+        read_json(tmp_path / "none.json")
+    write_text(tmp_path / "bad.json", "{")
+    with pytest.raises(InputError, match="cannot be read as JSON"):
+        read_json(tmp_path / "bad.json")
+
+
+def test_two_writers_of_one_folder(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    code = (
+        "import sys; from modelheir.runs.folder import RunFolder\n"
+        "from modelheir.checks import InputError\n"
+        "try:\n"
+        "    with RunFolder(sys.argv[1]).locked(): print('got it')\n"
+        "except InputError as e: print(e)\n"
+    )
+
+    def attempt():
+        return subprocess.run(
+            [sys.executable, "-c", code, str(folder.path)], capture_output=True, text=True, check=True
+        )
+
+    with folder.locked():
+        second = attempt()
+        assert "is being written by another run" in second.stdout
+    assert attempt().stdout == "got it\n"
+
+
+def test_newer_layout_is_refused(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert folder.status() == {}
+    folder.set_status("running")
+    assert folder.status()["state"] == "running"
+    write_json(tmp_path / "status.json", {"version": 99})
+    with pytest.raises(InputError, match="layout version 99"):
+        folder.status()
+
+
+def test_stage_result_reads_one_module(tmp_path):
+    stage = RunFolder(tmp_path).stage(3, "student")
+    assert stage.path.name == "03_student"
+    save_weights(stage.weights, {"model/a.b": torch.ones(2), "peer/a.b": torch.zeros(2)})
+    stage.finish({"val/accuracy": 0.5}, {"note": 1})
+    result = stage.result()
+    assert stage.finished
+    assert list(result.weights("peer")) == ["a.b"]
+    assert (result.metrics, result.describe) == ({"val/accuracy": 0.5}, {"note": 1})
+    with pytest.raises(InputError, match="no module 'x', only model, peer"):
+        result.weights("x")
+
+
+def test_environment_says_where_numbers_come_from(tmp_path):
+    found = environment(command=["modelheir"], device="cpu", processes=1, seeds={"seed": 0}, data={"train": "abc"})
+    assert found["packages"]["torch"] == torch.__version__.split("+")[0] or found["packages"]["torch"]
+    assert source_state(tmp_path) == {"commit": None, "dirty": None}
+    assert set(found) >= {"command", "python", "packages", "device", "seeds", "data", "commit", "dirty"}
+
+
+def test_environment_names_the_hardware(monkeypatch):
+    arguments = {"command": [], "processes": 1, "seeds": {}, "data": {}}
+    found = environment(device="cpu", **arguments)
+    assert found["gpu"] is None
+    assert found["cuda"] == torch.version.cuda
+    assert found["threads"] == torch.get_num_threads()
+    assert found["cpu_cores"] >= 1
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU of {device}")
+    assert environment(device="cuda:1", **arguments)["gpu"] == "GPU of cuda:1"
+
+
+def test_only_what_did_not_train_is_cleared(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.set_status("running")
+    (folder.path / "mine.txt").write_text("kept")
+    folder.clear()
+    assert [path.name for path in folder.path.iterdir()] == ["mine.txt"]
+    (folder.path / "mine.txt").unlink()
+    folder.set_status("running")
+    folder.clear()
+    assert not folder.path.exists()
+    save_weights(folder.stage(0, "train").weights, {"model/a": torch.ones(1)})
+    with pytest.raises(ValueError, match="holds trained stages"):
+        folder.clear()

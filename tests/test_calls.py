@@ -1,0 +1,78 @@
+"""The commands as Python calls: the same settings, checks and results as the command line."""
+
+import numpy as np
+import pytest
+import yaml
+
+import modelheir
+from modelheir.checks import InputError
+from modelheir.types import Predictions
+
+
+def said(answers, logits=None):
+    label = np.array([0, 1, 2, 3, 0, 1, 2, 3])
+    return Predictions(np.array(list("abcdefgh")), label, np.array(answers), logits=logits)
+
+
+OLD, NEW = said([0, 1, 2, 0, 0, 2, 2, 3]), said([0, 1, 1, 3, 0, 1, 2, 0])
+
+
+def test_compare_takes_predictions_and_bounds():
+    result = modelheir.compare(OLD, NEW, max_nfr=0.1, point=True)
+    assert (result["nfr"], result["pfr"], result["nfi"], result["churn"]) == (0.25, 0.25, 1.0, 0.5)
+    assert result["gate"]["passed"] is False
+    assert modelheir.compare(OLD, NEW, max_nfr=0.3, point=True)["gate"]["passed"] is True
+
+
+def test_compare_takes_files_in_any_order(tmp_path):
+    from modelheir.runs.predictions import write_predictions
+
+    order = np.array([7, 0, 3, 1, 2, 6, 5, 4])
+    write_predictions(tmp_path / "old.parquet", OLD)
+    mixed = Predictions(NEW.sample_id[order], NEW.label[order], NEW.prediction[order])
+    write_predictions(tmp_path / "new.parquet", mixed)
+    for old in (OLD, tmp_path / "old.parquet", str(tmp_path / "old.parquet")):
+        assert modelheir.compare(old, tmp_path / "new.parquet")["flips"]["negative"] == ["c", "h"]
+
+
+def test_ensemble_counts_the_models_that_a_file_holds(tmp_path):
+    from modelheir.runs.predictions import write_predictions
+
+    one, two = (said([k] * 8, np.tile(np.eye(4, dtype=np.float32)[k], (8, 1))) for k in (0, 1))
+    write_predictions(tmp_path / "three.parquet", one, members=3)
+    found = modelheir.ensemble([tmp_path / "three.parquet", two])
+    assert found.members == 4
+    assert np.allclose(found.predictions.logits[0], [0.75, 0.25, 0, 0])
+
+
+def test_train_takes_settings_as_the_command_does(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = {"data": "digits", "model": "mlp", "quiet": True, "fit.lr": 0.05, "inputs": {"train_fraction": 0.1}}
+    folder = modelheir.train("finetune", epochs=1, out="runs/one", **settings)
+    kept = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (kept["train"], kept["fit"]["epochs"], kept["fit"]["lr"]) == ("finetune", 1, 0.05)
+    again = modelheir.train("finetune", config=folder / "config.yaml", out="runs/two", quiet=True)
+    assert modelheir.compare(folder, again)["churn"] == 0
+    assert len(modelheir.predict(f"run:{folder}", "digits", split="val")) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("upgrad", {}, "Did you mean 'upgrade'"),
+        ("finetune", {"epoch": 3}, "unknown setting"),
+        ("finetune", {"fit": {"lr": -1.0}}, "fit.lr"),
+        ("upgrade", {"method": {"pull": {"weigth": 1.0}}}, "Did you mean 'weight'"),
+        ("upgrade", {"data": "digits"}, "needs --old"),
+    ],
+)
+def test_mistakes_are_one_sentence(name, settings, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        modelheir.train(name, **settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_explain_prints_the_map(capsys):
+    modelheir.explain("upgrade")
+    assert "src/modelheir/methods/upgrade.py" in capsys.readouterr().out
