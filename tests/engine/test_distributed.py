@@ -70,8 +70,6 @@ done = run_plan([Stage("train", lambda _: task)], RunFolder(out), runtime=runtim
                 seed=0, log=log, progress=Progress())
 if runtime.main:
     Path(out, "log.json").write_text(json.dumps({"rows": log, "metrics": dict(done["train"].metrics)}))
-if runtime.world > 1:
-    torch.distributed.destroy_process_group()
 """
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 WORKER = """
-import json, math, sys
+import atexit, json, math, sys
 from pathlib import Path
 import torch
 from torch.nn.functional import cross_entropy
@@ -20,8 +20,16 @@ from modelheir.engine.stages import run_plan
 from modelheir.runs.folder import RunFolder
 from modelheir.types import LossTerms, Outputs, Stage, Task
 
-out, runtime = Path(sys.argv[1]), Runtime("cpu")
+out = Path(sys.argv[1])
 found = {}
+
+def last():  # registered first, so it runs after everything that the library does on exit
+    left = [Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")]
+    Path(out, f"threads_{runtime.rank}.json").write_text(json.dumps(left))
+
+atexit.register(last)
+runtime = Runtime("cpu")
+found["threads"] = [Path(task, "comm").read_text().strip() for task in Path("/proc/self/task").glob("*")]
 
 # gradients: a is used on both, b on the second only, c on neither
 a, b, c = (torch.nn.Parameter(torch.zeros(2)) for _ in range(3))
@@ -101,7 +109,6 @@ found["poisoned"] = [stopped("p1", poison=(7, 1)), stopped("p2", poison=(7, 1), 
 batch = list(tensor_stream(x, y, batch_size=20, train=True, seed=4, rank=1, world=2).epoch(1))[2]
 found["guilty"] = batch.index.tolist()
 Path(sys.argv[1], f"found_{runtime.rank}.json").write_text(json.dumps(found))
-torch.distributed.destroy_process_group()
 """
 
 
@@ -113,7 +120,8 @@ def found(tmp_path_factory):
     env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run([*launch, worker, folder], check=True, env=env, timeout=250)
-    return [json.loads((folder / f"found_{rank}.json").read_text()) for rank in range(2)]
+    left = [json.loads((folder / f"threads_{rank}.json").read_text()) for rank in range(2)]
+    return [json.loads((folder / f"found_{rank}.json").read_text()) | {"left": left[rank]} for rank in range(2)]
 
 
 pytestmark = pytest.mark.distributed
@@ -121,6 +129,14 @@ pytestmark = pytest.mark.distributed
 
 def test_gradients_that_one_process_lacks(found):
     assert found[0]["gradients"] == found[1]["gradients"] == [[1.5, 1.5], [2.0, 2.0], None]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in /proc")
+def test_no_thread_of_the_group_outlives_the_run(found):
+    # One that still frees a tensor while the interpreter ends aborts the process, now and then, after all its work.
+    for process in found:
+        assert [name for name in process["threads"] if "gloo" in name]
+        assert not [name for name in process["left"] if "gloo" in name]
 
 
 def test_both_processes_end_with_the_same_model_and_metrics(found):

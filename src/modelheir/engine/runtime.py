@@ -6,12 +6,14 @@ call any number of models any number of times, in any order, through hooks or fu
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.distributed.nn.functional  # its defaults keep the group that lives when it is first imported: let that be none
 from accelerate import PartialState
 from torch import Tensor
 
@@ -21,6 +23,12 @@ from modelheir.losses.gather import all_gather
 __all__ = ["Runtime"]
 
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def _leave() -> None:
+    """End the process group, and with it its threads: one that frees a tensor while Python ends aborts the process."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 class Runtime:
@@ -37,7 +45,10 @@ class Runtime:
             raise InputError(
                 f"device = {device!r}: must be auto, cpu, cuda, mps, or indexed such as cuda:1."
             ) from error
+        ours = not dist.is_initialized()
         state = PartialState(cpu=device == "cpu")
+        if ours and dist.is_initialized():
+            atexit.register(_leave)
         self.rank, self.world = state.process_index, state.num_processes
         found = state.device if asked is None or self.world > 1 else asked
         assert found is not None
