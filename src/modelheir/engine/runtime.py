@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.distributed.nn.functional  # its defaults keep the group that lives when it is first imported: let that be none
+import torch.distributed.nn.functional  # defaults that keep the group of their first import: let it be none
 from accelerate import PartialState
 from torch import Tensor
 
