@@ -18,8 +18,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from modelheir.types import Predictions
 
 HERE = Path(__file__).parent
 SMALL, LARGE = {"width": 16, "blocks": 3}, {"width": 24, "blocks": 4}
@@ -124,10 +128,10 @@ class Runner:
         folder = self.out / name.replace(" ", "_").replace("/", "-")
         return str(modelheir.train(method, out=str(folder), old=[f"run:{o}" for o in old or []], quiet=True, **given))
 
-    def members(self, name: str, settings: dict) -> list[str]:
+    def members(self, name: str, settings: dict, count: int = MEMBERS) -> list[str]:
         """Train an ensemble of plain models that differ by their seeds."""
         base = {"old": 100_000, "new": 200_000}[name.split(" ")[0]] + 1000 * self.seed
-        return [self(f"{name} member {k}", "finetune", {**settings, "seed": base + k}) for k in range(MEMBERS)]
+        return [self(f"{name} member {k}", "finetune", {**settings, "seed": base + k}) for k in range(count)]
 
 
 def elodi(run: Runner, name: str, members: list[str], settings: dict, *, old: str | None = None, **method) -> str:
@@ -193,16 +197,19 @@ def train_long(data: Path, out: Path, seed: int) -> None:
     (run.out / "pairs.json").write_text(json.dumps({"pairs": {"long": found}}))
 
 
-def tabulate(out: Path, seeds: list[int]) -> dict:
-    """Measure every pair on the test images and tabulate over the seeds that are finished."""
+def said(folders: list[str]) -> Predictions:
+    """Read what a run, or an ensemble of runs, said of the test images."""
     import modelheir
-    from modelheir.analysis.arms import arm_rows
     from modelheir.runs import read_predictions
     from modelheir.runs.folder import RunFolder
 
-    def said(folders: list[str]):
-        files = [RunFolder(folder).predictions("test") for folder in folders]
-        return read_predictions(files[0]) if len(files) == 1 else modelheir.ensemble(files).predictions
+    files = [RunFolder(folder).predictions("test") for folder in folders]
+    return read_predictions(files[0]) if len(files) == 1 else modelheir.ensemble(files).predictions
+
+
+def tabulate(out: Path, seeds: list[int]) -> dict:
+    """Measure every pair on the test images and tabulate over the seeds that are finished."""
+    from modelheir.analysis.arms import arm_rows
 
     done = {s: json.loads(p.read_text()) for s in seeds if (p := out / f"seed{s}" / "pairs.json").is_file()}
     for seed, found in done.items():
@@ -222,7 +229,7 @@ def tabulate(out: Path, seeds: list[int]) -> dict:
     return {"seeds": sorted(done), "settings": table}
 
 
-def markdown(result: dict) -> str:
+def markdown(result: dict, titles: dict[str, str]) -> str:
     """Return the tables, in percent."""
 
     def cell(row: dict, name: str) -> str:
@@ -231,7 +238,7 @@ def markdown(result: dict) -> str:
 
     lines = []
     for setting, rows in result["settings"].items():
-        lines += ["", f"### {TITLES[setting]}: {len(rows[0]['seeds']) if rows else 0} seeds", ""]
+        lines += ["", f"### {titles[setting]}: {len(rows[0]['seeds']) if rows else 0} seeds", ""]
         lines += [
             "| arm | error old | error | NFR | relative NFR | error - none | NFR - none |",
             "|---|---|---|---|---|---|---|",
@@ -308,9 +315,9 @@ def main() -> None:
     page = HERE / "upgrade.md"
     text = page.read_text(encoding="utf-8")
     page.write_text(
-        text[: text.index("<!-- tables -->")] + "<!-- tables -->\n" + markdown(result) + "\n", encoding="utf-8"
+        text[: text.index("<!-- tables -->")] + "<!-- tables -->\n" + markdown(result, TITLES) + "\n", encoding="utf-8"
     )
-    print(markdown(result))
+    print(markdown(result, TITLES))
 
 
 if __name__ == "__main__":
