@@ -124,6 +124,24 @@ def test_mistakes_in_a_file_name_the_file(text, said, methods, tmp_path):
     assert said in str(error.value)
 
 
+@pytest.mark.parametrize("flag", ["learning_rate", "fit.learning_rate", "lerning_rate", "fit.lerning_rate"])
+def test_the_words_of_other_programs_lead_to_ours(flag, methods):
+    with pytest.raises(InputError, match=r"unknown setting '--\S+'. Did you mean '--fit.lr'\?"):
+        run(methods, f"--{flag}", "1")
+
+
+def test_every_other_word_leads_to_a_setting_of_train():
+    from modelheir.cli.parsing import _OTHER_WORDS
+    from modelheir.cli.train import spec_of
+    from modelheir.config.describe import settings
+    from modelheir.methods import METHODS
+
+    configs = spec_of(METHODS["upgrade"]).configs
+    ends = {one.key.rpartition(".")[2] for prefix, config in configs.items() for one in settings(config, prefix)}
+    assert set(_OTHER_WORDS.values()) <= ends
+    assert not ends & set(_OTHER_WORDS)
+
+
 def test_unknown_or_missing_method(methods, capsys):
     with pytest.raises(InputError, match=r"unknown method 'carefull'. Did you mean 'careful'"):
         parse_train(["carefull"], methods)

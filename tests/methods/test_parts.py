@@ -47,9 +47,11 @@ def test_a_checkpoint_without_names_is_matched_by_the_common_prefix(world, tmp_p
     world.run("upgrade", "x", parts=parts)
 
 
-def test_other_names_for_as_many_classes_are_taken_in_order(world):
+def test_other_names_for_as_many_classes_are_taken_in_order_and_it_is_said(world, caplog):
     old = world.save_model("words", classes=("x", "y", "z"))
     assert world.parts(old=[old]).old_models()[0].classes == names(world)
+    pairs = ", ".join(f"{a} = {b}" for a, b in zip("xyz", names(world), strict=True))
+    assert f"words shares no class name with the data; classes by order: {pairs}." in caplog.text
     fewer = world.save_model("fewer", classes=("x", "y"))  # names of its own, and not as many: not ours to guess
     assert world.parts(old=[fewer]).old_models()[0].classes == ("x", "y")
 

@@ -9,6 +9,7 @@ word (``--quiet``).
 from __future__ import annotations
 
 import dataclasses
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,26 @@ from modelheir.config.describe import Setting, settings
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
 
 __all__ = ["Parsed", "Spec", "parse"]
+
+#: what other programs call a setting -> the last part of its name here
+_OTHER_WORDS = {
+    "learning_rate": "lr",
+    "batch": "batch_size",
+    "bs": "batch_size",
+    "wd": "weight_decay",
+    "opt": "optimizer",
+    "scheduler": "schedule",
+    "num_epochs": "epochs",
+    "num_workers": "workers",
+    "warmup": "warmup_epochs",
+    "amp": "precision",
+    "arch": "model",
+    "teacher": "old",
+    "dataset": "data",
+    "output": "out",
+    "output_dir": "out",
+    "img_size": "image_size",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,11 +178,15 @@ def _count(spec: Spec, words: Sequence[str]) -> None:
 
 
 def _unknown(spec: Spec, known: Mapping[str, Setting], key: str) -> str:
-    same = [name for name in known if name.rpartition(".")[2] == key.rpartition(".")[2]]
+    """Write the error for a flag that is none: the same last name elsewhere, another word for it, a near spelling."""
+    ends = {name.rpartition(".")[2]: name for name in reversed([*known])}
+    end = key.rpartition(".")[2]
+    spoken = difflib.get_close_matches(end, _OTHER_WORDS, n=1, cutoff=0.8)
     every = [*known, *spec.shortcuts, "config", "help", *(["print_config"] if spec.prints else [])]
-    near = f" Did you mean '--{same[0]}'?" if same else nearest(key, every).replace("'", "'--", 1)
-    if not near:
-        ends = {name.rpartition(".")[2]: name for name in reversed([*known])}
-        close = nearest(key.rpartition(".")[2], ends)
-        near = f" Did you mean '--{ends[close.split(chr(39))[1]]}'?" if close else ""
+    if end not in ends and spoken:
+        end = _OTHER_WORDS[spoken[0]]
+    if end in ends:
+        near = f" Did you mean '--{ends[end]}'?"
+    elif not (near := nearest(key, every).replace("'", "'--", 1)) and (close := nearest(end, ends)):
+        near = f" Did you mean '--{ends[close.split(chr(39))[1]]}'?"
     return f"unknown setting '--{key}'.{near} `modelheir {spec.command} --help` lists all."

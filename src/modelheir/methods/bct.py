@@ -3,7 +3,8 @@ r"""Backward-compatible training (BCT): the new feature must also work with the 
 .. math:: L = \mathrm{CE}(W_{new} f_{new}, y) + \lambda\, \mathrm{CE}(W_{old} f_{new}, y), \quad W_{old}\ \text{frozen}
 
 Shen et al., "Towards Backward-Compatible Representation Learning", 2020, arXiv:2003.11942, eq. 5. The old head is
-really the old model's (weights and bias) and reads the first coordinates of the new feature.
+really the old model's (weights and bias) and reads the first coordinates of the new feature. A class that the old
+model does not know gets a row in the direction of the mean old feature of its training images, computed once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
-from modelheir.checks import AtLeast, InputError, InRange
+import numpy as np
+
+from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.methods.method import Method
 from modelheir.methods.supervised import SupervisedConfig, make_supervised
 from modelheir.types import LossTerms, Stage, Task
@@ -19,7 +22,10 @@ from modelheir.types import LossTerms, Stage, Task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from torch import nn
+
     from modelheir.methods.parts import Parts
+    from modelheir.models import Classifier
     from modelheir.types import Batch, Step
 
 __all__ = ["METHOD", "Config", "plan"]
@@ -32,6 +38,9 @@ class Config:
     weight: Annotated[float, AtLeast(0)] = 1.0  #: lambda, of the loss through the old head
     blend: Annotated[float, InRange(0, 1)] = 0.0  #: share of the old head's logits at evaluation
     single_head: bool = False  #: keep only the frozen old head
+    new_classes: Annotated[str, OneOf("synthesise", "leave_out")] = (
+        "synthesise"  #: a row of the old head from mean old features for classes that it does not know, or none
+    )
     projection: bool = False  #: learn a map from the new feature to the old width, for a narrower new model
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
@@ -51,13 +60,14 @@ def _task(config: Config, parts: Parts) -> Task:
     model = transplant(
         parts.new_model(),
         old,
+        head=_extended(old, parts) if config.new_classes == "synthesise" else None,
         alpha=config.blend,
         single_head=config.single_head,
         projection=config.projection,
         seed=parts.init_seed,
     )
     supervised = make_supervised(config.supervised)
-    classes = losses.ClassMap(model.classes, model.old_classes)  # the old head has a column for each class they share
+    classes = losses.ClassMap(model.classes, model.old_classes)  # the old head may have fewer columns
 
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
@@ -73,6 +83,31 @@ def _task(config: Config, parts: Parts) -> Task:
         )
 
     return parts.task(model, parts.stream(), objective, references={"classes": classes})
+
+
+def _extended(old: Classifier, parts: Parts) -> nn.Linear | None:
+    """Return the old head with rows for the classes that it lacks; ``None`` where it lacks none."""
+    import torch
+
+    from modelheir.models import Ensemble
+    from modelheir.models.extend_head import extend_head
+
+    train = parts.splits["train"]
+    unseen = [number for number, name in enumerate(parts.classes) if name not in old.classes]
+    if not unseen:
+        return None
+    absent = [parts.classes[number] for number in unseen if not (train.labels == number).any()]
+    if absent:
+        raise InputError(
+            f"class {absent[0]!r} is new to the old model and has no training image to make a row of its head from: "
+            "add images, or give --method.new_classes leave_out."
+        )
+    shown = train.subset(np.isin(train.labels, unseen))
+    found = parts.predict(
+        Ensemble([old]), dataclasses.replace(parts, splits={"train": shown}).stream(train=False), True
+    )
+    assert found.features is not None
+    return extend_head(old, parts.classes, torch.as_tensor(found.features), torch.as_tensor(shown.labels))
 
 
 METHOD = Method(

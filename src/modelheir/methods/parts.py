@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from modelheir.types import Batch, LossTerms, Predictions, Stateful, Step, Stream
 
 __all__ = ["Parts", "is_predictions"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,11 +191,15 @@ class Parts:
             if is_predictions(spec):
                 raise InputError(f"--old {spec} holds predictions; this method needs the model itself (run:, file:).")
         models = [load(spec) for spec in self.old]
-        for model in models:
+        for spec, model in zip(self.old, models, strict=True):
             theirs, ours = model.classes, self.classes
             numbers = tuple(str(number) for number in range(len(theirs)))
             if not set(theirs) & set(ours) and (theirs == numbers or len(theirs) == len(ours)):
                 model.spec["classes"] = [*ours[: len(theirs)], *theirs[len(ours) :]]
+                if theirs != numbers:
+                    named = ", ".join(f"{a} = {b}" for a, b in list(zip(theirs, ours, strict=True))[:3])
+                    more = ", ..." if len(ours) > 3 else ""
+                    _log.warning("%s shares no class name with the data; classes by order: %s%s.", spec, named, more)
         return models
 
     def teacher(self, stream: Stream) -> nn.Module:
