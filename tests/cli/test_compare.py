@@ -113,6 +113,7 @@ def test_csv_of_another_framework(tmp_path, capsys):
         (("old.parquet", "new.parquet", "--max-nfr", "x"), "invalid float value: 'x'"),
         (("old.parquet", "new.parquet", "--max-nfr", "2"), "max_nfr = 2.0: must be from 0 to 1"),
         (("old.parquet", "new.parquet", "--max-flips", "-2"), "--max-flips -2: must be >= 0"),
+        (("old.parquet", "new.parquet", "--data", "digits"), "--data finds the pictures of the page: give --html FILE"),
         (("old.parquet", "new.parquet", "--slice", "sight"), "unknown column 'sight'.*Known: site"),
         (("old.parquet", "new.parquet", "--classes", "gone.txt"), "class list gone.txt cannot be read"),
         (("old.parquet", "empty"), "it has none: make some with `modelheir predict`"),

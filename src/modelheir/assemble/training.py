@@ -230,14 +230,17 @@ def _publish(folder: RunFolder, last: StageResult) -> None:
         shutil.copyfile(source, target)
         found = read_predictions(target)
         known = found.label >= 0
-        right, count = int((found.prediction == found.label)[known].sum()), int(known.sum())
-        if count:
-            rows[f"{source.stem}/accuracy"] = {
-                "value": right / count,
+        count = int(known.sum())
+        shares = {"accuracy": float((found.prediction == found.label)[known].mean())} if count else {}
+        if f"{source.stem}/top5" in last.metrics:
+            shares["top5"] = last.metrics[f"{source.stem}/top5"]
+        for name, share in shares.items():
+            rows[f"{source.stem}/{name}"] = {
+                "value": share,
                 "unit": "fraction",
                 "direction": "higher is better",
                 "count": count,
-                "interval": wilson(right, count),
+                "interval": wilson(round(share * count), count),
                 "confidence": 0.95,
             }
     losses = {key: value for key, value in last.metrics.items() if key.endswith("/loss")}

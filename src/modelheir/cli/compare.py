@@ -107,6 +107,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     if given.max_flips is not None and given.max_flips < 0:
         raise InputError(f"--max-flips {given.max_flips}: must be >= 0.")
+    if given.data and not given.html:
+        raise InputError("--data finds the pictures of the page: give --html FILE with it.")
     classes = _class_list(given.classes) if given.classes else None
     places = [Path(place.removeprefix("run:")) for place in (given.old, given.new, *given.also)]
     files, note = find_files(places, given.split)

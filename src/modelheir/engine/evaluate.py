@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.engine.runtime import Runtime
+from modelheir.metrics.accuracy import in_top_k
 from modelheir.types import Batch, Outputs, Predictions, Stream
 
 __all__ = ["average_views", "evaluation", "predict_model", "predict_stream", "summarise"]
@@ -124,12 +125,16 @@ def predict_stream(
 
 
 def summarise(predictions: Predictions) -> dict[str, float]:
-    """Return ``accuracy`` (fraction) and ``loss`` (mean cross-entropy, nats) over the labelled samples."""
+    """Return ``accuracy`` (fraction), ``loss`` (mean cross-entropy, nats) and, from six classes on, ``top5``.
+
+    Over the labelled samples; empty where there is none.
+    """
     known = predictions.label >= 0
     if not known.any() or predictions.logits is None:
         return {}
     right = predictions.prediction[known] == predictions.label[known]
-    rows, loss = np.flatnonzero(known), np.empty(int(known.sum()))
+    rows, loss, within = np.flatnonzero(known), np.empty(int(known.sum())), 0
+    several = predictions.logits.shape[1] > 5
     with np.errstate(invalid="ignore"):  # a model that says infinity has no finite loss, and the log shows it
         for start in range(0, len(rows), 65_536):  # bounds the float64 copy
             part = rows[start : start + 65_536]
@@ -137,4 +142,6 @@ def summarise(predictions: Predictions) -> dict[str, float]:
             top = logits.max(1)
             own = logits[np.arange(len(label)), label]
             loss[start : start + len(part)] = top + np.log(np.exp(logits - top[:, None]).sum(1)) - own
-    return {"accuracy": float(right.mean()), "loss": float(loss.mean())}
+            within += int(in_top_k(logits, label, k=5).sum()) if several else 0
+    found = {"accuracy": float(right.mean()), "loss": float(loss.mean())}
+    return found | ({"top5": within / len(rows)} if several else {})
