@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from modelheir.losses import Term, combine, logit_difference, neighbourhood_alignment, old_correct
 
 
-@given(share=st.floats(0.01, 0.99), weight=st.floats(0, 10), task=st.floats(0, 5), distance=st.floats(0, 5))
+@given(share=st.floats(0.01, 0.99), weight=st.floats(0.01, 10), task=st.floats(0, 5), distance=st.floats(0, 5))
 @settings(max_examples=25, deadline=None)
 def test_mixing_equals_adding_up_to_a_factor(share, weight, task, distance):
     supervised, values = {"task": torch.tensor(task)}, torch.tensor([distance, 2 * distance])
@@ -55,6 +55,12 @@ def test_weight_zero_is_left_out(draw):
     loss = combine({"task": torch.tensor(1.0)}, {"old": Term(draw(3) * torch.nan, loss_weight=0.0)})
     assert set(loss.terms) == {"task"}
     assert not loss.observed
+
+
+@pytest.mark.parametrize("terms", [{}, {"old": Term(torch.ones(2), loss_weight=0.0)}])
+def test_without_a_distance_the_supervised_part_is_whole(terms):
+    loss = combine({"task": torch.tensor(1.0), "auxiliary": torch.tensor(2.0)}, terms, mix_alpha=0.8)
+    assert loss.total.item() == 3.0
 
 
 def test_says_what_is_wrong():

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from modelheir.checks import InputError
 from modelheir.methods import METHODS
 from modelheir.runs.folder import RunFolder
 
@@ -59,3 +60,26 @@ def test_student_starts_from_the_old_weights(world):
     task = METHODS["elodi"].plan(config, world.parts())[0].prepare({})
     old = world.parts().old_models()[0].state_dict()
     assert all(torch.equal(old[key], value) for key, value in task.modules["model"].state_dict().items())
+
+
+@pytest.mark.parametrize("settings", [{"pull__start_epoch": 2}, {"pull__weight": 0.0}])
+def test_without_its_pull_the_student_is_trained_plainly(world, settings):
+    plain = world.run("finetune", "plain")["train"].weights("model")
+    done = world.run("elodi", "run", ensemble=(world.old,), **settings)  # two epochs, and a share of 0.8
+    assert all(torch.equal(plain[key], value) for key, value in done["student"].weights("model").items())
+
+
+@pytest.mark.parametrize(
+    ("old", "settings", "message"),
+    [
+        (
+            None,
+            {"old_pull__mix_alpha": 0.5},
+            r"method\.old_pull\.mix_alpha = 0\.5 has no effect.*method\.pull\.mix_alpha",
+        ),
+        ([], {"old_pull__weight": 1.0}, r"method\.old_pull\.weight = 1\.0 .*--old"),
+    ],
+)
+def test_settings_of_the_second_pull_that_would_do_nothing(world, old, settings, message):
+    with pytest.raises(InputError, match=message):
+        METHODS["elodi"].plan(world.config("elodi", **settings), world.parts(old=old))

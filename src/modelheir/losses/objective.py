@@ -47,7 +47,8 @@ def combine(
     Args:
         supervised: Name -> scalar, already weighted among each other.
         terms: Name -> distance; names differ from those of ``supervised``.
-        mix_alpha: ``a``, 0 to 1; ``None`` adds the terms to the supervised loss.
+        mix_alpha: ``a``, 0 to 1; ``None`` adds the terms to the supervised loss. Where no term is in use (none is
+            given, or all have weight 0), nothing is mixed and the supervised loss counts in full.
         gather: As :func:`all_gather`: a mask counts over all processes.
 
     Returns:
@@ -69,13 +70,13 @@ def combine(
     if mix_alpha is not None:
         checks.in_range(0, 1, mix_alpha=mix_alpha)
         share = mix_alpha
-    kept = 1.0 if mix_alpha is None else 1 - mix_alpha
+    for term in terms.values():
+        checks.at_least(0, loss_weight=term.loss_weight)
+    used = {name: term for name, term in terms.items() if term.loss_weight > 0}
+    kept = 1 - mix_alpha if used and mix_alpha is not None else 1.0
     weighted = {name: kept * value for name, value in supervised.items()}
     observed: dict[str, Tensor] = {}
-    for name, term in terms.items():
-        checks.at_least(0, loss_weight=term.loss_weight)
-        if term.loss_weight == 0:
-            continue
+    for name, term in used.items():
         weights = all_pass(term.values[:, None]) if term.weights is None else term.weights
         checks.same_shape(values=term.values, weights=weights)
         mask = torch.ones_like(weights, dtype=torch.bool) if term.mask is None else term.mask

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
-from modelheir.checks import AtLeast
+from modelheir.checks import AtLeast, InputError
 from modelheir.methods import finetune
 from modelheir.methods.distances import DistanceConfig, LogitDifference
 from modelheir.methods.method import Method
@@ -40,14 +40,30 @@ class Config:
     distance: DistanceConfig = dataclasses.field(
         default_factory=lambda: DistanceConfig(loss="logit_difference", logit_difference=LogitDifference(margin=0.0))
     )  #: from the ensemble's mean logits
-    old_pull: Pull = dataclasses.field(default_factory=lambda: Pull(weight=0.0))  #: towards ``--old``; weight 0 is off
+    old_pull: Pull = dataclasses.field(
+        default_factory=lambda: Pull(weight=0.0)
+    )  #: towards ``--old``; weight 0 is off, mix_alpha is pull's
     old_distance: DistanceConfig = dataclasses.field(default_factory=DistanceConfig)  #: from the old model
     start_from_old: bool = False  #: the student begins with the old model's weights (one old model, same architecture)
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
 def plan(config: Config, parts: Parts) -> list[Stage]:
-    """Train the members one by one, then the student; what is finished is not trained again."""
+    """Train the members one by one, then the student; what is finished is not trained again.
+
+    Raises:
+        InputError: If a setting of the second pull would have no effect.
+    """
+    if config.old_pull.mix_alpha != Pull.mix_alpha:
+        raise InputError(
+            f"method.old_pull.mix_alpha = {config.old_pull.mix_alpha!r} has no effect: one share mixes both pulls with "
+            "the task, so give method.pull.mix_alpha, and method.old_pull.weight for the strength of this pull."
+        )
+    if config.old_pull.weight > 0 and not parts.old:
+        raise InputError(
+            f"method.old_pull.weight = {config.old_pull.weight!r} needs an old model to pull to: give --old, or set it "
+            "to 0."
+        )
     plain = finetune.Config(supervised=config.supervised)
     names = [] if config.ensemble else [f"member_{number}" for number in range(config.members)]
     members = [
@@ -70,7 +86,7 @@ def _student(config: Config, parts: Parts, members: list[StageResult]) -> Task:
     towards = {
         "ensemble": Towards(parts.frozen(models, stream), student, config.pull, config.distance, seed=parts.init_seed)
     }
-    if config.old_pull.weight > 0 and parts.old:
+    if config.old_pull.weight > 0:
         towards["old"] = Towards(
             parts.teacher(stream), student, config.old_pull, config.old_distance, seed=parts.init_seed, name="old_"
         )
