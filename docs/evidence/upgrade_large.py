@@ -30,7 +30,7 @@ FULL = {
     "network.kwargs": {"width": 32, "blocks": 4},
 }
 ELODI = FULL | {"network.kwargs": {"width": 32, "blocks": 3}}
-ARMS = (("FD-KL", 1.0), ("LDI", 1.0), ("FD-LM", 0.3), ("KD", 1.0), ("FD-KL", 0.3), ("CNA", 0.3))
+ARMS = (("FD-KL", 1.0), ("LDI", 1.0), ("FD-LM", 0.3), ("KD", 1.0))
 TITLES = {"full": "(i) at 24 pixels", "elodi": "(i) at 16 pixels, with ensembles and ELODI"}
 #: settings of ELODI: the published share of the loss and distance, and a sum with all logits
 STUDENTS = {

@@ -141,6 +141,10 @@ class Step(Protocol):
         """Concatenate over processes with gradient; returns ``values`` itself on one process."""
         ...
 
+    def mean(self, value: Tensor) -> Tensor:
+        """Average a tensor over processes, without gradient: what all must decide on alike (a loss on trial)."""
+        ...
+
     def observe(self, name: str, value: Tensor) -> None:
         """Log a scalar of this step that is no part of the loss; its mean over the epoch is kept."""
         ...
@@ -198,7 +202,10 @@ class Task:
     references: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)  #: frozen; moved, never saved
     evaluate: Mapping[str, Stream] = dataclasses.field(default_factory=dict)  #: split -> stream, each epoch on "val"
     predict: Callable[[Batch], Outputs] | None = None
+    select: Callable[[Predictions], float] | None = None  #: of "val", higher is better; ``None``: accuracy
     optimizers: Mapping[str, Sequence[str]] | None = None  #: name -> module names; ``None``: one over all modules
+    optimizer_fits: Mapping[str, FitConfig] = dataclasses.field(default_factory=dict)  #: kind, rate, decay, schedule
+    #: of an optimiser of its own; one that is absent, and everything else, is the stage's
     parameter_groups: Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float]]] | None = None
     fit: FitConfig | None = None  #: this stage's own settings; ``None``: the run's
     state: Mapping[str, Stateful] = dataclasses.field(default_factory=dict)

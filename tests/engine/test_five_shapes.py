@@ -172,9 +172,10 @@ def line_search(toy):
             here = plane.coordinates.detach().requires_grad_()
             value = loss(here)
             (gradient,) = torch.autograd.grad(value, here)
+            gradient = step.mean(gradient)
             with torch.no_grad():
                 trials = plane.length * torch.tensor([2.0, 1.0, 0.5, 0.0])
-                losses = torch.stack([loss(here - length * gradient) for length in trials])
+                losses = step.mean(torch.stack([loss(here - length * gradient) for length in trials]))
                 plane.length.copy_(trials[losses.argmin()].clamp_min(1e-3))
                 plane.coordinates.copy_(here - plane.length * gradient)
             return LossTerms({"task": losses.min()})

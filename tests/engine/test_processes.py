@@ -17,6 +17,7 @@ from modelheir.config.fit import FitConfig
 from modelheir.data import tensor_stream
 from modelheir.engine.runtime import Runtime
 from modelheir.engine.stages import run_plan
+from modelheir.engine.step import EngineStep
 from modelheir.runs.folder import RunFolder
 from modelheir.types import LossTerms, Outputs, Stage, Task
 
@@ -36,6 +37,8 @@ a, b, c = (torch.nn.Parameter(torch.zeros(2)) for _ in range(3))
 loss = (a * (1 + runtime.rank)).sum() + ((b * 4).sum() if runtime.rank else 0.0)
 loss.backward()
 runtime.average_gradients_([a, b, c])
+found["mean"] = EngineStep(runtime, FitConfig(), {}, stage="x", seed=0, steps=1).mean(
+    torch.tensor([float(runtime.rank), 3.0])).tolist()
 found["gradients"] = [None if p.grad is None else p.grad.tolist() for p in (a, b, c)]
 
 class Net(torch.nn.Module):
@@ -137,6 +140,10 @@ def test_no_thread_of_the_group_outlives_the_run(found):
     for process in found:
         assert [name for name in process["threads"] if "gloo" in name]
         assert not [name for name in process["left"] if "gloo" in name]
+
+
+def test_a_step_averages_what_all_must_decide_on(found):
+    assert found[0]["mean"] == found[1]["mean"] == [0.5, 3.0]
 
 
 def test_both_processes_end_with_the_same_model_and_metrics(found):

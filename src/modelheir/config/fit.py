@@ -39,6 +39,9 @@ class FitConfig:
     ema_decay: Annotated[float, InRange(0, 1)] = 0.0  #: decay a step of the averaged weights; 0 is off
     precision: Annotated[str, OneOf("fp32", "bf16", "fp16")] = "fp32"  #: of forward passes; weights stay in fp32
     keep: Annotated[str, OneOf("best", "last")] = "last"  #: weights kept: best on the selection split, or last
+    patience: Annotated[int, AtLeast(0)] = (
+        0  #: epochs without a better result on the selection split that end a stage early; 0: never
+    )
     evaluate_every: Annotated[int, AtLeast(1)] = 1  #: epochs between evaluations on the selection split
     save_every_epochs: Annotated[int, AtLeast(0)] = 1  #: epochs between resume points; 0 keeps none
     save_every_steps: Annotated[int, AtLeast(0)] = 0  #: further resume points inside an epoch; 0 is off

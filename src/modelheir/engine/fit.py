@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
+from modelheir.engine.accept import accept
 from modelheir.engine.evaluate import average_views, evaluation, predict_stream, summarise
-from modelheir.engine.optim import Plateau, ema_update_, learning_rate, make_optimizer, set_learning_rate
+from modelheir.engine.optim import Plateau, ema_update_, learning_rate, make_optimizers, set_learning_rate
 from modelheir.engine.resume import named_state, pack, repeat, split, unpack
 from modelheir.engine.runtime import Runtime
 from modelheir.engine.step import EngineStep
@@ -21,7 +21,7 @@ from modelheir.engine.tally import Tally, Waiting, not_finite
 from modelheir.runs.folder import StageFolder
 from modelheir.runs.predictions import write_predictions
 from modelheir.runs.tensors import load_state, load_weights, save_state, save_weights
-from modelheir.types import Batch, Log, LossTerms, Progress, StageResult, Stream, Task
+from modelheir.types import Batch, Log, LossTerms, Progress, StageResult, Task
 
 __all__ = ["Fit", "fit"]
 
@@ -45,33 +45,18 @@ class Fit:
     def __init__(
         self, task: Task, folder: StageFolder, runtime: Runtime, fit: FitConfig, seed: int, log: Log, progress: Progress
     ) -> None:
-        if task.streams and (task.objective is None) == (task.update is None):
-            raise ValueError("a task needs an objective or an update, and not both")
-        if task.update is not None and fit.accumulate > 1:
-            raise InputError(f"fit.accumulate = {fit.accumulate}: stage {folder.name} does its own steps; set it to 1.")
-        for key, value in (("keep", "best"), ("schedule", "plateau")):
-            if task.streams and getattr(fit, key) == value and not _labelled(task.evaluate.get("val")):
-                raise InputError(f"fit.{key} = {value!r}: stage {folder.name} has no labelled selection split (val).")
+        accept(task, fit, folder.name)
         self.task, self.folder, self.runtime, self.fit = task, folder, runtime, fit
         self.log, self.progress = log, progress
         for module in (*task.modules.values(), *task.references.values()):
             module.to(runtime.device)
         self.first, self.stream = next(iter(task.streams.items()), ("", None))
         self.length = len(self.stream) if self.stream is not None else 0
-        for name, stream in task.streams.items():
-            if not len(stream):
-                raise InputError(f"stage {folder.name}: the {name} data gives no whole batch of {fit.batch_size}.")
-        names = task.optimizers
-        if names is None:
-            names = {"main": tuple(task.modules)} if task.streams else {}
-        optimizers = {
-            name: make_optimizer([task.modules[m] for m in members], fit, task.parameter_groups)
-            for name, members in names.items()
-        }
+        optimizers, self.fits = make_optimizers(task, fit)
         steps = fit.epochs * self.length
         self.step = EngineStep(runtime, fit, optimizers, stage=folder.name, seed=seed, steps=steps)
         self.plateau = Plateau(fit.step_epochs, fit.step_factor)
-        self.number, self.best, self.metrics = 0, -float("inf"), dict[str, float]()
+        self.number, self.best, self.waited, self.metrics = 0, -float("inf"), 0, dict[str, float]()
         self.tally = Tally(runtime, self.length)
         self.live = named_state(task.modules)
         self.buffers = {f"{name}/{key}" for name, module in task.modules.items() for key, _ in module.named_buffers()}
@@ -91,6 +76,9 @@ class Fit:
         if not resumed:
             self._checkpoint(0)
         for epoch in range(start, self.fit.epochs):
+            if self.fit.patience and self.waited >= self.fit.patience:
+                self.progress.note(f"{self.folder.name}: no better result for {self.waited} epochs, so it ends here")
+                break
             self._epoch(epoch)
         return self._finish()
 
@@ -121,24 +109,36 @@ class Fit:
         row = self.tally.means(self.length)
         row |= {"images_per_second": images * self.runtime.world / max(time.monotonic() - began, 1e-9)}
         row |= {"data_seconds": waiting.seconds}
-        row |= {"lr": self._rate(self.number - 1), "steps": self.number - first}
+        row |= {"lr": self._rate(self.fit, self.number - 1), "steps": self.number - first}
         last = epoch + 1 == self.fit.epochs
         if "val" in self.task.evaluate and ((epoch + 1) % self.fit.evaluate_every == 0 or last):
-            self.metrics = summarise(self._predict("val"))
-            row |= {f"val/{name}": value for name, value in self.metrics.items()}
-            self.plateau.observe(self.metrics.get("accuracy", 0.0), self.fit.evaluate_every)
-            if self.fit.keep == "best" and self.metrics["accuracy"] > self.best:
-                self.best = self.metrics["accuracy"]
-                self._write(save_weights, self.folder.best, self._kept())
+            row |= self._select()
         self.log.write({"stage": self.folder.name, "epoch": epoch, "step": self.number, **row})
         self._checkpoint(epoch + 1)
         if self.fit.save_every_epochs and ((epoch + 1) % self.fit.save_every_epochs == 0 or last):
             self._write(save_state, self.folder.resume, pack(self))
 
+    def _select(self) -> dict[str, float]:
+        """Evaluate on the selection split, keep the weights if they are the best so far, return the log's values."""
+        predictions = self._predict("val")
+        self.metrics = summarise(predictions)
+        row = {f"val/{name}": value for name, value in self.metrics.items()}
+        value = self.metrics.get("accuracy", 0.0)
+        if self.task.select is not None:
+            row["val/selection"] = value = float(self.task.select(predictions))
+        self.plateau.observe(value, self.fit.evaluate_every)
+        self.waited = 0 if value > self.best else self.waited + self.fit.evaluate_every
+        if value > self.best:
+            self.best = value
+            if self.fit.keep == "best":
+                self._write(save_weights, self.folder.best, self._kept())
+        return row
+
     def _one(self, epoch: int, batches: Mapping[str, Batch]) -> None:
         """Do one optimiser step."""
         self.step.begin(epoch, self.number)
-        set_learning_rate(self.step.optimizers.values(), self._rate(self.number))
+        for name, optimizer in self.step.optimizers.items():
+            set_learning_rate(optimizer, self._rate(self.fits[name], self.number))
         if self.task.update is not None:
             with self.runtime.autocast(self.fit.precision):
                 found = self.task.update(batches, self.step)
@@ -169,8 +169,9 @@ class Fit:
         if trained and not bool(torch.stack([p.detach().isfinite().all() for p in trained]).all()):
             raise not_finite(self, "a weight", self.number - 1)
         self.live = named_state(self.task.modules)  # a module may have put another tensor in a buffer's place
-        self.runtime.average_(value for module in self.task.modules.values() for value in module.buffers())
-        self.runtime.average_(value for key, value in (self.average or {}).items() if key in self.buffers)
+        kept = [value for key, value in (self.average or {}).items() if key in self.buffers]
+        buffers = [value for module in self.task.modules.values() for value in module.buffers()]
+        self.runtime.average_([*buffers, *kept], exact=True)
         self.tally.share_()
 
     def _check(self, epoch: int, *span: int) -> None:
@@ -179,8 +180,8 @@ class Fit:
         if position is not None:
             raise not_finite(self, "the loss", epoch * self.length + position)
 
-    def _rate(self, number: int) -> float:
-        return learning_rate(self.fit, number, self.length) * self.plateau.scale
+    def _rate(self, fit: FitConfig, number: int) -> float:
+        return learning_rate(fit, number, self.length) * self.plateau.scale
 
     def _predict(self, split: str, features: bool = False) -> Any:
         predict = self.task.predict or (lambda batch: average_views(self.task.modules["model"], batch))
@@ -246,7 +247,3 @@ class Fit:
             metrics |= {f"{name}/{key}": value for key, value in summarise(predictions).items()}
         self._write(self.folder.finish, metrics, dict(self.task.describe))
         return self.folder.result()
-
-
-def _labelled(stream: Stream | None) -> bool:
-    return stream is not None and bool((stream.labels >= 0).any())

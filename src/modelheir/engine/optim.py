@@ -6,6 +6,7 @@ nothing but a step count needs saving.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -14,8 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
+from modelheir.types import Task
 
-__all__ = ["Plateau", "ema_update_", "learning_rate", "make_optimizer", "peak_rate", "set_learning_rate"]
+__all__ = [
+    "Plateau",
+    "ema_update_",
+    "learning_rate",
+    "make_optimizer",
+    "make_optimizers",
+    "peak_rate",
+    "set_learning_rate",
+]
 
 Groups = Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float]]]
 
@@ -123,11 +133,29 @@ def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups 
     return kind(found, lr=rate)
 
 
-def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], rate: float) -> None:
+def make_optimizers(task: Task, fit: FitConfig) -> tuple[dict[str, torch.optim.Optimizer], dict[str, FitConfig]]:
+    """Build the optimisers of a task, one over all modules where it names none, and the settings of each.
+
+    Raises:
+        ValueError: If nothing is trainable, or settings are for an optimiser that is not there.
+    """
+    members = task.optimizers
+    if members is None:
+        members = {"main": tuple(task.modules)} if task.streams else {}
+    if extra := set(task.optimizer_fits) - set(members):
+        raise ValueError(f"optimizer_fits names {sorted(extra)}, and the optimisers are {sorted(members)}")
+    fits = {name: dataclasses.replace(task.optimizer_fits.get(name, fit), epochs=fit.epochs) for name in members}
+    optimizers = {
+        name: make_optimizer([task.modules[one] for one in own], fits[name], task.parameter_groups)
+        for name, own in members.items()
+    }
+    return optimizers, fits
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Give every group ``rate`` times its own multiplier."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = rate * group["multiplier"]
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["multiplier"]
 
 
 @torch.no_grad()

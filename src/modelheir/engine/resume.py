@@ -37,6 +37,7 @@ def pack(fit: Fit) -> dict[str, Any]:
         "number": fit.number,
         "length": fit.length,
         "best": fit.best if math.isfinite(fit.best) else None,
+        "waited": fit.waited,
         "metrics": fit.metrics,
         "weights": dict(fit.live),
         "average": dict(fit.average) if fit.average is not None else None,
@@ -72,7 +73,7 @@ def unpack(fit: Fit, state: Mapping[str, Any]) -> None:
         optimizer.load_state_dict(state["optimizers"][name])
     fit.step.scaler.load_state_dict(state["scaler"])
     fit.plateau.load_state_dict(state["plateau"])
-    fit.number, fit.metrics = state["number"], state["metrics"]
+    fit.number, fit.metrics, fit.waited = state["number"], state["metrics"], state["waited"]
     fit.best = -math.inf if state["best"] is None else state["best"]
     fit.tally.load_state_dict(state["tally"])
     for name, holder in fit.task.state.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -79,8 +79,11 @@ class Runtime:
         """Concatenate equal-shape tensors over processes, with gradient."""
         return all_gather(values)
 
-    def average_(self, tensors: Iterable[Tensor]) -> None:
-        """Replace floating-point tensors by their mean over processes, in one message a dtype."""
+    def average_(self, tensors: Iterable[Tensor], *, exact: bool = False) -> None:
+        """Replace floating-point tensors by their mean over processes, in one message a dtype.
+
+        ``exact`` adds up in float64, so that equal tensors, such as statistics that are frozen, keep every bit.
+        """
         if self.world == 1:
             return
         by_type: dict[torch.dtype, list[Tensor]] = {}
@@ -89,6 +92,7 @@ class Runtime:
                 by_type.setdefault(tensor.dtype, []).append(tensor)
         for group in by_type.values():
             flat = torch.cat([tensor.reshape(-1) for tensor in group])
+            flat = flat.double() if exact else flat
             dist.all_reduce(flat)
             flat /= self.world
             for tensor, part in zip(group, flat.split([t.numel() for t in group]), strict=True):
@@ -140,14 +144,3 @@ class Runtime:
         """Wait for the other processes."""
         if self.world > 1:
             dist.barrier()
-
-    @contextlib.contextmanager
-    def main_first(self) -> Iterator[None]:
-        """Let the main process through first (it fetches or writes what the others read)."""
-        if not self.main:
-            self.wait()
-        try:
-            yield
-        finally:
-            if self.main:
-                self.wait()

@@ -66,6 +66,12 @@ class EngineStep:
         """Concatenate over processes with gradient."""
         return self._runtime.gather(values)
 
+    def mean(self, value: Tensor) -> Tensor:
+        """Average over processes, without gradient."""
+        mean = value.detach().clone()
+        self._runtime.average_([mean])
+        return mean
+
     def backward(self, loss: Tensor) -> None:
         """Accumulate the gradients of ``loss``."""
         self.scaler.scale(loss).backward()

@@ -1,0 +1,37 @@
+"""What a stage must have before its first batch."""
+
+from __future__ import annotations
+
+from modelheir.checks import InputError
+from modelheir.config.fit import FitConfig
+from modelheir.types import Task
+
+__all__ = ["accept"]
+
+
+def accept(task: Task, fit: FitConfig, stage: str) -> None:
+    """Refuse a task that cannot be trained with these settings.
+
+    Raises:
+        InputError: If a setting asks for what the stage lacks, or its data gives no batch.
+        ValueError: If the task has neither an objective nor an update, or both.
+    """
+    if not task.streams:
+        return
+    if (task.objective is None) == (task.update is None):
+        raise ValueError("a task needs an objective or an update, and not both")
+    if task.update is not None and fit.accumulate > 1:
+        raise InputError(f"fit.accumulate = {fit.accumulate}: stage {stage} does its own steps; set it to 1.")
+    asked = {"keep": fit.keep == "best", "schedule": fit.schedule == "plateau", "patience": fit.patience > 0}
+    for key, selects in asked.items():
+        if selects and not _selectable(task):
+            value = getattr(fit, key)
+            raise InputError(f"fit.{key} = {value!r}: stage {stage} has no labelled selection split (val).")
+    for name, stream in task.streams.items():
+        if not len(stream):
+            raise InputError(f"stage {stage}: the {name} data gives no whole batch of {fit.batch_size}.")
+
+
+def _selectable(task: Task) -> bool:
+    stream = task.evaluate.get("val")
+    return stream is not None and (task.select is not None or bool((stream.labels >= 0).any()))

@@ -1,0 +1,138 @@
+"""What a stage takes as best, when it ends early, and optimisers with settings of their own."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from modelheir.checks import InputError
+from modelheir.config.fit import FitConfig
+from modelheir.engine.optim import learning_rate, make_optimizers
+from modelheir.engine.runtime import Runtime
+from modelheir.runs.predictions import read_predictions
+from modelheir.types import LossTerms, Stage, Task
+
+
+def plan(toy, select=None, seen=None, **more):
+    """One stage that learns; ``select`` gives the values of the evaluations in turn."""
+    model, calls = toy.net(seed=1), []
+
+    def objective(batches, step):
+        return LossTerms({"task": cross_entropy(model(batches["train"].images).logits, batches["train"].labels)})
+
+    def chosen(predictions):
+        calls.append(predictions)
+        return select[len(calls) - 1]
+
+    if seen is not None:
+        seen.append(calls)
+    task = Task(
+        {"model": model},
+        {"train": toy.make_stream()},
+        objective,
+        evaluate={"val": toy.make_stream(60, seed=8, train=False)},
+        select=chosen if select else None,
+        **more,
+    )
+    return [Stage("train", lambda done: task)]
+
+
+def test_patience_ends_a_stage_and_keeps_the_best(toy, tmp_path):
+    rows, seen = toy.rows(), []
+    values = [1.0, 3.0, 2.0, 2.5, 9.0, 9.0]
+    done = toy.run(plan(toy, values, seen), tmp_path, log=rows, epochs=6, patience=2, keep="best")
+    assert [row["val/selection"] for row in rows] == values[:4]
+    second = seen[0][1]
+    kept = read_predictions(done["train"].folder / "predictions" / "val.parquet")
+    assert (kept.logits == second.logits).all()
+
+
+def test_patience_counts_epochs_not_evaluations(toy, tmp_path):
+    rows = toy.rows()
+    toy.run(plan(toy, [1.0, 0.0, 0.0, 0.0]), tmp_path, log=rows, epochs=8, patience=3, evaluate_every=2)
+    assert len(rows) == 6  # best after 2, worse after 4 (two epochs) and after 6 (four)
+
+
+def test_a_stage_that_ended_early_resumes_to_the_same_end(toy, tmp_path):
+    values, settings = [3.0, 1.0, 2.0, 9.0], {"epochs": 4, "patience": 2}
+    straight = toy.run(plan(toy, values), tmp_path / "a", log=(rows := toy.rows()), **settings)
+    with pytest.raises(toy.stopped):
+        toy.run(plan(toy, values), tmp_path / "b", stop_after=12, log=(again := toy.rows()), **settings)
+    resumed = toy.run(plan(toy, values[2:]), tmp_path / "b", log=again, **settings)
+    assert [row["epoch"] for row in rows] == [row["epoch"] for row in again] == [0, 1, 2]
+    a, b = straight["train"].weights("model"), resumed["train"].weights("model")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_without_patience_every_epoch_is_trained(toy, tmp_path):
+    toy.run(plan(toy, [3.0, 2.0, 1.0, 0.0]), tmp_path, log=(rows := toy.rows()), epochs=4)
+    assert len(rows) == 4
+
+
+def test_patience_needs_something_to_select_by(toy, tmp_path):
+    (stage,) = plan(toy)
+    bare = dataclasses.replace(stage.prepare({}), evaluate={})
+    with pytest.raises(InputError, match=r"fit.patience = 2: stage train has no labelled selection split"):
+        toy.run([Stage("train", lambda done: bare)], tmp_path, patience=2)
+
+
+def test_a_selection_of_its_own_needs_no_labels(toy, tmp_path):
+    (stage,) = plan(toy, [1.0, 2.0, 0.0])
+    unlabelled = {"val": toy.make_stream(60, seed=8, train=False, labelled=False)}
+    task = dataclasses.replace(stage.prepare({}), evaluate=unlabelled)
+    toy.run([Stage("train", lambda done: task)], tmp_path, log=(rows := toy.rows()), keep="best")
+    assert [row["val/selection"] for row in rows] == [1.0, 2.0, 0.0]
+
+
+def test_optimisers_with_settings_of_their_own(toy, tmp_path):
+    stage = FitConfig(epochs=3, lr=0.1, schedule="cosine")
+    slow = FitConfig(lr=0.01, schedule="linear", optimizer="adamw", weight_decay=0.3, epochs=99)
+    nets = {"model": toy.net(seed=1), "teacher": toy.net(seed=2)}
+    used = []
+
+    def update(batches, step):
+        used.append({name: one.param_groups[0]["lr"] for name, one in step.optimizers.items()})
+        terms = {
+            name: cross_entropy(net(batches["train"].images).logits, batches["train"].labels)
+            for name, net in nets.items()
+        }
+        step.backward(sum(terms.values()))
+        step.apply()
+        return LossTerms(terms)
+
+    task = Task(
+        nets,
+        {"train": toy.make_stream()},
+        update=update,
+        evaluate={"val": toy.make_stream(60, seed=8, train=False)},
+        optimizers={"student": ["model"], "teacher": ["teacher"]},
+        optimizer_fits={"teacher": slow},
+    )
+    made, _ = make_optimizers(task, stage)
+    assert isinstance(made["student"], torch.optim.SGD)
+    assert isinstance(made["teacher"], torch.optim.AdamW)
+    assert made["teacher"].param_groups[0]["weight_decay"] == 0.3
+    toy.run([Stage("train", lambda done: task)], tmp_path, epochs=3, lr=0.1)
+    # the length of the stage counts for both
+    expected = [{"student": learning_rate(stage, n, 5), "teacher": 0.01 * (1 - n / 15)} for n in range(15)]
+    assert used == [pytest.approx(row) for row in expected]
+
+
+def test_settings_for_an_optimiser_that_is_not_there(toy):
+    (stage,) = plan(toy, optimizer_fits={"techer": FitConfig()})
+    with pytest.raises(ValueError, match=r"optimizer_fits names \['techer'\], and the optimisers are \['main'\]"):
+        make_optimizers(stage.prepare({}), FitConfig())
+
+
+def test_equal_statistics_keep_every_bit_when_averaged_over_three(monkeypatch):
+    """A sum of three equal float32 numbers, divided by three, is often the next number."""
+    runtime = Runtime("cpu")
+    runtime.world = 3
+    monkeypatch.setattr("torch.distributed.all_reduce", lambda flat: flat.copy_(flat + flat + flat))
+    values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    rough, exact = values.clone(), values.clone()
+    runtime.average_([rough])
+    runtime.average_([exact], exact=True)
+    assert not torch.equal(rough, values)
+    assert torch.equal(exact, values)
