@@ -1,5 +1,7 @@
 """Predictions of a split: evaluation transform everywhere, ten crops and their single logits, features."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
 from modelheir.models import build
+from modelheir.runs import read_predictions
 from modelheir.runs.crops import read_crops
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
@@ -85,3 +88,56 @@ def test_many_models_go_into_one_cache_and_run_once(tmp_path, monkeypatch):
     assert len(list((tmp_path / "cache").glob("*.parquet"))) == 2
     monkeypatch.setattr(prediction, "_predict", lambda *a: pytest.fail("run again"))
     assert evaluate(specs, DATA, **settings) == rows
+
+
+def constant(answer):
+    """Return a net that gives every image class number ``answer``, so that what it says is known."""
+    made = build("convnet", classes=open_splits(DATA, INPUTS)["test"].classes, image_size=8)
+    with torch.no_grad():
+        made.head.weight.zero_()
+        made.head.bias.copy_(torch.eye(3)[answer])
+    return made
+
+
+def answers(specs, tmp_path):
+    """Evaluate, and return the one answer that each model gives to every image, and the rows."""
+    rows = evaluate(specs, DATA, cache=tmp_path / "cache", inputs=INPUTS, device="cpu", old=specs[0])
+    given = [set(read_predictions(row["file"]).prediction.tolist()) for row in rows]
+    assert all(len(one) == 1 for one in given)
+    return [one.pop() for one in given], rows
+
+
+def test_a_file_written_again_is_evaluated_again(tmp_path):
+    old, new = tmp_path / "old.pt", tmp_path / "new.pt"
+    specs = [f"file:{path}:convnet" for path in (old, new)]
+    for path in (old, new):
+        torch.save(constant(0).state_dict(), path)
+    assert answers(specs, tmp_path)[0] == [0, 0]
+    stamp = new.stat()
+    torch.save(constant(1).state_dict(), new)
+    os.utime(new, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # a copy may keep the time, and the size is the same
+    assert new.stat().st_size == stamp.st_size
+    given, rows = answers(specs, tmp_path)
+    assert given == [0, 1]
+    labels = open_splits(DATA, INPUTS)["test"].labels
+    assert rows[1]["accuracy"] == pytest.approx(np.mean(labels == 1))
+    assert rows[1]["nfr"] == pytest.approx(np.mean(labels == 0))
+
+
+def test_a_stage_and_a_description_written_again_are_evaluated_again(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    write_json(folder.model, constant(0).spec)
+    save_weights(folder.weights, constant(0).state_dict())
+    stage = folder.stage(0, "member")
+
+    def write(answer):
+        save_weights(stage.weights, {f"model/{key}": value for key, value in constant(answer).state_dict().items()})
+        stage.finish({}, {"model": constant(answer).spec})
+
+    specs = [f"run:{folder.path}", f"run:{folder.path}#member"]
+    write(1)
+    assert answers(specs, tmp_path)[0] == [0, 1]
+    write(2)
+    assert answers(specs, tmp_path)[0] == [0, 2]
+    write_json(folder.model, {**constant(0).spec, "classes": constant(0).spec["classes"][::-1]})
+    assert answers(specs, tmp_path)[0] == [2, 2]  # the model's first column is the data's last class now

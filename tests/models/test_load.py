@@ -6,6 +6,7 @@ from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
 from modelheir.models import build, load, state_hash
 from modelheir.models.export import export_safetensors
+from modelheir.models.load import files_of
 from modelheir.models.transplant import transplant
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
@@ -154,3 +155,26 @@ def test_a_file_with_a_new_head(tmp_path):
     model = load(f"file:{tmp_path / 'model.pth'}:tv:resnet18", classes=CLASSES, replace_head=True)
     assert model.head.out_features == 3
     torch.testing.assert_close(model.body.conv1.weight, theirs.conv1.weight)
+
+
+def test_the_files_that_a_model_is_read_from(tmp_path):
+    folder = write_run(tmp_path / "run", small())
+    stage = folder.stage(1, "member_1")
+    save_weights(stage.weights, {f"model/{key}": value for key, value in small().state_dict().items()})
+    stage.finish({}, {"model": small().spec})
+    path = tmp_path / "model.pt"
+    torch.save(small().state_dict(), path)
+    expected = {
+        f"file:{path}:convnet": {path},
+        f"file:{path}": {path},
+        str(path): {path},
+        f"run:{folder.path}": {folder.path / "model.json", folder.path / "weights.safetensors"},
+        str(folder.path): {folder.path / "model.json", folder.path / "weights.safetensors"},
+        f"run:{folder.path}#member_1": {stage.path / "result.json", stage.path / "weights.safetensors"},
+        "tv:resnet18": set(),
+    }
+    assert {spec: set(files_of(spec)) for spec in expected} == expected
+    with pytest.raises(InputError, match="no stage 'x'"):
+        files_of(f"run:{folder.path}#x")
+    with pytest.raises(InputError, match="none does not exist"):
+        files_of(f"run:{tmp_path / 'none'}#x")

@@ -164,6 +164,8 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """Evaluate many models on one split; each is run once and its predictions are kept in ``cache``.
 
+    A model whose weights or description have changed since is run again.
+
     Args:
         models: Run folders, ``file:``, ``tv:`` or ``timm:`` names.
         data: A data source.
@@ -228,13 +230,15 @@ def evaluate(
 
 
 def _model_key(model: str) -> str:
-    """Tell two states of one run folder or file apart."""
-    from modelheir.runs.folder import RunFolder
+    """Tell two states of one model apart, by the content of the files that it is read from."""
+    from modelheir.models.load import files_of
 
-    place = Path(model.removeprefix("run:").removeprefix("file:").split("#")[0])
-    weights = RunFolder(place).weights if place.is_dir() else place
-    stamp = weights.stat() if weights.is_file() else None
-    return f"{model}|{stamp.st_mtime_ns}|{stamp.st_size}" if stamp else model
+    digests: list[str] = []
+    for path in files_of(model):
+        if path.is_file():
+            with path.open("rb") as handle:
+                digests.append(hashlib.file_digest(handle, "sha256").hexdigest())
+    return "|".join([model, *digests])
 
 
 def export(

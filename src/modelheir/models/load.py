@@ -19,10 +19,10 @@ from modelheir.models.classifier import Classifier
 from modelheir.models.fit_weights import fit_weights, from_library
 from modelheir.models.library import published
 from modelheir.runs.files import read_json
-from modelheir.runs.folder import RunFolder
+from modelheir.runs.folder import RunFolder, StageFolder
 from modelheir.runs.tensors import load_weights
 
-__all__ = ["load"]
+__all__ = ["files_of", "load"]
 
 _HEADS = ("head.", "auxiliary_heads.")
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".tar", ".ckpt", ".bin")
@@ -60,15 +60,15 @@ def load(
     """
     if replace_head and classes is None:
         raise InputError("replace_head needs the new class list: give classes.")
-    kind, _, rest = spec.partition(":")
+    kind, rest = _kind(spec)
     if kind in ("tv", "timm"):
         found = _published(spec, config or NetworkConfig())
-    elif kind == "file" or (kind != "run" and Path(spec).is_file()):
-        path, written = _file_and_model(rest if kind == "file" else spec)
+    elif kind == "file":
+        path, written = _file_and_model(rest)
         wanted = classes if replace_head or names is None else names
         found = _from_file(path, model or written, config or NetworkConfig(), wanted, image_size, replace_head, seed)
-    elif kind == "run" or Path(spec).is_dir():
-        found = _from_run(rest if kind == "run" else spec)
+    elif kind == "run":
+        found = _from_run(rest)
     else:
         raise InputError(
             f"{spec!r} is no trained model: give run:DIR, file:PATH, tv:NAME or timm:NAME (and is the path right?)."
@@ -80,17 +80,52 @@ def load(
     return found
 
 
+def files_of(spec: str) -> tuple[Path, ...]:
+    """Return the files that :func:`load` reads a model from: weights and description; none where a library has both.
+
+    Args:
+        spec: As in :func:`load`. The files need not be there, the run folder and its stage must.
+
+    Raises:
+        InputError: If there is no such run folder, or no finished stage of that name in it.
+    """
+    kind, rest = _kind(spec)
+    if kind == "file":
+        return (_file_and_model(rest)[0],)
+    if kind != "run":
+        return ()
+    folder, stage = _run(rest)
+    if not stage:
+        return folder.weights, folder.model
+    place = _stage(folder, stage)
+    return place.weights, place.summary
+
+
+def _kind(spec: str) -> tuple[str, str]:
+    """Return the kind of a model's name and what follows; a bare path is a file or a run folder."""
+    kind, _, rest = spec.partition(":")
+    if kind in ("tv", "timm", "file", "run"):
+        return kind, rest
+    return "file" if Path(spec).is_file() else "run" if Path(spec).is_dir() else "", spec
+
+
 def _published(spec: str, config: NetworkConfig) -> Classifier:
     told = published(spec)
     config = dataclasses.replace(config, pretrained=True, resolution=config.resolution or told.image_size)
     return build(spec, classes=told.classes, image_size=told.image_size, config=config)
 
 
-def _from_run(text: str) -> Classifier:
+def _run(text: str) -> tuple[RunFolder, str]:
+    """Return the run folder and the name of its stage, "" for the final model."""
     text, _, stage = text.partition("#")
-    folder = RunFolder(text)
-    if not folder.path.is_dir():
+    if not Path(text).is_dir():
         raise InputError(f"the run folder {text} does not exist.")
+    return RunFolder(text), stage
+
+
+def _from_run(text: str) -> Classifier:
+    folder, stage = _run(text)
+    text = str(folder.path)
     if not stage:
         if not folder.config.is_file() and not folder.model.is_file():
             raise InputError(f"{text} is no run folder: it has neither config.yaml nor model.json.")
@@ -101,19 +136,24 @@ def _from_run(text: str) -> Classifier:
         found = from_spec(read_json(folder.model))
         fit_weights(found, load_weights(folder.weights), str(folder.weights))
         return found
-    known = {path.name.partition("_")[2]: path for path in sorted((folder.path / "stages").glob("[0-9]*_*"))}
-    if stage not in known:
-        raise InputError(f"{text} has no stage {stage!r}; it has: {', '.join(known) or 'none'}.")
-    number = int(known[stage].name.partition("_")[0])
-    place = folder.stage(number, stage)
-    if not place.finished:
-        raise InputError(f"stage {stage!r} of {text} is not finished.")
+    place = _stage(folder, stage)
     result = place.result()
     if "model" not in result.describe:
         raise InputError(f"stage {stage!r} of {text} does not describe a model.")
     found = from_spec(result.describe["model"])
     fit_weights(found, result.weights("model"), str(place.weights))
     return found
+
+
+def _stage(folder: RunFolder, stage: str) -> StageFolder:
+    """Return the folder of a finished stage."""
+    known = {path.name.partition("_")[2]: path for path in sorted((folder.path / "stages").glob("[0-9]*_*"))}
+    if stage not in known:
+        raise InputError(f"{folder.path} has no stage {stage!r}; it has: {', '.join(known) or 'none'}.")
+    place = folder.stage(int(known[stage].name.partition("_")[0]), stage)
+    if not place.finished:
+        raise InputError(f"stage {stage!r} of {folder.path} is not finished.")
+    return place
 
 
 def _file_and_model(text: str) -> tuple[Path, str]:

@@ -50,6 +50,11 @@ class StageFolder:
         """The best weights so far on the selection split; removed when the stage is finished."""
         return self.path / "best.safetensors"
 
+    @property
+    def summary(self) -> Path:
+        """Metrics of the kept weights and the model's description; written last."""
+        return self.path / "result.json"
+
     def predictions(self, split: str) -> Path:
         """Predictions of the kept weights on a split."""
         return self.path / "predictions" / f"{split}.parquet"
@@ -61,17 +66,17 @@ class StageFolder:
     @property
     def finished(self) -> bool:
         """Whether the stage's result is there; it is written last."""
-        return (self.path / "result.json").is_file()
+        return self.summary.is_file()
 
     def finish(self, metrics: Mapping[str, float], describe: Mapping[str, Any]) -> None:
         """Write the stage's result and drop what only an unfinished stage needs."""
-        write_json(self.path / "result.json", {"metrics": metrics, "describe": describe})
+        write_json(self.summary, {"metrics": metrics, "describe": describe})
         self.resume.unlink(missing_ok=True)
         self.best.unlink(missing_ok=True)
 
     def result(self) -> StageResult:
         """Read a finished stage back."""
-        found = read_json(self.path / "result.json")
+        found = read_json(self.summary)
 
         def weights(module: str = "model") -> dict[str, Tensor]:
             from modelheir.runs.tensors import load_weights
