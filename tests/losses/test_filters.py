@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -87,6 +90,37 @@ def test_normalised_weights_have_mean_one_and_zeros_stay():
     assert (got[1] / got[0]).item() == pytest.approx(6.0)
     none = losses.sample_weights("neg_flip", OLD, OLD, LABELS, base=0.0, scale=1.0, normalize=True)
     assert none.tolist() == [0.0] * 5
+
+
+def test_normalised_weights_have_mean_one_over_the_images_that_count():
+    weights, mask = torch.tensor([6.0, 2.0, 1.0, 1.0]), torch.tensor([True, True, False, False])
+    assert losses.mean_one(weights, mask=mask)[mask].tolist() == [1.5, 0.5]  # 6 and 2 over their mean of 4
+    none = torch.zeros(4, dtype=torch.bool)
+    assert losses.mean_one(weights, mask=none).isfinite().all()
+    first = torch.arange(5) < 3
+    got = losses.sample_weights("old_correct", NEW, OLD, LABELS, normalize=True, mask=first)
+    assert got[first].mean().item() == pytest.approx(1.0)
+    with pytest.raises(ValueError, match=r"weights is \(4,\), mask is \(5,\)"):
+        losses.mean_one(weights, mask=first)
+
+
+def test_the_mean_is_that_of_all_processes_though_their_masks_differ():
+    weights, mask = torch.tensor([6.0, 2.0, 1.0, 9.0]), torch.tensor([True, True, True, False])
+    barrier, parts = threading.Barrier(2, timeout=30), [torch.empty(0)] * 2
+
+    def process(rank):
+        def gather(values):
+            barrier.wait()
+            parts[rank] = values
+            barrier.wait()
+            return torch.cat(parts)
+
+        own = slice(2 * rank, 2 * rank + 2)
+        return losses.mean_one(weights[own], mask=mask[own], gather=gather)
+
+    with ThreadPoolExecutor(2) as pool:
+        got = torch.cat(list(pool.map(process, range(2))))
+    torch.testing.assert_close(got[mask], torch.tensor([2.0, 2 / 3, 1 / 3]))  # over 3, the mean of 6, 2 and 1
 
 
 def test_weights_carry_no_gradient():

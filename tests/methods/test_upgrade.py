@@ -185,6 +185,14 @@ def test_classes_that_the_old_model_lacks_are_learned_from_labels_alone(world):
     world.run("upgrade", "grown", parts=world.parts(old=[old]))
 
 
+def test_normalised_weights_have_mean_one_where_classes_are_new(world):
+    names = world.parts().classes
+    old = world.save_model("fewer", classes=(names[2], names[0]))
+    loss, batch = one_loss(task(world, parts=world.parts(old=[old]), pull__weight=1.5))
+    assert (batch.labels == 1).any()
+    assert loss.observed["effective_lambda/kl_distillation"].item() == pytest.approx(1.5)
+
+
 @pytest.mark.parametrize("scheme", ["muscle", "double_source"])
 def test_two_teacher_schemes_train_a_plain_model_first(world, scheme):
     done = world.run("upgrade", scheme, scheme=scheme, new_class_bias=1.0)

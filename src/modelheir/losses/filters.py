@@ -128,15 +128,19 @@ def likelihood(values: Tensor, *, base: float = 1.0, scale: float = 1.0) -> Tens
     return scale * full_precision(values.detach()) + base
 
 
-def mean_one(weights: Tensor, *, gather: Gather | None = None) -> Tensor:
+def mean_one(weights: Tensor, *, mask: Tensor | None = None, gather: Gather | None = None) -> Tensor:
     """Scale weights to mean 1 over the batch, so that they move weight between images and add none.
 
+    With ``mask``, bool ``(N,)``, the mean is that of the images whose mask is set, as :func:`masked_mean` counts them.
     With ``gather`` (as :func:`all_gather`) the batch is that of all processes. Weights that are all 0 stay 0.
 
-    >>> mean_one(torch.tensor([6.0, 2.0]))
-    tensor([1.5000, 0.5000])
+    >>> mean_one(torch.tensor([6.0, 2.0, 9.0]), mask=torch.tensor([True, True, False]))
+    tensor([1.5000, 0.5000, 2.2500])
     """
-    mean = (weights if gather is None else gather(weights)).mean()
+    counted = torch.ones_like(weights, dtype=torch.bool) if mask is None else mask
+    checks.same_shape(weights=weights, mask=counted)
+    whole, counted = (part if gather is None else gather(part) for part in (weights, counted.to(weights.dtype)))
+    mean = (whole * counted).sum() / counted.sum().clamp_min(1)
     return weights / torch.where(mean > 0, mean, torch.ones_like(mean))
 
 
@@ -150,6 +154,7 @@ def sample_weights(
     scale: float = 5.0,
     normalize: bool = False,
     likelihoods: Tensor | None = None,
+    mask: Tensor | None = None,
     gather: Gather | None = None,
 ) -> Tensor:
     """Compute the weights of the filter called ``name``.
@@ -163,6 +168,7 @@ def sample_weights(
         scale: ``beta``, ``>= 0``; without effect on ``all_pass``.
         normalize: Scale to mean 1 over the batch (:func:`mean_one`).
         likelihoods: Stored values ``(N,)``; for ``likelihood`` only, and required there.
+        mask: Bool ``(N,)``, the images that count for ``normalize``; ``None`` is all. It sets no weight to 0.
         gather: As :func:`all_gather`, where ``normalize`` shall see the batch of all processes.
 
     Returns:
@@ -190,7 +196,7 @@ def sample_weights(
         weights = neg_flip(new, old, labels, base=base, scale=scale)
     else:
         weights = new_incorrect(new, labels, base=base, scale=scale)
-    return mean_one(weights, gather=gather) if normalize else weights
+    return mean_one(weights, mask=mask, gather=gather) if normalize else weights
 
 
 def effective_lambda(weights: Tensor, *, loss_weight: float, mix_alpha: float | None = None) -> Tensor:

@@ -29,7 +29,7 @@ class Pull:
     )
     base: Annotated[float, AtLeast(0)] = 1.0  #: alpha, weight of every image
     focus: Annotated[float, AtLeast(0)] = 5.0  #: beta, further weight of the images that the filter selects
-    normalize: bool = True  #: scale the weights to mean 1 over a batch
+    normalize: bool = True  #: scale the weights to mean 1 over the images of a batch that count
     start_epoch: Annotated[int, AtLeast(0)] = 0  #: epochs of plain training before the pull begins
 
     @property
@@ -75,6 +75,7 @@ class Towards:
         shared = self.classes(new.logits, old.logits, batch.labels)
         labels = shared.labels.new_full(shared.labels.shape, -1) if mixed else shared.labels
         values = self.distance(new._replace(logits=shared.new), old._replace(logits=shared.old), labels, step)
+        mask = shared.mask | (batch.labels < 0) | mixed
         weights = sample_weights(
             pull.filter,
             shared.new.detach(),
@@ -84,6 +85,7 @@ class Towards:
             scale=pull.focus,
             normalize=pull.normalize and pull.filter != "all_pass",
             likelihoods=batch.extra.get("likelihood"),
+            mask=mask,
             gather=step.gather,
         )
-        return Term(values, loss_weight=pull.weight, weights=weights, mask=shared.mask | (batch.labels < 0) | mixed)
+        return Term(values, loss_weight=pull.weight, weights=weights, mask=mask)
