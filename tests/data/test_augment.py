@@ -3,6 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torchvision import transforms
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import imagenet
@@ -76,3 +78,13 @@ def test_flips_take_half_and_shifts_every_place(make_images, config):
     places = torch.unique(upright[:, 4, 4], return_counts=True)
     assert len(places[0]) == 9
     assert (places[1] - 100).abs().max() < 50
+
+
+@pytest.mark.parametrize(("height", "width", "size", "resize"), [(60, 80, 48, 56), (80, 60, 32, 32), (96, 96, 72, 82)])
+def test_no_augmentation_is_the_usual_evaluation_view(make_images, config, height, width, size, resize):
+    images = make_images(n=2, classes=2, height=height, width=width)
+    settings = resolve(dataclasses.replace(config, augment="none", image_size=size, resize=resize), images)
+    short = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(size)])  # of Pillow images
+    for train in (True, False):
+        shown = Augment(settings, train=train, seed=0).read(images.image(1))
+        assert (shown == np.asarray(short(Image.fromarray(images.image(1))))).all()

@@ -1,11 +1,16 @@
 """Old models of every origin become teachers of data whose classes have names of their own."""
 
+import dataclasses
 import sys
 
+import numpy as np
 import pytest
 import torch
 
+from modelheir.config.inputs import InputConfig
+from modelheir.data.images import ArrayPixels
 from modelheir.models import build
+from modelheir.types import Predictions
 
 
 def names(world):
@@ -58,8 +63,6 @@ def test_other_names_for_as_many_classes_are_taken_in_order_and_it_is_said(world
 
 def test_a_chain_of_versions_of_other_architectures(world):
     """Every earlier version is a teacher, each with its own architecture and weight."""
-    import dataclasses
-
     chain = [
         world.save_model(f"v{number}", seed=number, model=model) for number, model in enumerate(("mlp", "convnet"))
     ]
@@ -68,3 +71,41 @@ def test_a_chain_of_versions_of_other_architectures(world):
     logits = [model.eval()(batch.images).logits for model in parts.old_models()]
     expected = (logits[0] + logits[1] + 2 * logits[2]) / 4
     torch.testing.assert_close(parts.teacher(parts.stream())(batch).logits, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("views", ["centre", "ten_crop"])
+@pytest.mark.parametrize("loader", ["resident", "streaming"])
+@pytest.mark.parametrize(
+    ("height", "width", "size", "resize"),
+    [(8, 8, 0, 0), (8, 8, 0, 10), (12, 9, 8, 0), (80, 80, 72, 0), (70, 90, 66, 0), (70, 90, 66, 70), (90, 70, 16, 33)],
+)
+def test_a_teacher_that_is_asked_once_saw_the_pictures_of_training(world, views, loader, height, width, size, resize):
+    pixels = np.random.default_rng(0).integers(0, 256, (20, height, width, 3), dtype=np.uint8)
+    inputs = InputConfig(augment="none", image_size=size, resize=resize, views=views, loader=loader, workers=0)
+    parts = world.parts(inputs=inputs)
+    images = dataclasses.replace(parts.splits["train"].subset(np.arange(20)), pixels=ArrayPixels(pixels))
+    seen = {}
+
+    def predict(model, stream, features=False):
+        for batch in stream.epoch(0):
+            seen.update(zip(stream.ids[batch.index], batch.images, strict=True))
+        return Predictions(stream.ids, stream.labels, stream.labels, logits=np.zeros((20, 3), np.float32))
+
+    parts = dataclasses.replace(
+        parts, splits={"train": dataclasses.replace(images, rows=np.arange(20))}, predict=predict
+    )
+    stream = parts.stream()
+    assert parts.fixed_view
+    parts.frozen(parts.old_models(), stream)
+    (batch,) = stream.epoch(3)  # shuffled, 16 of the 20
+    for name, shown in zip(stream.ids[batch.index], batch.images, strict=True):
+        assert torch.equal(shown, seen[name])
+
+
+def test_evaluation_with_ten_crops_leaves_teachers_their_one_view(world):
+    inputs = InputConfig(augment="none", views="ten_crop", resize=10)
+    parts = world.parts(inputs=inputs)
+    assert len(next(parts.evaluation()["val"].epoch(0)).images) == 10
+    stream = parts.stream("val", train=False)
+    assert next(stream.epoch(0)).images.shape == (len(stream.ids), 3, 8, 8)
+    world.run("upgrade", "x", parts=parts)

@@ -37,7 +37,7 @@ class InputConfig:
         0  #: short side before the evaluation crop; 0 is image_size, or 8/7 of it over 64
     )
     augment: Annotated[str, OneOf(*AUGMENTATIONS)] = (
-        "auto"  #: training; auto is crop_flip to 64 pixels, else random_resized_crop
+        "auto"  #: training; auto is crop_flip to 64 pixels, else random_resized_crop; none is the evaluation's centre
     )
     crop_pad: Annotated[int, AtLeast(0)] = 0  #: pixels of padding for crop; 0 is an eighth of image_size
     policy_operations: Annotated[int, AtLeast(1)] = 2  #: operations an image of randaugment

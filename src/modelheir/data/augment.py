@@ -64,13 +64,16 @@ class Augment:
         self.policy = kind if policy else ""
         self.erases = train and config.erase > 0
         self.views = 10 if config.views == "ten_crop" and not train else 1
+        self.resize = self.size if train and kind != "none" else config.resize  #: short side before the square is cut
 
     def read(self, image: np.ndarray) -> np.ndarray:
-        """Do what is the same in every epoch: uint8 ``(H, W, 3)`` to ``(S, S, 3)``; ``(10, S, S, 3)`` for ten crops."""
+        """Do what is the same in every epoch: uint8 ``(H, W, 3)`` to ``(S, S, 3)``; ``(10, S, S, 3)`` for ten crops.
+
+        Training without augmentation gives the centre view of evaluation.
+        """
         if self.views == 10:
-            return geometry.ten_crops(image, resize=self.config.resize, size=self.size)
-        resize = self.size if self.train else self.config.resize
-        return geometry.prepare(image, resize=resize, size=self.size)
+            return geometry.ten_crops(image, resize=self.resize, size=self.size)
+        return geometry.prepare(image, resize=self.resize, size=self.size)
 
     def read_box(self, image: np.ndarray, *, row: int, epoch: int) -> np.ndarray:
         """Do the random resized crop of one image: uint8 ``(H, W, 3)`` to ``(S, S, 3)``."""

@@ -203,7 +203,7 @@ def _load(
 ) -> tuple[ImageSet, dict[str, Tensor], Tensor]:
     """Decode everything into one uint8 tensor on the device; undecodable images are left out."""
     array = images.array
-    fixed = augment.views == 1 and (augment.train or config.resize == augment.size)
+    fixed = augment.views == 1 and augment.resize == augment.size
     same = array is not None and fixed and array.shape[1:3] == (augment.size, augment.size)
     if array is None or not (augment.boxes or same):
         views = (augment.views,) if augment.views > 1 else ()

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from modelheir.models import Classifier
     from modelheir.types import Batch, LossTerms, Predictions, Stateful, Step, Stream
 
+    Extra = Mapping[str, Tensor] | None
+
 __all__ = ["Parts", "is_predictions"]
 
 _log = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ class Parts:
 
     @property
     def fixed_view(self) -> bool:
-        """Whether every epoch shows the same picture of an image, so that a frozen model needs to see it only once."""
+        """Whether every epoch shows an image's centre view of evaluation, so that a frozen model sees it only once."""
         found = self._resolved
         return found.augment == "none" and not (found.erase or found.mixup or found.cutmix)
 
@@ -83,13 +85,17 @@ class Parts:
             self, seed=derive(self.seed), init_seed=derive(self.init_seed), data_seed=derive(self.data_seed)
         )
 
-    def stream(self, split: str = "train", *, train: bool = True, extra: Mapping[str, Tensor] | None = None) -> Stream:
-        """Return a stream over a split; ``train`` shuffles and augments."""
-        from modelheir.data import make_stream
+    def stream(self, split: str = "train", *, train: bool = True, views: str = "centre", extra: Extra = None) -> Stream:
+        """Return a stream over a split; ``train`` shuffles and augments, else all are in order, one centre view each.
 
+        The picture sizes are those that ``inputs.views`` asks for, whatever ``views`` is.
+        """
+        from modelheir.data import make_stream, resolve
+
+        images = self.splits[split]
         return make_stream(
-            self.splits[split],
-            config=self.inputs,
+            images,
+            config=dataclasses.replace(resolve(self.inputs, images), views=views),
             batch_size=self.fit.batch_size,
             train=train,
             seed=self.data_seed,
@@ -101,7 +107,8 @@ class Parts:
 
     def evaluation(self) -> dict[str, Stream]:
         """Return the streams that every model is evaluated on: ``val`` chooses, ``test`` reports."""
-        return {name: self.stream(name, train=False) for name in ("val", "test") if name in self.splits}
+        views = self.inputs.views
+        return {name: self.stream(name, train=False, views=views) for name in ("val", "test") if name in self.splits}
 
     def new_model(self) -> Classifier:
         """Build the model to train, initialised from ``init_seed``."""
@@ -240,7 +247,7 @@ class Parts:
         return teacher
 
     def stream_like(self, stream: Stream) -> Stream:
-        """Return the same samples in order and unaugmented."""
+        """Return the same samples in order and unaugmented, one centre view each."""
         name = next(name for name, images in self.splits.items() if _same(images.ids, stream.ids))
         return self.stream(name, train=False)
 
