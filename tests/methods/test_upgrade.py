@@ -231,13 +231,6 @@ def test_likelihoods_come_from_a_file(world):
         task(world, pull__filter="likelihood")
 
 
-def test_mixed_labels_need_a_filter_without_labels(world):
-    parts = world.parts(inputs=InputConfig(mixup=0.8))
-    with pytest.raises(InputError, match="all_pass"):
-        task(world, parts=parts)
-    world.run("upgrade", "mixed", parts=parts, pull__filter="all_pass", distance__loss="logit_difference")
-
-
 def test_starting_from_the_old_weights(world):
     made = task(world, start_from_old=True)
     old = world.parts().old_models()[0].state_dict()

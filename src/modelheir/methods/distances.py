@@ -27,6 +27,7 @@ __all__ = [
     "RandomProjection",
     "Renyi",
     "RetentiveCrossEntropy",
+    "label_setting",
     "make_distance",
 ]
 
@@ -43,6 +44,7 @@ DISTANCES = (
     "imitation",
     "strict_imitation",
 )
+_ON_LABELS = ("retentive_cross_entropy", "new_error", "strict_imitation")
 _ON_FEATURES = ("neighbourhood_alignment", "random_projection", "feature_alignment")
 
 
@@ -69,7 +71,7 @@ class LogitDifference:
     power: Annotated[float, AtLeast(1)] = 2.0  #: exponent of what exceeds the margin
     top_k: Annotated[int, AtLeast(0)] = 0  #: classes counted; 0 counts all
     rank_by: Annotated[str, OneOf("new", "old")] = "new"  #: whose largest logits the top classes are
-    exclude_label: bool = True  #: leave the labelled class free
+    exclude_label: bool = True  #: leave the labelled class free; mixed images have none
     one_sided: bool = False  #: charge only logits that rise above the old ones
     label_weight: Annotated[float, AtLeast(0)] = 0.0  #: also charge a label's logit that falls below
     relative: bool = False  #: measure differences in units of the old model's largest absolute logit
@@ -134,6 +136,24 @@ class DistanceConfig:
     retentive: RetentiveCrossEntropy = dataclasses.field(default_factory=RetentiveCrossEntropy)
     projection: RandomProjection = dataclasses.field(default_factory=RandomProjection)
     features: FeatureAlignment = dataclasses.field(default_factory=FeatureAlignment)
+
+
+def label_setting(config: DistanceConfig) -> str:
+    """Return the setting by which a distance needs one label an image, with its value; "" where it needs none.
+
+    >>> label_setting(DistanceConfig(loss="imitation", mix_with="new_error"))
+    "mix_with = 'new_error'"
+    """
+    by_setting = {
+        "neighbourhood_alignment": ("neighbourhood.supervised", config.neighbourhood.supervised),
+        "feature_alignment": ("features.contrastive", config.features.contrastive),
+        "logit_difference": ("logit_difference.label_weight", config.logit_difference.label_weight),
+    }
+    for key, name in (("loss", config.loss), ("mix_with", config.mix_with)):
+        setting, value = (key, name) if name in _ON_LABELS else by_setting.get(name, (key, None))
+        if value:
+            return f"{setting} = {value!r}"
+    return ""
 
 
 Distance = Callable[["Outputs", "Outputs", "Tensor", "Step"], "Tensor"]

@@ -15,7 +15,7 @@ from modelheir.checks import AtLeast, InputError
 from modelheir.methods import finetune
 from modelheir.methods.distances import DistanceConfig, LogitDifference
 from modelheir.methods.method import Method
-from modelheir.methods.pull import Pull, Towards
+from modelheir.methods.pull import Pull, Towards, accept_pull
 from modelheir.methods.supervised import SupervisedConfig, make_supervised
 from modelheir.types import LossTerms, Stage, StageResult, Task
 
@@ -52,8 +52,10 @@ def plan(config: Config, parts: Parts) -> list[Stage]:
     """Train the members one by one, then the student; what is finished is not trained again.
 
     Raises:
-        InputError: If a setting of the second pull would have no effect.
+        InputError: If a setting of the second pull would have no effect, or images are mixed and a pull needs labels.
     """
+    accept_pull(parts.inputs, config.pull, config.distance)
+    accept_pull(parts.inputs, config.old_pull, config.old_distance, name="old_")
     if config.old_pull.mix_alpha != Pull.mix_alpha:
         raise InputError(
             f"method.old_pull.mix_alpha = {config.old_pull.mix_alpha!r} has no effect: one share mixes both pulls with "

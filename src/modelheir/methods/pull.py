@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
-from modelheir.checks import AtLeast, InRange, OneOf
-from modelheir.methods.distances import DistanceConfig, make_distance
+from modelheir.checks import AtLeast, InputError, InRange, OneOf
+from modelheir.methods.distances import DistanceConfig, label_setting, make_distance
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from modelheir.config.inputs import InputConfig
     from modelheir.losses import Term
     from modelheir.models import Classifier
     from modelheir.types import Batch, Outputs, Step
 
-__all__ = ["Pull", "Towards"]
+__all__ = ["Pull", "Towards", "accept_pull", "need_unmixed"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,40 @@ class Pull:
     def share(self) -> float | None:
         """``mix_alpha`` as the objective takes it: ``None`` adds."""
         return None if self.mix_alpha < 0 else self.mix_alpha
+
+
+def need_unmixed(inputs: InputConfig, setting: str, *, instead: str = "") -> None:
+    """Refuse mixup and cutmix for the sake of ``setting``, such as ``method.scheme = 'muscle'``.
+
+    Raises:
+        InputError: If images are mixed; ``instead`` says what else could be set.
+    """
+    if inputs.mixup or inputs.cutmix:
+        raise InputError(
+            f"{setting} needs unmixed images with one label each: set inputs.mixup and inputs.cutmix to 0{instead}."
+        )
+
+
+def accept_pull(inputs: InputConfig, pull: Pull, distance: DistanceConfig, *, name: str = "") -> None:
+    """Refuse mixed images where the filter or the distance of a pull, if it is on, needs one label an image.
+
+    Args:
+        inputs: Whether images are mixed.
+        pull: Strength and filter.
+        distance: Which distance, with its settings.
+        name: Prefix of the two in the method's settings.
+
+    Raises:
+        InputError: Names the setting.
+    """
+    if pull.weight == 0:
+        return
+    if pull.filter != "all_pass":
+        need_unmixed(
+            inputs, f"method.{name}pull.filter = {pull.filter!r}", instead=f", or method.{name}pull.filter to all_pass"
+        )
+    if found := label_setting(distance):
+        need_unmixed(inputs, f"method.{name}distance.{found}", instead=", or choose a distance without labels")
 
 
 class Towards:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from modelheir.checks import AtLeast, InRange
 from modelheir.methods.distances import DistanceConfig, LogitDifference, make_distance
 from modelheir.methods.method import Method
+from modelheir.methods.pull import need_unmixed
 from modelheir.methods.supervised import SupervisedConfig, make_supervised
 from modelheir.types import LossTerms, Outputs, Stage, Task
 
@@ -38,7 +39,13 @@ class Config:
 
 
 def plan(config: Config, parts: Parts) -> list[Stage]:
-    """One stage; the bank is saved with it."""
+    """One stage; the bank is saved with it.
+
+    Raises:
+        InputError: If images are mixed: what a model said of a mixture is no target for one image.
+    """
+    if config.weight > 0:
+        need_unmixed(parts.inputs, f"method.weight = {config.weight!r}")
     return [Stage("train", lambda done: _task(config, parts))]
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.methods.distances import DistanceConfig
 from modelheir.methods.method import Method
-from modelheir.methods.pull import Pull, Towards
+from modelheir.methods.pull import Pull, Towards, accept_pull, need_unmixed
 from modelheir.methods.supervised import SupervisedConfig, make_supervised
 from modelheir.types import LossTerms, Stage, StageResult, Task
 
@@ -46,13 +46,15 @@ class Config:
 
 
 def plan(config: Config, parts: Parts) -> list[Stage]:
-    """Train; with ``muscle`` and ``double_source`` a plain model first, which becomes a second teacher."""
-    needs_label = config.pull.filter not in ("all_pass", "likelihood")
-    if (parts.inputs.mixup or parts.inputs.cutmix) and needs_label:
-        raise InputError(
-            f"method.pull.filter = {config.pull.filter!r} needs one label an image, and inputs.mixup or inputs.cutmix "
-            "mixes them: use --method.pull.filter all_pass, or turn mixing off."
-        )
+    """Train; with ``muscle`` and ``double_source`` a plain model first, which becomes a second teacher.
+
+    Raises:
+        InputError: If images are mixed and a setting needs one label an image, or likelihoods are missing.
+    """
+    if config.scheme == "distance":
+        accept_pull(parts.inputs, config.pull, config.distance)
+    else:
+        need_unmixed(parts.inputs, f"method.scheme = {config.scheme!r}")
     if config.pull.filter == "likelihood" and not config.likelihoods:
         raise InputError("method.pull.filter = 'likelihood' needs --method.likelihoods FILE: sample_id, likelihood.")
     if config.scheme == "distance":

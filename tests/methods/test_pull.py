@@ -1,0 +1,85 @@
+"""Pulls on mixed images: what needs one label an image is refused when the stages are planned."""
+
+import pytest
+
+from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.methods import METHODS
+
+ALL = {"pull__filter": "all_pass"}
+
+
+def mixed(world, **inputs):
+    return world.parts(inputs=InputConfig(**(inputs or {"mixup": 0.8})))
+
+
+def plan(world, name, parts, **settings):
+    return METHODS[name].plan(world.config(name, **settings), parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "key"),
+    [
+        ("upgrade", {}, "method.pull.filter = 'old_correct'"),
+        ("upgrade", {"pull__filter": "neg_flip"}, "method.pull.filter = 'neg_flip'"),
+        ("upgrade", {**ALL, "distance__loss": "new_error"}, "method.distance.loss = 'new_error'"),
+        (
+            "upgrade",
+            {**ALL, "distance__loss": "retentive_cross_entropy"},
+            "method.distance.loss = 'retentive_cross_entropy'",
+        ),
+        ("upgrade", {**ALL, "distance__loss": "strict_imitation"}, "method.distance.loss = 'strict_imitation'"),
+        ("upgrade", {**ALL, "distance__mix_with": "new_error"}, "method.distance.mix_with = 'new_error'"),
+        (
+            "upgrade",
+            {**ALL, "distance__loss": "neighbourhood_alignment", "distance__neighbourhood__supervised": True},
+            "method.distance.neighbourhood.supervised = True",
+        ),
+        (
+            "upgrade",
+            {**ALL, "distance__loss": "feature_alignment", "distance__features__contrastive": True},
+            "method.distance.features.contrastive = True",
+        ),
+        (
+            "upgrade",
+            {**ALL, "distance__loss": "logit_difference", "distance__logit_difference__label_weight": 1.0},
+            "method.distance.logit_difference.label_weight = 1.0",
+        ),
+        ("upgrade", {"scheme": "muscle"}, "method.scheme = 'muscle'"),
+        ("upgrade", {"scheme": "double_source"}, "method.scheme = 'double_source'"),
+        ("elodi", {"pull__filter": "old_correct"}, "method.pull.filter = 'old_correct'"),
+        ("elodi", {"distance__loss": "new_error"}, "method.distance.loss = 'new_error'"),
+        ("elodi", {"old_pull__weight": 1.0}, "method.old_pull.filter = 'old_correct'"),
+        (
+            "elodi",
+            {"old_pull__weight": 1.0, "old_pull__filter": "all_pass", "old_distance__loss": "new_error"},
+            "method.old_distance.loss = 'new_error'",
+        ),
+        ("self_distill", {}, "method.weight = 1.0"),
+    ],
+)
+@pytest.mark.parametrize("inputs", [{"mixup": 0.8}, {"cutmix": 1.0}])
+def test_what_needs_one_label_an_image_is_refused(world, name, settings, key, inputs):
+    with pytest.raises(InputError) as raised:
+        plan(world, name, mixed(world, **inputs), **settings)
+    assert str(raised.value).startswith(key)
+    assert "inputs.mixup" in str(raised.value)
+    assert plan(world, name, world.parts(), **settings)  # unmixed images have a label each
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("upgrade", {**ALL, "distance__loss": "logit_difference"}),
+        ("upgrade", {**ALL, "distance__loss": "neighbourhood_alignment"}),
+        ("upgrade", {"pull__weight": 0.0}),
+        ("elodi", {"members": 1}),
+        ("self_distill", {"weight": 0.0}),
+    ],
+)
+def test_what_needs_no_label_trains_on_mixed_images(world, rows, name, settings):
+    log = rows()
+    world.run(name, "mixed", parts=mixed(world), log=log, **settings)
+    pulls = [value for row in log for key, value in row.items() if key.startswith("loss/") and key != "loss/task"]
+    assert all(value > 0 for value in pulls)
+    assert bool(pulls) == ("weight" not in str(settings))
