@@ -34,8 +34,8 @@ def classifier(classes=ABC, *, seed=0, norm="batch", width=6):
     return model.eval()
 
 
-def batch(n=N, seed=9):
-    images = torch.rand(n, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+def batch(n=N, seed=9, size=8):
+    images = torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(seed))
     return Batch(images=images, labels=torch.zeros(n, dtype=torch.long), index=torch.arange(n))
 
 
@@ -131,6 +131,11 @@ def test_a_grown_model_starts_from_the_old_weights():
     assert torch.equal(new.head.weight[1], fresh)
 
 
+def test_models_without_a_class_in_common_are_refused():
+    with pytest.raises(InputError, match=r"no class in common .*: the old model has 0, 1, 2, the new one a, b, c;"):
+        interpolate_models(classifier(("0", "1", "2")), classifier(), 0.5)
+
+
 def test_inputs_stay_what_they_were():
     old, new = classifier(seed=1), classifier(seed=2)
     before = copy.deepcopy((old.state_dict(), new.state_dict()))
@@ -141,7 +146,40 @@ def test_inputs_stay_what_they_were():
     torch.testing.assert_close((old.state_dict(), new.state_dict()), before, atol=0, rtol=0)
 
 
-def test_statistics_become_the_plain_mean_over_batches():
+def test_every_image_counts_the_same_in_the_statistics():
+    model, parts = classifier(seed=1), [batch(n, seed=n) for n in (6, 4, 2)]
+    seen = [model.body.conv1(model.prepare(one.images)) for one in parts]
+    recalibrate(model, parts)
+    means, variances = (np.array([f(x.detach().double().numpy()) for x in seen]) for f in (_mean, _variance))
+    weights = np.array([6, 4, 2]) / 12
+    np.testing.assert_allclose(model.body.bn1.running_mean, weights @ means, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(model.body.bn1.running_var, weights @ variances, rtol=1e-4)
+
+
+def _mean(x):
+    return x.mean(axis=(0, 2, 3))
+
+
+def _variance(x):
+    return x.var(axis=(0, 2, 3), ddof=1)
+
+
+def test_a_last_batch_of_one_image_is_left_out():
+    """The last layers of a small picture are one pixel: one image has no variance there."""
+    model, without, parts = classifier(seed=1), classifier(seed=1), [batch(n, seed=n) for n in (4, 3, 1)]
+    recalibrate(model, parts)
+    recalibrate(without, parts[:2])
+    torch.testing.assert_close(model.state_dict(), without.state_dict(), atol=0, rtol=0)
+
+
+def test_batches_of_one_image_each_all_count():
+    model, ones = classifier(seed=1), [batch(1, seed=s, size=16) for s in (1, 2, 3)]
+    mean = torch.stack([model.body.conv1(model.prepare(one.images)).mean(dim=(0, 2, 3)) for one in ones]).mean(dim=0)
+    recalibrate(model, ones)
+    torch.testing.assert_close(model.body.bn1.running_mean, mean)
+
+
+def test_statistics_become_the_mean_over_equal_batches():
     model = classifier(seed=1)
     batches = [batch(seed=s) for s in (1, 2, 3)]
     means = []

@@ -164,7 +164,7 @@ def interpolate_models(old: Any, new: Any, alpha: float, *, fisher: Mapping[str,
         fisher: Importance of the old model's parameters, by its own names and shapes.
 
     Raises:
-        InputError: If the architectures differ.
+        InputError: If the architectures differ, or no class has the same name in the old and the new model.
     """
     several = list(new) if isinstance(new, Sequence) else [new]
     model = copy.deepcopy(several[0])
@@ -173,6 +173,12 @@ def interpolate_models(old: Any, new: Any, alpha: float, *, fisher: Mapping[str,
     if any({k: v.shape for k, v in one.state_dict().items()} != _shapes(model) for one in several):
         raise InputError("the new models of a soup must be of one architecture.")
     model.load_state_dict(soup([one.state_dict() for one in several]))
+    if not set(old.classes) & set(model.classes):
+        theirs, ours = (", ".join(list(one.classes)[:3]) for one in (old, model))
+        raise InputError(
+            f"models with no class in common cannot be interpolated: the old model has {theirs}, the new one {ours}; "
+            "give both the same names."
+        )
     state = model.state_dict()
     lacking = set(state) - set(old.state_dict())
     if lacking:
@@ -193,8 +199,9 @@ def interpolate_models(old: Any, new: Any, alpha: float, *, fisher: Mapping[str,
 def recalibrate(model: nn.Module, batches: Iterable[Batch]) -> int:
     """Estimate the running statistics of batch normalisation anew; edits ``model`` and keeps its mode.
 
-    Each statistic becomes the plain mean over the batches. Interpolated weights do not produce the interpolated
-    statistics, so a network with batch normalisation needs this.
+    Each statistic becomes the mean over the batches, weighed by their images; a batch of one image, which may have no
+    variance, is left out after larger ones. Interpolated weights do not produce the interpolated statistics, so a
+    network with batch normalisation needs this.
 
     Args:
         model: The classifier.
@@ -213,9 +220,14 @@ def recalibrate(model: nn.Module, batches: Iterable[Batch]) -> int:
     try:
         for part in layers:
             part.reset_running_stats()
-            part.momentum = None
             part.train()
+        seen = largest = 0
         for batch in batches:
+            if len(batch) == 1 and largest > 1:
+                continue
+            seen, largest = seen + len(batch), max(largest, len(batch))
+            for part in layers:
+                part.momentum = len(batch) / seen  # a running mean in which every image counts the same
             model(batch.images)
     finally:
         for part, momentum in momenta.items():
