@@ -35,13 +35,18 @@ def plan(config: Config, parts: Parts) -> list[Stage]:
     return [plain_stage("train", config, parts)]
 
 
-def plain_stage(name: str, config: Config, parts: Parts) -> Stage:
-    """Return a stage of plain training; other methods use it for members and for models trained without a teacher."""
+def plain_stage(name: str, config: Config, parts: Parts, *, start_from_old: bool = False) -> Stage:
+    """Return a stage of plain training; other methods use it for members and for models trained without a teacher.
+
+    With ``start_from_old`` it begins from the one old model, classes matched as ``parts.old_models`` does.
+    """
 
     def prepare(done: Mapping[str, StageResult]) -> Task:
         from modelheir.models import linear_only
 
-        if config.start:
+        if start_from_old:
+            model = parts.old_copy()
+        elif config.start:
             from modelheir.models import from_spec, load
             from modelheir.models.interpolate import copy_weights
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
+
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.methods import finetune
 from modelheir.methods.method import Method
@@ -41,29 +43,40 @@ def plan(config: Config, parts: Parts) -> list[Stage]:
     """Fine-tune each new model from the old weights, then blend; the blend trains nothing."""
     if len(parts.old) != 1:
         raise InputError(f"train interpolate takes exactly one --old, got {len(parts.old)}.")
-    parts.same_network(parts.old_models()[0])
-    own = finetune.Config(start=parts.old[0], supervised=config.supervised, replace_head=True)
+    old = parts.old_models()[0]
+    parts.same_network(old)
+    if not set(old.classes) & set(parts.classes):
+        raise InputError(
+            f"--old {parts.old[0]} has no class in common with the data: it has {', '.join(old.classes[:3])}, the data "
+            f"{', '.join(parts.classes[:3])}; give an old model of the data's classes."
+        )
+    own = finetune.Config(supervised=config.supervised)
     names = [f"new_{number}" for number in range(config.new_models)]
     return [
-        *(finetune.plain_stage(name, own, parts.member(number)) for number, name in enumerate(names)),
+        *(
+            finetune.plain_stage(name, own, parts.member(number), start_from_old=True)
+            for number, name in enumerate(names)
+        ),
         Stage("blend", lambda done: _blend(config, parts, [done[name] for name in names])),
     ]
 
 
 def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
     from modelheir.models import choose_alpha as choice
-    from modelheir.models import from_spec, load
+    from modelheir.models import from_spec
     from modelheir.models import interpolate as blending
     from modelheir.models.fisher import empirical_fisher
 
-    old = load(parts.old[0]).to(parts.device)
+    old = parts.old_models()[0].to(parts.device)
     news = []
     for result in finished:
         spec = {**old.spec, "classes": list(parts.classes), "seed": parts.init_seed}
         model = from_spec(spec).to(parts.device)
         model.load_state_dict(result.weights("model"))
         news.append(model)
-    calm, selection = parts.stream("train", train=False), parts.stream("val", train=False)
+    selection = parts.evaluation()["val"]
+    # every process reads all training images, so that all arrive at the same statistics, Fisher information and blend
+    calm = dataclasses.replace(parts, rank=0, world=1).stream("train", train=False)
     fisher = empirical_fisher(old, calm.epoch(0)) if config.kind == "fisher" else None
 
     def blend(alpha: float) -> Classifier:
@@ -72,10 +85,12 @@ def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
             blending.recalibrate(model, calm.epoch(0))
         return model
 
+    place = {name: number for number, name in enumerate(parts.classes)}
+    numbers = np.array([place.get(name, -2) for name in old.classes])  # -2 is no label, nor the -1 of unlabelled images
     scores = choice.score_alphas(
         config.alphas or choice.alpha_grid(fisher=config.kind == "fisher"),
         lambda alpha: parts.predict(blend(alpha), selection).prediction,
-        old=parts.predict(old, selection).prediction,
+        old=numbers[parts.predict(old, selection).prediction],
         labels=selection.labels,
     )
     chosen = choice.choose_alpha(scores, tolerance=config.tolerance)
