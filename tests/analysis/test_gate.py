@@ -72,8 +72,7 @@ def test_small_classes_are_named_not_forgotten():
         class_names=("a", "tiny", "absent"),
     )
     assert kept["passed"] is True
-    assert "tiny" in kept["notes"][0]
-    assert "absent" not in kept["notes"][0]
+    assert kept["notes"][0] == "2 classes have fewer than 10 images and were not judged: tiny, absent."
     none = judge(
         GateConfig(max_class_nfr=0.2, min_class_count=1000),
         counts.sum(0),
@@ -82,6 +81,16 @@ def test_small_classes_are_named_not_forgotten():
     )
     assert none["passed"] is False
     assert "no class has the 1000 images" in none["reasons"][0]
+
+
+def test_a_class_without_images_is_named_too():
+    counts = np.array([[90, 1, 9, 0, 0], [0] * 5, [99, 1, 0, 0, 0]])
+    found = judge(GateConfig(max_class_nfr=0.2), counts.sum(0), class_counts=counts, class_names=("a", "absent", "b"))
+    assert found["passed"] is True
+    assert found["notes"][0] == "1 class has no images and was not judged: absent."
+    assert "Bonferroni for 2 classes" in found["notes"][1]
+    found = judge(GateConfig(max_nfr=0.2), counts.sum(0), class_counts=counts, class_names=("a", "absent", "b"))
+    assert found["notes"] == []  # no bound on classes, nothing to judge one by one
 
 
 def test_impossible_bounds():

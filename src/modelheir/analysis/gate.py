@@ -34,7 +34,7 @@ class GateConfig:
     min_accuracy_gain: Annotated[float, InRange(-1, 1)] | None = None  #: smallest new minus old accuracy
     confidence: Annotated[float, InRange(0.5, 0.999999)] = 0.95  #: two-sided, of the intervals that decide
     point: bool = False  #: judge the estimates and leave the intervals out
-    min_class_count: Annotated[int, AtLeast(1)] = 1  #: classes with fewer images are not judged one by one, but named
+    min_class_count: Annotated[int, AtLeast(1)] = 1  #: classes with fewer images, or none, are named and not judged
 
     def __post_init__(self) -> None:
         checks.validate(self)
@@ -85,11 +85,12 @@ def _classes(config: GateConfig, counts: np.ndarray, names: Sequence[str], notes
     """Check the bound on single classes; all that miss it are listed, or the worst one where none does."""
     assert config.max_class_nfr is not None
     total = counts.sum(axis=1)
-    small = np.flatnonzero((total > 0) & (total < config.min_class_count))
+    small = np.flatnonzero(total < config.min_class_count)
     if small.size:
         named = ", ".join(names[int(k)] for k in small[:5]) + (", ..." if small.size > 5 else "")
-        few = f"{small.size} classes have fewer than {config.min_class_count} images and were not judged"
-        notes.append(f"{few}: {named}.")
+        few = "no images" if not total[small].any() else f"fewer than {config.min_class_count} images"
+        said = f"1 class has {few} and was" if small.size == 1 else f"{small.size} classes have {few} and were"
+        notes.append(f"{said} not judged: {named}.")
     judged = np.flatnonzero(total >= config.min_class_count)
     if not judged.size:
         sentence = f"no class has the {config.min_class_count} images that the bound on classes asks for."
