@@ -1,5 +1,6 @@
 """Real runs of the real command: killed, doubled, short of disk, on several processes, on real images."""
 
+import contextlib
 import json
 import os
 import signal
@@ -10,7 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from modelheir.assemble import train
+from modelheir.checks import InputError
+from modelheir.config.fit import FitConfig
+from modelheir.config.run import TrainConfig
+from modelheir.engine import progress
 from modelheir.runs import RunFolder, read_predictions
 from modelheir.runs.tensors import load_weights
 
@@ -167,6 +174,75 @@ def test_interrupted_run_says_how_to_go_on(tmp_path):
     assert process.returncode == 130
     assert "same command" in said
     assert json.loads((tmp_path / "a" / "status.json").read_text())["state"] == "interrupted"
+
+
+def write_pictures(folder, seed=0):
+    """Write random images of two classes; the names are the same for every seed."""
+    draw = np.random.default_rng(seed)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(20):
+            Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / name / f"{number}.png")
+
+
+def content(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def replace_the_pixels(folder):
+    write_pictures(folder, seed=1)
+
+
+def rename_a_picture(folder):
+    (folder / "cat" / "0.png").rename(folder / "cat" / "a.png")
+
+
+def add_a_picture(folder):
+    (folder / "dog" / "more.png").write_bytes((folder / "dog" / "0.png").read_bytes())
+
+
+@pytest.mark.parametrize("change", [replace_the_pixels, rename_a_picture, add_a_picture])
+def test_a_run_on_data_that_has_changed_is_refused_and_keeps_its_files(change, tmp_path, monkeypatch):
+    class Impatient(progress.SilentProgress):
+        steps = 0
+
+        def advance(self, images):
+            self.steps += 1
+            if self.steps == 3:
+                raise KeyboardInterrupt
+
+    data, folder = tmp_path / "data", RunFolder(tmp_path / "run")
+    fit = FitConfig(epochs=2, batch_size=8, save_every_steps=1)
+    config = TrainConfig(data=f"folder:{data}", model="mlp", out=str(folder.path), device="cpu", fit=fit)
+
+    def refused():
+        before = content(folder.path)
+        with pytest.raises(InputError, match=rf"^{folder.path} .* split has changed since.* --out.*restore the data"):
+            train("finetune", config)
+        assert content(folder.path) == before
+
+    def restore():
+        (data / "cat" / "a.png").unlink(missing_ok=True)
+        (data / "dog" / "more.png").unlink(missing_ok=True)
+        write_pictures(data)
+
+    restore()
+    with monkeypatch.context() as stop:
+        stop.setattr(progress, "make_progress", lambda **_: contextlib.nullcontext(Impatient()))
+        with pytest.raises(KeyboardInterrupt):
+            train("finetune", config)
+    assert folder.begun
+    change(data)
+    refused()
+    restore()
+    train("finetune", config)
+    assert folder.status()["state"] == "finished"
+    change(data)
+    refused()
+    restore()
+    before = content(folder.path)
+    assert train("finetune", config) == folder.path
+    assert content(folder.path) == before
 
 
 @pytest.mark.skipif(not CIFAR.is_dir(), reason="CIFAR-10 (JPEG) is not beside the checkout")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError, unknown, validate
-from modelheir.runs.files import write_json, write_text
+from modelheir.runs.files import read_json, write_json, write_text
 from modelheir.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
+    from modelheir.data import ImageSet
+    from modelheir.data.fingerprint import Fingerprint
     from modelheir.engine.runtime import Runtime
     from modelheir.methods import Method
     from modelheir.methods.parts import Parts
@@ -32,7 +35,7 @@ def default_model(image_size: int) -> str:
 
 
 def train(method: str, config: TrainConfig, method_config: Any = None, *, command: Sequence[str] = ()) -> Path:
-    """Train ``method`` and return its run folder; run again with the same settings, it resumes.
+    """Train ``method`` and return its run folder; run again with the same settings and data, it resumes.
 
     Args:
         method: A name of ``methods.METHODS``.
@@ -41,7 +44,8 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         command: What was typed, for ``environment.json``.
 
     Raises:
-        InputError: If something the user gave does not fit; before the first batch where possible.
+        InputError: If something the user gave does not fit (before the first batch where possible), or the folder
+            holds a run with other settings or on other data; such a folder is left as it is.
     """
     from modelheir.methods import METHODS
 
@@ -56,24 +60,30 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
             f"train {method} needs --old, the model in production: run:DIR, file:PATH, tv:NAME, timm:NAME."
         )
 
+    from modelheir.data import fingerprint, open_splits
     from modelheir.engine.runtime import Runtime
 
     runtime = Runtime(config.device)
     folder = RunFolder(config.out or f"runs/{method}")
     resolved = _resolved(method, config, settings)
+    if runtime.main:
+        _accept(folder, resolved)
+    splits = open_splits(config.data, config.inputs)
+    data = {name: fingerprint(images) for name, images in splits.items()}
+    work = functools.partial(_train, chosen, config, settings, folder, runtime, splits, data)
     if not runtime.main:
         runtime.wait()  # until the main process holds the folder
-        return _train(chosen, config, settings, folder, runtime)
-    _accept(folder, resolved)
+        return work()
+    _accept_data(folder, data)
     with folder.locked():
         _write_config(folder, resolved)
         if folder.status().get("state") == "finished":
             runtime.wait()
-            return _train(chosen, config, settings, folder, runtime)
+            return work()
         folder.set_status("running")
         runtime.wait()
         try:
-            path = _train(chosen, config, settings, folder, runtime, command)
+            path = work(command)
         except KeyboardInterrupt:
             folder.set_status("interrupted")
             raise
@@ -93,19 +103,19 @@ def _train(
     settings: Any,
     folder: RunFolder,
     runtime: Runtime,
+    splits: Mapping[str, ImageSet],
+    data: Mapping[str, Fingerprint],
     command: Sequence[str] = (),
 ) -> Path:
     if folder.status().get("state") == "finished":
         return folder.path
-    from modelheir.data import fingerprint, open_splits, resolve
+    from modelheir.data import resolve
     from modelheir.engine.evaluate import predict_model
     from modelheir.engine.progress import make_progress
     from modelheir.engine.stages import run_plan
     from modelheir.methods.parts import Parts
     from modelheir.runs.environment import environment
     from modelheir.runs.trackers import Trackers
-
-    splits = open_splits(config.data, config.inputs)
 
     def predict(model: Any, stream: Any, features: bool = False) -> Any:
         return predict_model(model, stream, runtime, precision=config.fit.precision, features=features)
@@ -135,7 +145,7 @@ def _train(
         device=str(runtime.device),
         processes=runtime.world,
         seeds=seeds,
-        data={name: fingerprint(images) for name, images in splits.items()},
+        data=data,
     )
     if runtime.main:
         write_json(folder.environment, about)
@@ -170,8 +180,7 @@ def _accept(folder: RunFolder, resolved: Mapping[str, Any]) -> None:
     """Refuse a folder that holds a trained stage of other settings, naming the first that differs."""
     import yaml
 
-    finished = folder.status().get("state") == "finished"
-    if not folder.config.is_file() or not (folder.begun or finished):
+    if not folder.config.is_file() or not _trained(folder):
         return
     before = _flat(yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {})
     now = _flat(resolved)
@@ -182,6 +191,24 @@ def _accept(folder: RunFolder, resolved: Mapping[str, Any]) -> None:
                 f"{folder.path} holds a run with {key} = {old!r}, and this one has {new!r}: give another --out, "
                 "or the same settings to resume."
             )
+
+
+def _accept_data(folder: RunFolder, data: Mapping[str, Fingerprint]) -> None:
+    """Refuse a folder that holds a trained stage of other data, naming the first split that differs."""
+    if not folder.environment.is_file() or not _trained(folder):
+        return
+    before: dict[str, Any] = read_json(folder.environment).get("data") or dict(data)  # none noted: nothing to hold
+    for name in {**before, **data}:
+        old, new = ({**found.get(name, {}), "name": ""} for found in (before, data))
+        if old != new:
+            raise InputError(
+                f"{folder.path} holds a run on other data: the {name} split has changed since it was trained. Give "
+                "another --out, or restore the data to resume."
+            )
+
+
+def _trained(folder: RunFolder) -> bool:
+    return folder.begun or folder.status().get("state") == "finished"
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
