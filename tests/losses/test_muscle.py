@@ -15,6 +15,13 @@ def test_old_teaches_exactly_where_the_current_model_errs(draw):
         torch.testing.assert_close(value[part], kl_distillation(new[part], plain[part], temperature=2.0))
 
 
+def test_the_square_of_the_temperature_can_be_left_out(draw):
+    new, old, plain, labels = draw(4, 5), draw(4, 5), draw(4, 5), torch.zeros(4, dtype=torch.int64)
+    scaled = muscle_distillation(new, old, plain, labels, temperature=2.0)
+    bare = muscle_distillation(new, old, plain, labels, temperature=2.0, scale_by_square=False)
+    torch.testing.assert_close(scaled, 4 * bare)
+
+
 def test_no_gradient_reaches_either_teacher(draw):
     new, old, plain = (draw(4, 5).requires_grad_() for _ in range(3))
     muscle_distillation(new, old, plain, torch.zeros(4, dtype=torch.int64)).sum().backward()

@@ -9,7 +9,6 @@ import torch
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.methods import METHODS
-from modelheir.methods.distances import DISTANCES
 from modelheir.models.freeze import state_hash
 from modelheir.runs.predictions import write_predictions
 from modelheir.types import Predictions
@@ -46,18 +45,6 @@ def one_loss(made):
     torch.manual_seed(0)
     batch = next(made.streams["train"].epoch(0))
     return made.objective({"train": batch}, Step()), batch
-
-
-@pytest.mark.parametrize("loss", DISTANCES)
-def test_every_distance_trains_and_logs_its_terms(world, rows, loss):
-    log = rows()
-    done = world.run("upgrade", loss, log=log, distance__loss=loss)
-    assert 0 <= done[LAST].metrics["test/accuracy"] <= 1
-    for row in log:
-        assert row["loss"] == pytest.approx(row["loss/task"] + row[f"loss/{loss}"], rel=1e-5)
-        assert row[f"effective_lambda/{loss}"] == pytest.approx(1.0)  # weights of mean 1, lambda 1
-    plain = world.run("finetune", "plain")
-    assert any(not torch.equal(weights(plain)[key], value) for key, value in weights(done).items())
 
 
 def test_weight_zero_is_plain_training_bit_for_bit(world):
@@ -156,15 +143,6 @@ def test_stored_outputs_that_miss_images_are_named(world):
         world.run("upgrade", "x", parts=dataclasses.replace(parts, old=(str(world.tmp_path / "half.parquet"),)))
 
 
-def test_features_of_stored_outputs_are_missed_in_words(world):
-    parts = world.parts(inputs=InputConfig(augment="none"))
-    stored = parts.predict(parts.old_models()[0], parts.stream("train", train=False))
-    write_predictions(world.tmp_path / "old.parquet", stored)
-    stored_parts = dataclasses.replace(parts, old=(str(world.tmp_path / "old.parquet"),))
-    with pytest.raises(InputError, match="compares features"):
-        world.run("upgrade", "x", parts=stored_parts, distance__loss="neighbourhood_alignment")
-
-
 def test_several_teachers_of_other_architectures_and_weights(world):
     second = world.save_model("second", seed=9, model="convnet")
     parts = dataclasses.replace(world.parts(old=[world.old, second]), old_weights=(2.0, 1.0))
@@ -195,20 +173,53 @@ def test_normalised_weights_have_mean_one_where_classes_are_new(world):
 
 @pytest.mark.parametrize("scheme", ["muscle", "double_source"])
 def test_two_teacher_schemes_train_a_plain_model_first(world, scheme):
-    done = world.run("upgrade", scheme, scheme=scheme, new_class_bias=1.0)
+    done = world.run("upgrade", scheme, scheme=scheme)
     assert list(done) == ["plain", "train"]
 
 
-def test_two_distances_mix(world):
-    settings = {"distance__loss": "logit_difference", "distance__mix_with": "neighbourhood_alignment"}
+@pytest.mark.parametrize("scheme", ["muscle", "double_source"])
+@pytest.mark.parametrize("off", [{"pull__start_epoch": 2}, {"pull__weight": 0.0}])
+def test_two_teacher_schemes_train_plainly_until_the_pull_begins(world, scheme, off):
+    plain = world.run("finetune", "plain")
+    done = world.run("upgrade", scheme, scheme=scheme, pull__mix_alpha=0.8, **off)  # two epochs
+    assert all(torch.equal(weights(plain)[key], value) for key, value in weights(done).items())
 
-    def term(**more):
-        made = task(world, pull__filter="all_pass", **settings, **more)
+
+@pytest.mark.parametrize("scheme", ["muscle", "double_source"])
+def test_two_teacher_schemes_read_the_settings_of_kl(world, scheme):
+    done = world.run("upgrade", "run", scheme=scheme)
+
+    def term(square):
+        kl = {"distance__kl__temperature": 4.0, "distance__kl__scale_by_square": square}
+        made = METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **kl), world.parts())[-1].prepare(done)
         made.modules["model"].eval()
-        return one_loss(made)[0].terms["logit_difference"].item()
+        return one_loss(made)[0].terms[scheme].item()
 
-    first, second = term(distance__mix_share=1.0), term(distance__mix_share=0.0)
-    assert term(distance__mix_share=0.3) == pytest.approx(0.3 * first + 0.7 * second, rel=1e-4)
+    assert term(True) == pytest.approx(16 * term(False), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "setting", "value"),
+    [
+        ("muscle", "pull__filter", "all_pass"),
+        ("muscle", "pull__normalize", False),
+        ("muscle", "pull__base", 2.0),
+        ("muscle", "pull__focus", 2.0),
+        ("muscle", "new_class_bias", 1.0),
+        ("double_source", "pull__filter", "all_pass"),
+        ("double_source", "distance__loss", "logit_matching"),
+        ("double_source", "distance__logit_difference__margin", 0.0),
+        ("distance", "new_class_bias", 1.0),
+    ],
+)
+def test_settings_that_a_scheme_does_not_read_are_refused(world, scheme, setting, value):
+    key = "method." + setting.replace("__", ".")
+    with pytest.raises(InputError, match=f"^{key} = {value!r} has no effect .*method.scheme = {scheme!r}"):
+        METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **{setting: value}), world.parts())
+
+
+def test_double_source_reads_its_own_settings(world):
+    world.run("upgrade", "run", scheme="double_source", pull__base=2.0, pull__focus=3.0, new_class_bias=1.0)
 
 
 def test_likelihoods_come_from_a_file(world):

@@ -37,7 +37,15 @@ def muscle_mask(new: Tensor, labels: Tensor) -> Tensor:
     return is_wrong(new, labels)
 
 
-def muscle_distillation(new: Tensor, old: Tensor, plain: Tensor, labels: Tensor, *, temperature: float = 1.0) -> Tensor:
+def muscle_distillation(
+    new: Tensor,
+    old: Tensor,
+    plain: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float = 1.0,
+    scale_by_square: bool = True,
+) -> Tensor:
     """Measure KL from the teacher that :func:`muscle_mask` picks for each image.
 
     Args:
@@ -46,9 +54,10 @@ def muscle_distillation(new: Tensor, old: Tensor, plain: Tensor, labels: Tensor,
         plain: Logits of the frozen new model trained without the old one, shape ``(N, C)``.
         labels: int64 ``(N,)``.
         temperature: As in :func:`kl_distillation`, ``> 0``.
+        scale_by_square: As in :func:`kl_distillation`.
 
     Returns:
-        One value an image in nats times ``T**2``, ``>= 0``, shape ``(N,)``; not reduced.
+        One value an image in nats (times ``T**2``), ``>= 0``, shape ``(N,)``; not reduced.
 
     Raises:
         ValueError: If the shapes do not fit or the temperature is not positive.
@@ -60,4 +69,4 @@ def muscle_distillation(new: Tensor, old: Tensor, plain: Tensor, labels: Tensor,
     """
     checks.same_shape(new=new, old=old, plain=plain)
     teacher = torch.where(muscle_mask(new, labels)[:, None], old, plain)
-    return kl_distillation(new, teacher, temperature=temperature)
+    return kl_distillation(new, teacher, temperature=temperature, scale_by_square=scale_by_square)

@@ -38,6 +38,10 @@ class Pull:
         """``mix_alpha`` as the objective takes it: ``None`` adds."""
         return None if self.mix_alpha < 0 else self.mix_alpha
 
+    def on(self, step: Step) -> bool:
+        """Tell whether there is a pull and it has begun."""
+        return self.weight > 0 and step.epoch >= self.start_epoch
+
 
 def need_unmixed(inputs: InputConfig, setting: str, *, instead: str = "") -> None:
     """Refuse mixup and cutmix for the sake of ``setting``, such as ``method.scheme = 'muscle'``.
@@ -100,7 +104,7 @@ class Towards:
 
     def target(self, batch: Batch, step: Step) -> Outputs | None:
         """Run the teacher, unless the pull is off or has not begun."""
-        return self.teacher(batch) if self.pull.weight > 0 and step.epoch >= self.pull.start_epoch else None
+        return self.teacher(batch) if self.pull.on(step) else None
 
     def term(self, new: Outputs, old: Outputs, batch: Batch, step: Step) -> Term:
         """Return the filtered distance over the classes that both models know, image by image."""

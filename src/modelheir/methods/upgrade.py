@@ -14,6 +14,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 from modelheir.checks import AtLeast, InputError, OneOf
+from modelheir.config.describe import settings
 from modelheir.methods.distances import DistanceConfig
 from modelheir.methods.method import Method
 from modelheir.methods.pull import Pull, Towards, accept_pull, need_unmixed
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
     from modelheir.types import Batch, Step, Stream
 
 __all__ = ["METHOD", "Config", "distilled_task", "plan"]
+
+#: scheme -> what it reads of ``pull``, ``distance`` and ``new_class_bias``, by how the keys begin
+_READ = {
+    "distance": ("method.pull.", "method.distance."),
+    "muscle": ("method.pull.weight", "method.pull.mix_alpha", "method.pull.start_epoch", "method.distance.kl."),
+}
+_READ["double_source"] = (*_READ["muscle"], "method.pull.base", "method.pull.focus", "method.new_class_bias")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +57,10 @@ def plan(config: Config, parts: Parts) -> list[Stage]:
     """Train; with ``muscle`` and ``double_source`` a plain model first, which becomes a second teacher.
 
     Raises:
-        InputError: If images are mixed and a setting needs one label an image, or likelihoods are missing.
+        InputError: If a setting has no effect under the scheme, images are mixed and a setting needs one label an
+            image, or likelihoods are missing.
     """
+    _refuse_unread(config)
     if config.scheme == "distance":
         accept_pull(parts.inputs, config.pull, config.distance)
     else:
@@ -66,6 +76,18 @@ def plan(config: Config, parts: Parts) -> list[Stage]:
         finetune.plain_stage("plain", plain, parts.member(1)),
         Stage("train", lambda done: _task(config, parts, done["plain"])),
     ]
+
+
+def _refuse_unread(config: Config) -> None:
+    """Refuse the first setting that was given and that the scheme would leave aside."""
+    given = settings(Config, "method", start=config)
+    for one, usual in zip(given, settings(Config, "method"), strict=True):
+        ours = one.key.startswith(("method.pull.", "method.distance.", "method.new_class_bias"))
+        if ours and one.default != usual.default and not one.key.startswith(_READ[config.scheme]):
+            raise InputError(
+                f"{one.key} = {one.default!r} has no effect with method.scheme = {config.scheme!r}, which reads "
+                f"{', '.join(key.rstrip('.') for key in _READ[config.scheme])}: leave it out."
+            )
 
 
 def _task(config: Config, parts: Parts, plain: StageResult | None) -> Task:
@@ -111,37 +133,31 @@ def distilled_task(config: Config, parts: Parts, model: Classifier, teacher: Any
 def _two_teachers(config: Config, parts: Parts, model: Classifier, old: Any, independent: Any, stream: Stream) -> Task:
     from modelheir import losses
 
-    supervised, pull = make_supervised(config.supervised), config.pull
-    temperature = config.distance.kl.temperature
+    supervised, pull, kl = make_supervised(config.supervised), config.pull, vars(config.distance.kl)
     classes = losses.ClassMap(model.classes, old.classes)
     if config.scheme == "muscle" and not classes.identical:
         raise InputError("method.scheme = 'muscle' needs the same classes in the old and the new model.")
 
-    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
-        batch = batches["train"]
-        before, plain = old(batch), independent(batch)
-        new = model(batch.images)
+    def distance(new: Tensor, before: Tensor, plain: Tensor, labels: Tensor) -> Tensor:
         if config.scheme == "muscle":
-            values = losses.muscle_distillation(
-                new.logits, before.logits, plain.logits, batch.labels, temperature=temperature
-            )
-        else:
-            values = losses.double_source_distillation(
-                new.logits,
-                before.logits.index_select(1, classes.old_index),
-                plain.logits,
-                batch.labels,
-                classes.new_index,
-                base=pull.base,
-                scale=pull.focus,
-                temperature=temperature,
-            )
-            logits = losses.margin_calibration(new.logits, classes.is_new(), bias=config.new_class_bias)
-            new = new._replace(logits=logits)
-        term = losses.Term(values, loss_weight=pull.weight)
-        return losses.combine(
-            supervised(new, batch, step), {config.scheme: term}, mix_alpha=pull.share, gather=step.gather
+            return losses.muscle_distillation(new, before, plain, labels, **kl)
+        before = before.index_select(1, classes.old_index)
+        return losses.double_source_distillation(
+            new, before, plain, labels, classes.new_index, base=pull.base, scale=pull.focus, **kl
         )
+
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+        batch, terms = batches["train"], {}
+        targets = [teacher(batch).logits for teacher in (old, independent)] if pull.on(step) else []
+        new = model(batch.images)
+        if targets:
+            values = distance(new.logits, targets[0], targets[1], batch.labels)
+            terms = {config.scheme: losses.Term(values, loss_weight=pull.weight)}
+        if config.new_class_bias:
+            new = new._replace(
+                logits=losses.margin_calibration(new.logits, classes.is_new(), bias=config.new_class_bias)
+            )
+        return losses.combine(supervised(new, batch, step), terms, mix_alpha=pull.share, gather=step.gather)
 
     references = {"teacher": old, "independent": independent, "classes": classes}
     return parts.task(model, stream, objective, references=references)
