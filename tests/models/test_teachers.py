@@ -5,6 +5,7 @@ from torch import nn
 
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
+from modelheir.losses import kl_distillation
 from modelheir.models import Ensemble, StoredOutputs, build, state_hash
 from modelheir.types import Batch, Outputs, Predictions
 
@@ -67,6 +68,25 @@ def test_average_of_probabilities_against_numpy():
     exps = [np.exp(member(images).logits.detach().numpy()) for member in members]
     mean = sum(w * e / e.sum(1, keepdims=True) for w, e in zip((1 / 3, 2 / 3), exps, strict=True))
     np.testing.assert_allclose(np.exp(found), mean, rtol=1e-5)
+
+
+class Said(Constant):
+    """A teacher that always says these logits."""
+
+    def forward(self, images):
+        return Outputs(self.value.expand(len(images), -1), torch.zeros(len(images), self.feature_size))
+
+
+@pytest.mark.parametrize("weights", [(1, 0), (1, 3)])
+def test_average_of_probabilities_is_finite_where_a_probability_underflows(weights):
+    given = np.array([[120.0, 0.0, -90.0], [0.0, 1.0, -400.0]])  # the last class is beyond float32 for both
+    members = [Said(torch.tensor(row, dtype=torch.float32)) for row in given]
+    found = Ensemble(members, weights, average="probabilities")(batch(torch.rand(2, 3, 8, 8))).logits
+    exact = np.exp(given.astype(np.longdouble) - given.max(1, keepdims=True))
+    exact /= exact.sum(1, keepdims=True)
+    expected = np.log(np.average(exact, axis=0, weights=weights))
+    np.testing.assert_allclose(found.numpy(), np.tile(expected.astype(float), (2, 1)), rtol=1e-5, atol=1e-6)
+    assert kl_distillation(torch.zeros(2, 3), found, temperature=1.0).isfinite().all()
 
 
 @pytest.mark.parametrize("policy", ["eval", "batch"])

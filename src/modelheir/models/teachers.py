@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
@@ -117,15 +118,18 @@ class Ensemble(nn.Module):
             with self._autocast(images):
                 found: Outputs = member(_sized(images, member.spec["image_size"]))  # type: ignore[index]
             z = found.logits.float()
-            part = weight * (z if self.average == "logits" else z.softmax(dim=1))
-            logits = part if logits is None else logits + part
+            if self.average == "logits":
+                logits = weight * z if logits is None else logits + weight * z
+            else:  # in logarithms, where a small probability does not vanish
+                part = z.log_softmax(dim=1) + (math.log(weight) if weight > 0 else -math.inf)
+                logits = part if logits is None else torch.logaddexp(logits, part)
             if features is None:
                 features = found.features.float() * (1 if self.mixed_features else weight)
             elif not self.mixed_features:
                 features = features + weight * found.features.float()
         assert logits is not None
         assert features is not None
-        return Outputs(logits if self.average == "logits" else logits.log(), features)
+        return Outputs(logits, features)
 
     def _autocast(self, images: Tensor) -> contextlib.AbstractContextManager[Any]:
         kind = _PRECISIONS[self.precision]
