@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -148,3 +149,24 @@ def test_two_processes_blend_what_one_blends(tmp_path):
     for folder in two:
         assert json.loads((folder / "told.json").read_text()) == json.loads((one / "told.json").read_text())
         torch.testing.assert_close(load_weights(folder / "blend.safetensors"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_statistics_are_taken_over_mixed_batches_of_sorted_data(world, monkeypatch):
+    """Folders come sorted by class, and a batch of one class has less variance than the data."""
+    seen = []
+    monkeypatch.setattr(
+        "modelheir.models.interpolate.recalibrate", lambda model, batches: seen.extend(b.labels for b in batches)
+    )
+    parts = world.parts()
+    train = parts.splits["train"]
+    ordered = train.subset(np.argsort(train.labels, kind="stable"))
+    done = world.run("interpolate", "x", parts=dataclasses.replace(parts, splits={**parts.splits, "train": ordered}))
+    assert seen
+    assert all(len(labels.unique()) == 3 for labels in seen if len(labels) == 16)
+    assert (torch.cat(seen)[: len(train)].bincount().numpy() == np.bincount(train.labels)).all()  # each image once
+    assert [score["alpha"] for score in done["blend"].describe["scores"]][0] == 0
+
+
+def test_the_new_model_itself_is_always_tried(world):
+    done = world.run("interpolate", "x", alphas=(0.5,))
+    assert [score["alpha"] for score in done["blend"].describe["scores"]] == [0.0, 0.5]

@@ -33,7 +33,7 @@ class Config:
 
     kind: Annotated[str, OneOf("plain", "fisher")] = "plain"  #: fisher weighs parameters by their information in old
     new_models: Annotated[int, AtLeast(1)] = 1  #: fine-tuned models averaged before the blend
-    alphas: Annotated[tuple[float, ...], InRange(0, 1)] = ()  #: shares of old to try, 0 among them; () is a grid
+    alphas: Annotated[tuple[float, ...], InRange(0, 1)] = ()  #: shares of old to try besides 0; () is a grid
     tolerance: Annotated[float, AtLeast(0)] = 0.0  #: accuracy that a blend may lose against the new model, a fraction
     recalibrate: bool = True  #: recompute batch-norm statistics on the training images after blending
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
@@ -75,8 +75,11 @@ def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
         model.load_state_dict(result.weights("model"))
         news.append(model)
     selection = parts.evaluation()["val"]
-    # every process reads all training images, so that all arrive at the same statistics, Fisher information and blend
-    calm = dataclasses.replace(parts, rank=0, world=1).stream("train", train=False)
+    # Every process reads all training images, so that all arrive at the same statistics, Fisher information and blend,
+    # and in one mixed order: a batch of one class would hide how far classes lie apart.
+    train = parts.splits["train"]
+    mixed = {"train": train.subset(np.random.default_rng(parts.data_seed).permutation(len(train)))}
+    calm = dataclasses.replace(parts, rank=0, world=1, splits=mixed).stream("train", train=False)
     fisher = empirical_fisher(old, calm.epoch(0)) if config.kind == "fisher" else None
 
     def blend(alpha: float) -> Classifier:
@@ -88,7 +91,7 @@ def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
     place = {name: number for number, name in enumerate(parts.classes)}
     numbers = np.array([place.get(name, -2) for name in old.classes])  # -2 is no label, nor the -1 of unlabelled images
     scores = choice.score_alphas(
-        config.alphas or choice.alpha_grid(fisher=config.kind == "fisher"),
+        sorted({0.0, *config.alphas}) if config.alphas else choice.alpha_grid(fisher=config.kind == "fisher"),
         lambda alpha: parts.predict(blend(alpha), selection).prediction,
         old=numbers[parts.predict(old, selection).prediction],
         labels=selection.labels,
