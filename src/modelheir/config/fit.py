@@ -16,7 +16,10 @@ class FitConfig:
 
     epochs: Annotated[int, AtLeast(1)] = 30  #: passes over the first stream
     batch_size: Annotated[int, AtLeast(1)] = 128  #: images an optimiser step, over all processes and accumulation
-    accumulate: Annotated[int, AtLeast(1)] = 1  #: micro-batches an optimiser step; must divide the batch
+    accumulate: Annotated[int, AtLeast(1)] = (
+        1  #: micro-batches an optimiser step; must divide the batch; batch-wide terms (normalised weights,
+        #: neighbours, means over labelled images) are taken over each micro-batch
+    )
     optimizer: Annotated[str, OneOf("sgd", "adamw", "adam", "rmsprop")] = "sgd"  #: how weights move
     lr: Annotated[float, Above(0)] = 0.1  #: learning rate at its highest
     lr_reference_batch: Annotated[int, AtLeast(0)] = 0  #: lr is for this batch size, and scales with it; 0: as given
