@@ -34,6 +34,8 @@ def test_files_are_looked_at_for_their_size(tmp_path, save, config):
     for name in ("a/1.png", "b/1.png"):
         save(tmp_path / name, height=16, width=16)
     assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 16
+    (tmp_path / "a" / "0.png").write_bytes(b"")  # to be left out where it is met
+    assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 16
     save(tmp_path / "b" / "2.png", height=17, width=16)
     assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 224
 

@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from modelheir.data.files import open_folder
 from modelheir.data.fingerprint import fingerprint
 
 
@@ -32,3 +33,15 @@ def test_pixels_count_where_sampled(make_images):
     assert fingerprint(make_images(), sample=0) == fingerprint(make_images(), sample=12)
     with pytest.raises(ValueError, match="sample must be >= 0"):
         fingerprint(make_images(), sample=-1)
+
+
+def test_undecodable_images_are_not_hashed(tmp_path, save, config):
+    for name in ("a/1.png", "a/2.png", "b/3.png"):
+        save(tmp_path / name, seed=int(name[2]))
+    whole = open_folder(str(tmp_path), {}, config)["train"]
+    without = fingerprint(whole.subset(np.array([0, 2])))
+    file = tmp_path / "a" / "2.png"
+    file.write_bytes(file.read_bytes()[:-60])
+    found = fingerprint(whole)
+    assert (found["images"], found["images_hashed"]) == (3, 2)
+    assert found["pixels"] == without["pixels"]

@@ -153,6 +153,25 @@ def test_too_many_undecodable_images_stop_both_loaders(damaged, config):
         list(stream_of(damaged, config, train=False, image_size=8, loader="streaming").epoch(0))
 
 
+@pytest.mark.parametrize("world", [1, 2])
+def test_another_image_of_the_batch_stands_in_for_an_undecodable_one(damaged, config, caplog, world):
+    settings = {"image_size": 8, "max_bad_share": 0.1, "loader": "streaming", "augment": "crop", "erase": 0.5}
+    for rank in range(world):
+        stream = stream_of(damaged, config, rank=rank, world=world, **settings)
+        met = 0
+        for epoch in range(4):
+            for (_, rows), batch in zip(stream.order.batches(epoch), stream.epoch(epoch), strict=True):
+                met += 3 in rows
+                assert len(batch) == len(batch.images) == len(rows) == 4 // world
+                assert set(batch.index.tolist()) == {*rows} - {3}
+                assert batch.labels.tolist() == damaged.labels[batch.index].tolist()
+                shown = {row: image for row, image in zip(batch.index.tolist(), batch.images, strict=True)}
+                assert all(torch.equal(shown[int(i)], x) for i, x in zip(batch.index, batch.images, strict=True))
+        assert met
+        assert stream.skipped.keys() == {3}
+    assert caplog.text.count("1 of 12 images cannot be decoded (cat/3.png") == world
+
+
 def test_auto_keeps_what_fits(make_images, damaged, config):
     assert isinstance(stream_of(make_images(), config), RowStream)
     assert isinstance(stream_of(make_images(), config, resident_gib=1e-9), StreamingStream)

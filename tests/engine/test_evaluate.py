@@ -1,11 +1,22 @@
 """Metrics of predictions against scikit-learn, and their edges."""
 
+import json
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 
-from modelheir.engine.evaluate import summarise
-from modelheir.types import Predictions
+from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.data import make_stream, open_source, tensor_stream
+from modelheir.engine.evaluate import predict_stream, summarise
+from modelheir.engine.runtime import Runtime
+from modelheir.types import Outputs, Predictions
 
 
 def predictions(logits, label):
@@ -29,3 +40,89 @@ def test_unlabelled_samples_do_not_count_and_five_classes_have_no_top5():
     found = summarise(predictions(np.eye(5), [0, 1, 3, -1, -1]))
     assert set(found) == {"accuracy", "loss"}
     assert found["accuracy"] == pytest.approx(2 / 3)
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Write 20 pictures of one grey level each, 10 a class; the body of number 7 is cut."""
+    for i in range(20):
+        file = tmp_path / "images" / "ab"[i // 10] / f"{i:02d}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(i).integers(0, 3, (16, 16, 3))
+        Image.fromarray((noise + 10 * i).astype(np.uint8)).save(file, quality=95)
+        if i == 7:
+            file.write_bytes(file.read_bytes()[:-100])
+    return f"folder:{tmp_path / 'images'}"
+
+
+def grey(batch):
+    level = (batch.images.mean((1, 2, 3)) * 25.5)[:, None]
+    return Outputs(torch.cat([level, -level], 1), level)
+
+
+def evaluation_stream(spec, **settings):
+    config = InputConfig(loader="streaming", workers=0, image_size=16, **settings)
+    return make_stream(
+        open_source(spec, config)["train"], config=config, batch_size=8, train=False, seed=0, device="cpu"
+    )
+
+
+def test_undecodable_images_are_left_out_of_the_predictions_and_named(damaged, caplog):
+    found = predict_stream(grey, evaluation_stream(damaged, max_bad_share=0.05), Runtime("cpu"), features=True)
+    sound = [i for i in range(20) if i != 7]
+    assert found.sample_id.tolist() == [f"{'ab'[i // 10]}/{i:02d}.jpg" for i in sound]
+    assert found.label.tolist() == [i // 10 for i in sound]
+    assert found.logits[:, 0].round().tolist() == found.features[:, 0].round().tolist() == sound
+    assert caplog.text.count("1 of 20 images cannot be decoded (a/07.jpg") == 1
+    with pytest.raises(InputError, match=r"1 of 20 images cannot be decoded \(a/07.jpg.*inputs.max_bad_share = 0.04"):
+        predict_stream(grey, evaluation_stream(damaged, max_bad_share=0.04), Runtime("cpu"))
+
+
+def test_a_stream_that_forgets_a_sample_is_an_error():
+    stream = tensor_stream(torch.zeros(10, 3, 2, 2), [0, 1] * 5, batch_size=4, train=False, seed=0)
+    stream.epoch = lambda epoch: list(type(stream).epoch(stream, epoch))[:-1]
+    with pytest.raises(ValueError, match="2 of 10 samples were not evaluated"):
+        predict_stream(grey, stream, Runtime("cpu"))
+
+
+WORKER = """
+import json, sys
+import torch
+from modelheir.config.inputs import InputConfig
+from modelheir.data import make_stream, open_source, tensor_stream
+from modelheir.engine.evaluate import predict_stream
+from modelheir.engine.runtime import Runtime
+from modelheir.types import Outputs
+
+runtime = Runtime("cpu")
+share = {"rank": runtime.rank, "world": runtime.world}
+
+def grey(batch):
+    level = (batch.images.mean((1, 2, 3)) * 25.5)[:, None]
+    return Outputs(torch.cat([level, -level, level], 1), level.expand(-1, 5))
+
+config = InputConfig(loader="streaming", workers=0, image_size=16, max_bad_share=0.05)
+images = open_source(sys.argv[1], config)["train"]
+stream = make_stream(images, config=config, batch_size=8, train=False, seed=0, device="cpu", **share)
+one = predict_stream(grey, tensor_stream(torch.ones(1, 3, 2, 2), [0], batch_size=4, train=False, seed=0, **share),
+                     runtime, features=True)
+all_but_one = predict_stream(grey, stream, runtime)
+print(json.dumps([one.logits.tolist(), one.features.tolist(), all_but_one.sample_id.tolist(), list(stream.skipped)]))
+sys.stdout.flush()
+"""
+
+
+@pytest.mark.distributed
+def test_processes_without_a_sample_take_part_and_all_leave_out_the_same(damaged, tmp_path):
+    worker = tmp_path / "worker.py"
+    worker.write_text(WORKER)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run([*launch, worker, damaged], check=True, env=env, timeout=200, capture_output=True, text=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[[")]
+    assert len(lines) == 2
+    for logits, features, ids, skipped in lines:
+        assert logits == [[25.5, -25.5, 25.5]]
+        assert features == [[25.5] * 5]
+        assert ids == [f"{'ab'[i // 10]}/{i:02d}.jpg" for i in range(20) if i != 7]
+        assert skipped == [7]

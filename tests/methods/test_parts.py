@@ -6,10 +6,14 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
+from modelheir.data import open_splits
 from modelheir.data.images import ArrayPixels
 from modelheir.models import build
+from modelheir.runs import read_predictions, write_predictions
 from modelheir.types import Predictions
 
 
@@ -109,3 +113,59 @@ def test_evaluation_with_ten_crops_leaves_teachers_their_one_view(world):
     stream = parts.stream("val", train=False)
     assert next(stream.epoch(0)).images.shape == (len(stream.ids), 3, 8, 8)
     world.run("upgrade", "x", parts=parts)
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """Write 24 pictures a split; one of each split has a good header and a cut body."""
+    rng = np.random.default_rng(0)
+    for split, ending in (("train", "png"), ("val", "jpg"), ("test", "png")):
+        for i in range(24):
+            file = tmp_path / "images" / split / "xyz"[i % 3] / f"{i}.{ending}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(file)
+            if i == 5:
+                file.write_bytes(file.read_bytes()[:-100])
+    return f"folder:{tmp_path / 'images'}"
+
+
+@pytest.mark.parametrize("method", ["upgrade", "elodi", "bct", "interpolate", "self_distill"])
+@pytest.mark.parametrize(("augment", "loader"), [("none", "streaming"), ("none", "resident"), ("crop", "streaming")])
+def test_a_cut_file_in_each_split_stops_no_method(world, damaged, caplog, method, augment, loader):
+    inputs = InputConfig(augment=augment, loader=loader, workers=0, image_size=8, resident_gib=0, max_bad_share=0.05)
+    splits = open_splits(damaged, inputs)
+    old = world.save_model("words", classes=splits["train"].classes[: 2 if method == "bct" else 3])
+    fit = dataclasses.replace(world.fit, batch_size=12, accumulate=2)
+    parts = dataclasses.replace(world.parts(inputs=inputs, fit=fit, old=[old]), splits=splits)
+    settings = {"members": 1} if method == "elodi" else {}
+    done = list(world.run(method, "x", parts=parts, **settings).values())[-1]
+    for name in ("val", "test"):
+        found = read_predictions(done.folder / "predictions" / f"{name}.parquet")
+        assert len(found) == 23
+        assert not [one for one in found.sample_id if "/5." in one]
+    for name in ("train/z/5.png", "val/z/5.jpg", "test/z/5.png"):
+        assert f"1 of 24 images cannot be decoded ({name}" in caplog.text
+
+
+def test_stored_predictions_need_no_row_for_an_undecodable_image(world, damaged, tmp_path):
+    inputs = InputConfig(
+        augment="none", loader="streaming", workers=0, image_size=8, resident_gib=0, max_bad_share=0.05
+    )
+    splits = open_splits(damaged, inputs)
+    parts = dataclasses.replace(world.parts(inputs=inputs, old=[str(tmp_path / "old.parquet")]), splits=splits)
+    ids = [name for name in splits["train"].ids if "/5." not in name]
+    logits = np.arange(69, dtype=np.float32).reshape(23, 3)
+    label = np.full(23, 2)
+    write_predictions(tmp_path / "old.parquet", Predictions(np.array(ids), label, label, logits=logits))
+    stream = parts.stream()
+    teacher = parts.teacher(stream)
+    seen = 0
+    for epoch in range(4):
+        for batch in stream.epoch(epoch):
+            names = [str(name) for name in stream.ids[batch.index]]
+            assert teacher(batch).logits.tolist() == [logits[ids.index(name)].tolist() for name in names]
+            seen += len(batch)
+    assert seen == 4 * 16
+    write_predictions(tmp_path / "old.parquet", Predictions(np.array(ids[1:]), label[1:], label[1:], logits=logits[1:]))
+    with pytest.raises(InputError, match="stored outputs lack"):
+        parts.teacher(stream)

@@ -45,6 +45,9 @@ class CropLogits:
         import numpy as np
         import torch
 
-        rows = runtime.gather_rows(torch.cat(self._index)).cpu().numpy()
+        from modelheir.engine.evaluate import gather_parts
+
+        none = torch.empty(0, dtype=torch.int64, device=runtime.device)
+        rows = runtime.gather_rows(torch.cat(self._index) if self._index else none).cpu().numpy()
         position = np.unique(rows, return_index=True)[1]
-        return runtime.gather_rows(torch.cat(self._logits)).cpu().numpy()[position]
+        return gather_parts(self._logits, runtime, dims=3)[position]

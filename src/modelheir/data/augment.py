@@ -6,6 +6,7 @@ part shifts, flips, runs a policy, scales to 0..1, erases. Both loaders share th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data import geometry, policies
+from modelheir.data.decode import DecodeError
 from modelheir.data.draws import uniform
 from modelheir.data.images import ArrayPixels, ImageSet
 
@@ -43,9 +45,11 @@ def resolve(config: InputConfig, images: ImageSet) -> InputConfig:
 
 
 def _own_size(images: ImageSet) -> int:
-    sample = range(1) if isinstance(images.pixels, ArrayPixels) else range(min(len(images), 16))
-    sizes = {images.size(i) for i in sample}
-    height, width = next(iter(sizes))
+    sizes = set()
+    for i in range(1 if isinstance(images.pixels, ArrayPixels) else min(len(images), 16)):
+        with contextlib.suppress(DecodeError):
+            sizes.add(images.size(i))
+    height, width = min(sizes, default=(0, 1))
     return height if len(sizes) == 1 and height == width <= SMALL else 224
 
 

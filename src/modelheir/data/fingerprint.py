@@ -1,7 +1,7 @@
 """A hash that tells whether two data sets are the same, on any machine.
 
 ``content`` covers ids, labels and the class list. ``pixels`` covers the decoded images: all of them, or up to
-``sample`` evenly spaced ones, and says how many.
+``sample`` evenly spaced ones without those that cannot be decoded, and says how many.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TypedDict
 import numpy as np
 
 from modelheir import checks
+from modelheir.data.decode import DecodeError
 from modelheir.data.images import ImageSet
 
 __all__ = ["Fingerprint", "fingerprint"]
@@ -42,9 +43,14 @@ def fingerprint(images: ImageSet, *, sample: int = 256) -> Fingerprint:
     for word in (*images.classes, "", *images.ids):
         content.update(str(word).encode() + b"\0")
     content.update(images.labels.astype("<i8").tobytes())
-    count = len(images) if sample == 0 else min(sample, len(images))
-    for i in np.linspace(0, len(images) - 1, count).round().astype(int):
-        image = images.image(int(i))
+    chosen = len(images) if sample == 0 else min(sample, len(images))
+    count = 0
+    for i in np.linspace(0, len(images) - 1, chosen).round().astype(int):
+        try:
+            image = images.image(int(i))
+        except DecodeError:  # named and counted where it is met in training or evaluation
+            continue
+        count += 1
         pixels.update(np.array(image.shape, dtype="<i8").tobytes() + np.ascontiguousarray(image).tobytes())
     return Fingerprint(
         name=images.name,

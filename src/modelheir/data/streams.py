@@ -102,7 +102,11 @@ def _cores() -> int:
 
 
 class StreamingStream:
-    """Batches decoded by worker processes, a few ahead of their use."""
+    """Batches decoded by worker processes, a few ahead of their use.
+
+    An undecodable image is counted and named. Evaluation leaves it out; in training, where processes and micro-batches
+    need equal shares, other images of its batch are repeated in its place.
+    """
 
     def __init__(
         self, images: ImageSet, *, config: InputConfig, order: Order, augment: Augment, batches: _Batches
@@ -132,19 +136,27 @@ class StreamingStream:
         self._rows.epoch, self._rows.start = epoch, start
         for number, (rows, squares, bad) in enumerate(self._loader, start=start):
             if bad:
-                self._note(bad)
+                self.note(dict(bad))
             if not len(rows):
                 if self.order.train:
                     raise InputError(f"{self._images.name}: no image of batch {number} can be decoded.")
                 continue
+            if bad and self.order.train:
+                places = np.arange(len(rows) + len(bad)) % len(rows)
+                rows, squares = rows[places], squares[torch.from_numpy(places)]
             device = self._batches.device
             index = torch.from_numpy(rows).to(device)
             yield self._batches.make(squares.to(device, non_blocking=True), index, rows, epoch, number)
 
-    def _note(self, bad: list[tuple[int, str]]) -> None:
-        fresh = [(row, reason) for row, reason in bad if row not in self.skipped]
-        self.skipped.update(fresh)
-        if fresh:
+    def note(self, bad: Mapping[int, str]) -> None:
+        """Count undecodable rows, given with their reasons, and name all in the log where there is a new one.
+
+        Raises:
+            InputError: If they are more than ``max_bad_share`` of the images.
+        """
+        before = len(self.skipped)
+        self.skipped = {**bad, **self.skipped}
+        if len(self.skipped) > before:
             skip(self._images, sorted(self.skipped.items()), self._config)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from modelheir.engine.runtime import Runtime
 from modelheir.metrics.accuracy import in_top_k
 from modelheir.types import Batch, Outputs, Predictions, Stream
 
-__all__ = ["average_views", "evaluation", "predict_model", "predict_stream", "summarise"]
+__all__ = ["average_views", "evaluation", "gather_parts", "predict_model", "predict_stream", "summarise"]
 
 
 class evaluation:  # lower case: it is used as a verb in a with statement
@@ -83,9 +83,11 @@ def predict_stream(
 ) -> Predictions:
     """Run ``predict`` over every sample of ``stream`` exactly once, all processes together.
 
+    Images that cannot be decoded are left out on every process; the stream counts them and names them in the log.
+
     Args:
         predict: Batch to :class:`~modelheir.types.Outputs`; put the model in evaluation mode first.
-        stream: An evaluation stream; processes may hold unequal shares.
+        stream: An evaluation stream; processes may hold unequal shares, or none.
         runtime: This process and its peers.
         precision: Of the forward pass; the logits come back in float32.
         features: Keep the penultimate features as well, ``(N, D)``.
@@ -93,6 +95,10 @@ def predict_stream(
 
     Returns:
         Predictions in the stream's order, complete on every process.
+
+    Raises:
+        InputError: If undecodable images are more than ``inputs.max_bad_share`` of the split.
+        ValueError: If the stream gave no batch, or left out a sample for another reason.
     """
     index: list[Tensor] = []
     logits: list[Tensor] = []
@@ -106,22 +112,50 @@ def predict_stream(
             kept.append(outputs.features.float())
         if advance:
             advance(len(batch))
-    if not index:
-        raise ValueError("nothing to evaluate: the stream gave this process no batch")
-    rows = runtime.gather_rows(torch.cat(index)).cpu().numpy()
-    first, position = np.unique(rows, return_index=True)  # joins by sample; a row sent twice counts once
-    if len(first) != len(stream.ids):
-        raise ValueError(f"{len(stream.ids) - len(first)} of {len(stream.ids)} samples were not evaluated")
-    values = runtime.gather_rows(torch.cat(logits)).cpu().numpy()[position]
+    none = torch.empty(0, dtype=torch.int64, device=runtime.device)
+    rows = runtime.gather_rows(torch.cat(index) if index else none).cpu().numpy()
+    if not len(rows):
+        raise ValueError("nothing to evaluate: the stream gave no batch")
+    found, position = np.unique(rows, return_index=True)  # joins by sample; a row sent twice counts once
+    if len(found) != len(stream.ids):
+        _account(stream, np.delete(np.arange(len(stream.ids)), found), runtime)
+    values = gather_parts(logits, runtime)[position]
     return Predictions(
-        sample_id=stream.ids,
-        label=stream.labels,
+        sample_id=stream.ids[found],
+        label=stream.labels[found],
         prediction=values.argmax(1).astype(np.int64),
         logits=values,
         classes=tuple(stream.classes),
-        columns=dict(stream.columns),
-        features=runtime.gather_rows(torch.cat(kept)).cpu().numpy()[position] if features else None,
+        columns={name: values[found] for name, values in stream.columns.items()},
+        features=gather_parts(kept, runtime)[position] if features else None,
     )
+
+
+def gather_parts(parts: Sequence[Tensor], runtime: Runtime, *, dims: int = 2) -> np.ndarray:
+    """Concatenate what all processes kept, batch by batch; a process without a batch takes part with no row.
+
+    Args:
+        parts: Float tensors of ``dims >= 2`` dimensions that differ in the first alone.
+        runtime: This process and its peers.
+        dims: Dimensions of a part, where this process has none.
+
+    Returns:
+        ``(N, ...)``, in process order; the same on every process.
+    """
+    own = torch.tensor([parts[0].shape[1:] if parts else (0,) * (dims - 1)], device=runtime.device)
+    shape = runtime.gather_rows(own).amax(0).tolist()
+    mine = torch.cat(list(parts)) if parts else torch.empty(0, *shape, device=runtime.device)
+    return runtime.gather_rows(mine).cpu().numpy()
+
+
+def _account(stream: Any, lost: np.ndarray, runtime: Runtime) -> None:
+    """Check that the rows that no process gave are those that could not be decoded, and count them on each process."""
+    mine = torch.zeros(1, len(stream.ids), dtype=torch.uint8, device=runtime.device)
+    mine[0, list(getattr(stream, "skipped", ()))] = 1
+    undecodable = runtime.gather_rows(mine).amax(0).cpu().numpy()
+    if not undecodable[lost].all():
+        raise ValueError(f"{len(lost)} of {len(stream.ids)} samples were not evaluated")
+    stream.note({int(row): f"{stream.ids[row]}: found by another process" for row in lost})
 
 
 def summarise(predictions: Predictions) -> dict[str, float]:

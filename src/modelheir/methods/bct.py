@@ -103,11 +103,12 @@ def _extended(old: Classifier, parts: Parts) -> nn.Linear | None:
             "add images, or give --method.new_classes leave_out."
         )
     shown = train.subset(np.isin(train.labels, unseen))
-    found = parts.predict(
-        Ensemble([old]), dataclasses.replace(parts, splits={"train": shown}).stream(train=False), True
-    )
+    inputs = dataclasses.replace(parts.inputs, max_bad_share=1.0)  # undecodable ones count in the whole split
+    stream = dataclasses.replace(parts, splits={"train": shown}, inputs=inputs).stream(train=False)
+    found = parts.predict(Ensemble([old]), stream, True)
     assert found.features is not None
-    return extend_head(old, parts.classes, torch.as_tensor(found.features), torch.as_tensor(shown.labels))
+    labels = shown.labels[np.isin(shown.ids, found.sample_id)]
+    return extend_head(old, parts.classes, torch.as_tensor(found.features), torch.as_tensor(labels))
 
 
 METHOD = Method(

@@ -90,11 +90,12 @@ def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
 
     place = {name: number for number, name in enumerate(parts.classes)}
     numbers = np.array([place.get(name, -2) for name in old.classes])  # -2 is no label, nor the -1 of unlabelled images
+    before = parts.predict(old, selection)
     scores = choice.score_alphas(
         sorted({0.0, *config.alphas}) if config.alphas else choice.alpha_grid(fisher=config.kind == "fisher"),
         lambda alpha: parts.predict(blend(alpha), selection).prediction,
-        old=numbers[parts.predict(old, selection).prediction],
-        labels=selection.labels,
+        old=numbers[before.prediction],
+        labels=selection.labels[np.isin(selection.ids, before.sample_id)],  # an undecodable image has no prediction
     )
     chosen = choice.choose_alpha(scores, tolerance=config.tolerance)
     task = parts.task(blend(chosen.alpha), calm, None)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError
+from modelheir.methods.stored import is_predictions, read_outputs, stored_outputs
 from modelheir.types import Task
 
 if TYPE_CHECKING:
-    import numpy as np
     import torch
     from torch import Tensor, nn
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     Extra = Mapping[str, Tensor] | None
 
-__all__ = ["Parts", "is_predictions"]
+__all__ = ["Parts"]
 
 _log = logging.getLogger(__name__)
 
@@ -215,9 +214,6 @@ class Parts:
         Stored predictions stay what they are: outputs of one fixed view. Where training shows fixed views too, live
         models are also run only once a sample.
         """
-        from modelheir.models import StoredOutputs
-        from modelheir.runs import read_predictions
-
         stored = [is_predictions(spec) for spec in self.old]
         if any(stored) and not all(stored):
             raise InputError("--old mixes models and files of predictions: store the models' predictions first.")
@@ -225,38 +221,30 @@ class Parts:
         if len(weights) != len(self.old):
             raise InputError(f"--old_weights gives {len(weights)} weights for {len(self.old)} old models.")
         if all(stored):
-            from modelheir.metrics.ensemble import ensemble_predictions
-
-            files = [read_predictions(spec.removeprefix("file:")) for spec in self.old]
-            together = files[0] if len(files) == 1 else ensemble_predictions(files, weights=weights)
-            if together.classes is None and together.logits is not None:  # unnamed columns: the common prefix
-                together = dataclasses.replace(together, classes=self.classes[: together.logits.shape[1]])
-            return StoredOutputs.from_predictions(together, stream.ids)
+            return self._stored(read_outputs(self.old, weights, self.classes), stream)
         return self.frozen(self.old_models(), stream, weights=weights)
 
     def frozen(
         self, members: Sequence[Classifier], stream: Stream, *, weights: Sequence[float] | None = None
     ) -> nn.Module:
         """Freeze models into one teacher; where every epoch shows the same view, run it once and keep the outputs."""
-        from modelheir.models import Ensemble, StoredOutputs
+        from modelheir.models import Ensemble
 
         teacher: Any = Ensemble(list(members), weights=weights)
         if self.fixed_view:
-            plain = self.stream_like(stream)
-            return StoredOutputs.from_predictions(self.predict(teacher, plain, True), stream.ids)
+            return self._stored(self.predict(teacher, self.stream_like(stream), True), stream)
         return teacher
 
     def stream_like(self, stream: Stream) -> Stream:
         """Return the same samples in order and unaugmented, one centre view each."""
-        name = next(name for name, images in self.splits.items() if _same(images.ids, stream.ids))
-        return self.stream(name, train=False)
+        return self.stream(self._split(stream), train=False)
 
+    def _split(self, stream: Stream) -> str:
+        import numpy as np
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return len(a) == len(b) and bool((a == b).all())
+        # a resident stream has left its undecodable images out
+        return next(name for name, images in self.splits.items() if np.isin(stream.ids, images.ids).all())
 
-
-@functools.cache
-def is_predictions(spec: str) -> bool:
-    """Tell whether an ``--old`` names a file of predictions rather than a model."""
-    return spec.removeprefix("file:").lower().endswith((".parquet", ".csv"))
+    def _stored(self, found: Predictions, stream: Stream) -> nn.Module:
+        images = self.splits[self._split(stream)]
+        return stored_outputs(found, images, stream.ids, max_bad_share=self.inputs.max_bad_share)

@@ -1,0 +1,76 @@
+"""Outputs of old models that are kept, one row a sample, in place of running the models at every step."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from modelheir.data import ImageSet
+    from modelheir.models import StoredOutputs
+    from modelheir.types import Predictions
+
+__all__ = ["is_predictions", "read_outputs", "stored_outputs"]
+
+
+@functools.cache
+def is_predictions(spec: str) -> bool:
+    """Tell whether an ``--old`` names a file of predictions rather than a model."""
+    return spec.removeprefix("file:").lower().endswith((".parquet", ".csv"))
+
+
+def read_outputs(specs: Sequence[str], weights: Sequence[float], classes: tuple[str, ...]) -> Predictions:
+    """Read files of predictions, averaged; columns without names are the first of ``classes``."""
+    from modelheir.metrics.ensemble import ensemble_predictions
+    from modelheir.runs import read_predictions
+
+    files = [read_predictions(spec.removeprefix("file:")) for spec in specs]
+    together = files[0] if len(files) == 1 else ensemble_predictions(files, weights=weights)
+    if together.classes is None and together.logits is not None:  # unnamed columns: the common prefix
+        return dataclasses.replace(together, classes=classes[: together.logits.shape[1]])
+    return together
+
+
+def stored_outputs(found: Predictions, images: ImageSet, ids: np.ndarray, *, max_bad_share: float) -> StoredOutputs:
+    """Arrange outputs as a teacher of a stream's samples; an undecodable image, which no batch shows, may lack them.
+
+    Args:
+        found: Outputs by sample id.
+        images: The split.
+        ids: The stream's samples, all of the split.
+        max_bad_share: Share of the split that may be undecodable.
+
+    Raises:
+        InputError: If the outputs of a decodable image are missing.
+    """
+    from modelheir.data.verify import each
+    from modelheir.models import StoredOutputs
+
+    absent = images.subset(np.isin(images.ids, ids) & ~np.isin(images.ids, found.sample_id))
+    if 0 < len(absent) <= max_bad_share * len(images):
+        found = _padded(found, absent.ids[[row for row, _ in each(absent, absent.image)]])
+    return StoredOutputs.from_predictions(found, ids)
+
+
+def _padded(found: Predictions, ids: np.ndarray) -> Predictions:
+    """Append rows that are not a number."""
+
+    def longer(values: np.ndarray | None, fill: float = np.nan) -> np.ndarray | None:
+        if values is None:
+            return None
+        return np.concatenate([values, np.full((len(ids), *values.shape[1:]), fill, values.dtype)])
+
+    return dataclasses.replace(
+        found,
+        sample_id=np.concatenate([found.sample_id, ids]),
+        label=longer(found.label, -1),
+        prediction=longer(found.prediction, -1),
+        logits=longer(found.logits),
+        probabilities=longer(found.probabilities),
+        features=longer(found.features),
+        columns={},
+    )
