@@ -195,13 +195,14 @@ class Task:
     give neither, and the modules are kept and evaluated as they are (a blend of weights).
     """
 
-    modules: Mapping[str, nn.Module]  #: trained and saved; "model" is evaluated unless ``predict`` is given
+    modules: Mapping[str, nn.Module]  #: trained and saved
     streams: Mapping[str, Stream]  #: the first defines the epoch, the others repeat; none: nothing is trained
     objective: Callable[[Mapping[str, Batch], Step], LossTerms] | None = None
     update: Callable[[Mapping[str, Batch], Step], LossTerms] | None = None
     references: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)  #: frozen; moved, never saved
     evaluate: Mapping[str, Stream] = dataclasses.field(default_factory=dict)  #: split -> stream, each epoch on "val"
-    predict: Callable[[Batch], Outputs] | None = None
+    predict: Callable[[Batch], Outputs] | None = None  #: what is evaluated; ``None``: the module ``publish``
+    publish: str = "model"  #: the module whose weights are the run's, if the stage is its last
     select: Callable[[Predictions], float] | None = None  #: of "val", higher is better; ``None``: accuracy
     optimizers: Mapping[str, Sequence[str]] | None = None  #: name -> module names; ``None``: one over all modules
     optimizer_fits: Mapping[str, FitConfig] = dataclasses.field(default_factory=dict)  #: kind, rate, decay, schedule
@@ -209,7 +210,8 @@ class Task:
     parameter_groups: Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float]]] | None = None
     fit: FitConfig | None = None  #: this stage's own settings; ``None``: the run's
     state: Mapping[str, Stateful] = dataclasses.field(default_factory=dict)
-    describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: JSON kept with the stage's result
+    describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: JSON kept with the stage's result;
+    #: "model" is the spec of the module ``publish``
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,6 +223,7 @@ class StageResult:
     metrics: Mapping[str, float]  #: of the kept weights, on the selection split
     weights: Callable[[str], dict[str, Tensor]]  #: module name -> the kept state dict
     describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    publish: str = "model"  #: the module that is the stage's model
 
 
 @dataclasses.dataclass(frozen=True)

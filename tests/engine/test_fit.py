@@ -146,6 +146,16 @@ def test_a_task_needs_one_of_objective_and_update(toy, tmp_path):
         toy.run([Stage("train", lambda _: task)], tmp_path)
 
 
+def test_the_module_to_evaluate_is_looked_for_before_training(toy, tmp_path):
+    def objective(batches, step):
+        pytest.fail("trained")
+
+    val = {"val": toy.make_stream(60, seed=8, train=False)}
+    task = Task({"t0": toy.net(), "t1": toy.net()}, {"train": toy.make_stream()}, objective, evaluate=val, publish="t2")
+    with pytest.raises(ValueError, match="stage joint has no module 't2' to evaluate, only t0, t1"):
+        toy.run([Stage("joint", lambda _: task)], tmp_path)
+
+
 def test_learning_rate_follows_the_documented_schedules(toy):
     step = dataclasses.replace(toy.fit, epochs=90, lr=0.1, schedule="step", step_epochs=30)
     assert [learning_rate(step, e * 7, 7) for e in (0, 29, 30, 89)] == pytest.approx([0.1, 0.1, 0.01, 0.001])

@@ -88,7 +88,7 @@ def joint(toy):
 
         streams = {t: toy.make_stream(seed=i, shift=i * 0.3) for i, t in enumerate(names)}
         val = {"val": toy.make_stream(60, seed=20, train=False, shift=0.6)}
-        return Task(models, streams, objective, evaluate=val, predict=lambda batch: models["t2"](batch.images))
+        return Task(models, streams, objective, evaluate=val, publish="t2")
 
     return [Stage("joint", prepare)]
 

@@ -133,6 +133,9 @@ def test_stage_result_reads_one_module(tmp_path):
     assert (result.metrics, result.describe) == ({"val/accuracy": 0.5}, {"note": 1})
     with pytest.raises(InputError, match="no module 'x', only model, peer"):
         result.weights("x")
+    assert result.publish == "model"
+    stage.finish({}, {}, "peer")
+    assert stage.result().publish == "peer"
 
 
 def test_environment_says_where_numbers_come_from(tmp_path):

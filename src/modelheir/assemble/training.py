@@ -249,7 +249,7 @@ def _publish(folder: RunFolder, last: StageResult) -> None:
     from modelheir.runs.tensors import save_weights
 
     write_json(folder.model, last.describe["model"])
-    save_weights(folder.weights, last.weights("model"))
+    save_weights(folder.weights, last.weights(last.publish))
     rows: dict[str, Any] = {}
     for source in sorted((last.folder / "predictions").glob("*.parquet")):
         target = folder.predictions(source.stem)

@@ -14,8 +14,10 @@ def accept(task: Task, fit: FitConfig, stage: str) -> None:
 
     Raises:
         InputError: If a setting asks for what the stage lacks, or its data gives no batch.
-        ValueError: If the task has neither an objective nor an update, or both.
+        ValueError: If the task has neither an objective nor an update, or both; or names no module to evaluate.
     """
+    if task.evaluate and task.predict is None and task.publish not in task.modules:
+        raise ValueError(f"stage {stage} has no module {task.publish!r} to evaluate, only {', '.join(task.modules)}")
     if not task.streams:
         return
     if (task.objective is None) == (task.update is None):

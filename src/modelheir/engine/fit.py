@@ -184,7 +184,7 @@ class Fit:
         return learning_rate(fit, number, self.length) * self.plateau.scale
 
     def _predict(self, split: str, features: bool = False) -> Any:
-        predict = self.task.predict or (lambda batch: average_views(self.task.modules["model"], batch))
+        predict = self.task.predict or (lambda batch: average_views(self.task.modules[self.task.publish], batch))
         with self._averaged(), evaluation([*self.task.modules.values(), *self.task.references.values()]):
             stream = self.task.evaluate[split]
             return predict_stream(predict, stream, self.runtime, precision=self.fit.precision, features=features)
@@ -245,5 +245,5 @@ class Fit:
             predictions = self._predict(name, self.fit.save_features)
             self._write(write_predictions, self.folder.predictions(name), predictions)
             metrics |= {f"{name}/{key}": value for key, value in summarise(predictions).items()}
-        self._write(self.folder.finish, metrics, dict(self.task.describe))
+        self._write(self.folder.finish, metrics, dict(self.task.describe), self.task.publish)
         return self.folder.result()

@@ -141,7 +141,7 @@ def _from_run(text: str) -> Classifier:
     if "model" not in result.describe:
         raise InputError(f"stage {stage!r} of {text} does not describe a model.")
     found = from_spec(result.describe["model"])
-    fit_weights(found, result.weights("model"), str(place.weights))
+    fit_weights(found, result.weights(result.publish), str(place.weights))
     return found
 
 

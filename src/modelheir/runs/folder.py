@@ -68,9 +68,9 @@ class StageFolder:
         """Whether the stage's result is there; it is written last."""
         return self.summary.is_file()
 
-    def finish(self, metrics: Mapping[str, float], describe: Mapping[str, Any]) -> None:
-        """Write the stage's result and drop what only an unfinished stage needs."""
-        write_json(self.summary, {"metrics": metrics, "describe": describe})
+    def finish(self, metrics: Mapping[str, float], describe: Mapping[str, Any], publish: str = "model") -> None:
+        """Write the stage's result, with the name of the module that is its model; drop what it needs no longer."""
+        write_json(self.summary, {"metrics": metrics, "describe": describe, "publish": publish})
         self.resume.unlink(missing_ok=True)
         self.best.unlink(missing_ok=True)
 
@@ -88,7 +88,8 @@ class StageFolder:
                 raise InputError(f"{self.weights} holds no module {module!r}, only {', '.join(names)}.")
             return state
 
-        return StageResult(self.name, self.path, found["metrics"], weights, found.get("describe", {}))
+        about, publish = found.get("describe", {}), found.get("publish", "model")
+        return StageResult(self.name, self.path, found["metrics"], weights, about, publish)
 
 
 class RunFolder:
