@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelheir.checks import InputError
 from modelheir.data.order import Order
 
 
@@ -27,7 +28,10 @@ def test_processes_together_read_what_one_reads(n, half, world, train):
     alone = rows_of(Order(n=n, batch_size=batch, train=train, seed=1))
     shares = [rows_of(Order(n=n, batch_size=batch, train=train, seed=1, rank=r, world=world)) for r in range(world)]
     if train:
-        assert [list(chain(*parts)) for parts in zip(*shares, strict=True)] == alone
+        whole = n // world * world if n < batch else batch
+        together = [list(chain(*parts)) for parts in zip(*shares, strict=True)]
+        assert together == [rows[:whole] for rows in alone]
+        assert {len(rows) for share in shares for rows in share} == {whole // world}  # what all-gather needs
     else:
         assert sorted(chain(*chain(*shares))) == list(range(n)) == list(chain(*alone))
 
@@ -56,9 +60,9 @@ def test_epochs_and_seeds_differ():
 
 
 def test_errors_say_the_rule():
-    with pytest.raises(ValueError, match="must divide evenly over 2 processes"):
+    with pytest.raises(InputError, match="must divide evenly over 2 processes"):
         Order(n=9, batch_size=3, train=True, seed=0, world=2)
-    with pytest.raises(ValueError, match="cannot be shared by 4 processes"):
+    with pytest.raises(InputError, match="3 training images cannot be shared by 4 processes"):
         Order(n=3, batch_size=4, train=True, seed=0, world=4)
     with pytest.raises(ValueError, match="rank must be from 0 to 1"):
         Order(n=9, batch_size=2, train=False, seed=0, rank=2, world=2)

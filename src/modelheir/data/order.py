@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from modelheir import checks
+from modelheir.checks import InputError
 
 __all__ = ["Order"]
 
@@ -23,7 +24,8 @@ class Order:
     """Which rows make up each batch of each epoch on this process.
 
     Training shuffles, cuts the permutation into global batches, gives every process an equal slice of each, and leaves
-    out the last incomplete batch (with fewer rows than one batch, the epoch is a single batch of all rows).
+    out the last incomplete batch. With fewer rows than one batch, the epoch is a single batch of as many as can be
+    shared equally: all of them, or up to ``world - 1`` fewer.
     Evaluation keeps every row once, in order; process ``r`` of ``W`` reads rows ``r, r + W, r + 2W, ...``.
 
     Example:
@@ -42,9 +44,11 @@ class Order:
         checks.at_least(1, n=self.n, batch_size=self.batch_size, world=self.world)
         checks.in_range(0, self.world - 1, rank=self.rank)
         if self.train and self.batch_size % self.world:
-            raise ValueError(f"batch_size = {self.batch_size} must divide evenly over {self.world} processes")
+            raise InputError(f"fit.batch_size = {self.batch_size}: must divide evenly over {self.world} processes.")
         if self.train and self.n < self.world:
-            raise ValueError(f"{self.n} rows cannot be shared by {self.world} processes")
+            raise InputError(
+                f"{self.n} training images cannot be shared by {self.world} processes: start fewer, or give more data."
+            )
 
     def __len__(self) -> int:
         """Batches an epoch on this process."""
@@ -71,7 +75,8 @@ class Order:
         order = np.random.Generator(np.random.Philox(key=key)).permutation(self.n).astype(np.int64)
         if self.n < self.batch_size:
             if start == 0:
-                yield 0, np.array_split(order, self.world)[self.rank]
+                share = self.n // self.world
+                yield 0, order[self.rank * share : (self.rank + 1) * share]
             return
         for number in range(start, len(self)):
             first = number * self.batch_size + self.rank * size
