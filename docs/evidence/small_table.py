@@ -209,7 +209,7 @@ def train(
                 old = Outputs(*(part.repeat(fronts, 1, 1) for part in old[:2]))
                 strength = values * cool if place == 0 else torch.ones_like(values)
                 loss = loss + (strength * one.pull.weight * pulled(one, distance, new, old, labels)).sum()
-            set_learning_rate([optimizer], learning_rate(fit, number, length))
+            set_learning_rate(optimizer, learning_rate(fit, number, length))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
