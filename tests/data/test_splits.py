@@ -1,6 +1,8 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -113,3 +115,67 @@ def test_one_id_in_two_splits_is_refused(tmp_path, save, config):
     (tmp_path / "val.txt").write_text("b.png 1\n")
     with pytest.raises(InputError, match=r"1 sample ids are in both train and val, the first is 'b.png'"):
         open_splits(f"list:{tmp_path / 'train.txt'},val={tmp_path / 'val.txt'}", config)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.tuples(st.integers(0, 15), st.integers(-1, 2)), min_size=1, max_size=60),
+    st.floats(0.05, 0.6),
+    st.integers(0, 3),
+)
+def test_no_group_is_in_two_splits(rows, fraction, seed):
+    from modelheir.data.images import ArrayPixels, ImageSet
+
+    group, labels = (np.array(column) for column in zip(*rows, strict=True))
+    for named in (group, np.array([f"patient {number}" for number in group])):
+        images = ImageSet(
+            name="toy",
+            classes=("a", "b", "c"),
+            ids=np.array([f"{i:02d}" for i in range(len(rows))]),
+            labels=labels,
+            pixels=ArrayPixels(np.zeros((len(rows), 1, 1, 3), np.uint8)),
+            rows=np.arange(len(rows)),
+            columns={"group": named},
+        )
+        left, test = carve(images, fraction, seed=seed, name="test")
+        train, val = carve(left, fraction, seed=seed, name="val")
+        found = [set(part.columns["group"]) for part in (train, val, test)]
+        assert sum(map(len, found)) == len(set(named))
+        assert len(train) + len(val) + len(test) == len(rows)
+        mixed = np.random.default_rng(seed).permutation(len(rows))
+        assert set(carve(images.subset(mixed), fraction, seed=seed, name="test")[1].ids) == set(test.ids)
+
+
+def test_whole_groups_are_carved_near_the_share_of_each_class(make_images):
+    group = np.arange(300) // 15 * 3 + np.arange(300) % 3  # five images a group, all of one class, 20 groups a class
+    rest, part = carve(make_images(n=300, columns={"group": group}), 0.2, seed=0, name="test")
+    assert np.bincount(part.labels).tolist() == [20, 20, 20]
+    assert np.bincount(rest.labels).tolist() == [80, 80, 80]
+    assert not set(part.columns["group"]) & set(rest.columns["group"])
+    _, other = carve(make_images(n=300, columns={"group": group}), 0.2, seed=1, name="test")
+    assert set(other.columns["group"]) != set(part.columns["group"])
+
+
+def test_an_image_without_a_group_is_a_group_of_its_own(make_images):
+    for nothing, one in (("", "g"), (np.nan, 1.0)):
+        images = make_images(n=33, columns={"group": np.array([nothing] * 30 + [one] * 3)})
+        images = dataclasses.replace(images, labels=np.minimum(images.labels, np.arange(33) < 30))  # one: class 0
+        _, part = carve(images, 0.3, seed=0, name="test")
+        alone = part.columns["group"] != one
+        assert (part.labels[alone] == 1).sum() == 6
+        assert 1 <= (part.labels[alone] == 0).sum() <= 4
+        assert alone.sum() in (len(part), len(part) - 3)
+
+
+def test_groups_of_a_manifest_stay_together(tmp_path, save, config):
+    for i in range(24):
+        save(tmp_path / f"{i}.png", seed=i)
+    table = {"path": [f"{i}.png" for i in range(24)], "label": ["a", "b"] * 12, "group": [i // 4 for i in range(24)]}
+    pq.write_table(pa.table(table), tmp_path / "m.parquet")
+    found = open_splits(f"manifest:{tmp_path / 'm.parquet'}", dataclasses.replace(config, val_fraction=0.2))
+    groups = [set(images.columns["group"].tolist()) for images in found.values()]
+    assert [len(one) for one in groups] == [4, 1, 1]
+    assert len(set().union(*groups)) == 6
+    pq.write_table(pa.table({**table, "group": [0] * 24}), tmp_path / "m.parquet")
+    with pytest.raises(InputError, match=r"the test split is empty.*whole groups"):
+        open_splits(f"manifest:{tmp_path / 'm.parquet'}", config)

@@ -1,7 +1,8 @@
 """Train, val (for selection) and test (for reporting): given splits are kept, missing ones carved out of train.
 
 Which sample goes where depends on its id and the split seed alone: within each class the ids are ranked by a hash.
-So a smaller training fraction is a subset of a larger one, and the order of files on disk does not matter.
+So a smaller training fraction is a subset of a larger one, and the order of files on disk does not matter. Where the
+data has a column ``group`` (a patient, a camera, a day), whole groups are carved, ranked by the hash of their value.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def open_splits(spec: str, config: InputConfig) -> dict[str, ImageSet]:
     )
     for name, images in found.items():
         if len(images) == 0:
-            raise InputError(f"{spec}: the {name} split is empty; give one, or raise inputs.{name}_fraction.")
+            why = " (whole groups are carved, and no class has two)" if "group" in images.columns else ""
+            raise InputError(f"{spec}: the {name} split is empty{why}; give one, or raise inputs.{name}_fraction.")
     order = [name for name in ("train", "val", "test", "unlabelled") if name in found]
     return {name: verified(found[name], config) for name in order}
 
@@ -77,10 +79,14 @@ def keep_classes(images: ImageSet, names: tuple[str, ...]) -> ImageSet:
 def carve(images: ImageSet, fraction: float, *, seed: int, name: str) -> tuple[ImageSet, ImageSet]:
     """Split off a stratified part; unlabelled images stay.
 
+    Where there is a column ``group``, images of one value stay together, the unlabelled among them too. A group counts
+    as of the class that most of its images have, and the share is met as nearly as whole groups allow. An image whose
+    value is missing is on its own.
+
     Args:
         images: The set to split.
-        fraction: Share of every class, 0 to 1, rounded; a class of two or more gives at least one image and keeps at
-            least one, a class of one gives none.
+        fraction: Share of every class, 0 to 1, rounded; a class of two or more images (groups) gives at least one and
+            keeps at least one, a class of one gives none.
         seed: Of the choice.
         name: Name of the part, which also keys the choice.
 
@@ -91,11 +97,17 @@ def carve(images: ImageSet, fraction: float, *, seed: int, name: str) -> tuple[I
         ValueError: If the fraction is out of range.
     """
     checks.in_range(0, 1, fraction=fraction)
-    taken = np.zeros(len(images), dtype=bool)
+    units, labels, sizes, unit = _units(images)
+    chosen = np.zeros(len(units), dtype=bool)
     if fraction > 0:
-        for members in _ranked(images, f"{name}:{seed}"):
-            count = min(max(1, round(fraction * len(members))), len(members) - 1)
-            taken[members[:count]] = True
+        for members in _ranked(units, labels, len(images.classes), f"{name}:{seed}"):
+            reached = np.cumsum(sizes[members])
+            wanted = round(fraction * int(reached[-1]))
+            last = int(np.searchsorted(reached, wanted))
+            if last and reached[last] - wanted > wanted - reached[last - 1]:
+                last -= 1
+            chosen[members[: min(last + 1, len(members) - 1)]] = True
+    taken = chosen[unit]
     stem = images.name
     return images.subset(~taken), images.subset(taken, name=f"{stem} ({name} part)")
 
@@ -115,24 +127,41 @@ def first_share(images: ImageSet, fraction: float, *, per_class: int = 0, seed: 
     if fraction == 1 and per_class == 0:
         return images
     kept = images.labels == -1
-    for members in _ranked(images, f"share:{seed}"):
+    for members in _ranked(images.ids, images.labels, len(images.classes), f"share:{seed}"):
         count = int(np.ceil(round(fraction * len(members), 9)))
         kept[members[: min(count, per_class) if per_class else count]] = True
     return images.subset(kept)
 
 
-def _ranked(images: ImageSet, key: str) -> list[np.ndarray]:
+def _units(images: ImageSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return names, classes and labelled images of what stays together, and the number of each image's unit."""
+    if "group" not in images.columns:
+        return images.ids, images.labels, np.ones(len(images), dtype=np.int64), np.arange(len(images))
+    keys = [
+        str(own) if value in (None, "") or value != value else f"group:{value}"  # the second: not a number
+        for own, value in zip(images.ids, images.columns["group"].tolist(), strict=True)
+    ]
+    units, unit = np.unique(np.array(keys, dtype=str), return_inverse=True)
+    known = images.labels >= 0
+    pairs, votes = np.unique(np.stack([unit[known], images.labels[known]]), axis=1, return_counts=True)
+    order = np.lexsort((-pairs[1], votes))  # the most votes last, of equals the first class
+    labels = np.full(len(units), -1)
+    labels[pairs[0][order]] = pairs[1][order]
+    return units, labels, np.bincount(unit[known], minlength=len(units)), unit
+
+
+def _ranked(names: np.ndarray, labels: np.ndarray, classes: int, key: str) -> list[np.ndarray]:
     salt = key.encode()
     hashes = np.array(
         [
             int.from_bytes(hashlib.blake2b(str(name).encode(), digest_size=8, key=salt).digest(), "big")
-            for name in images.ids
+            for name in names
         ],
         dtype=np.uint64,
     )
-    order = np.lexsort((hashes, images.labels))
-    groups = np.split(order, np.searchsorted(images.labels[order], np.arange(len(images.classes))))
-    return [members for members in groups[1:] if len(members)]
+    order = np.lexsort((hashes, labels))
+    of_class = np.split(order, np.searchsorted(labels[order], np.arange(classes)))
+    return [members for members in of_class[1:] if len(members)]
 
 
 def _disjoint(found: dict[str, ImageSet], spec: str) -> None:
