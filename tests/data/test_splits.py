@@ -137,30 +137,36 @@ def test_no_group_is_in_two_splits(rows, fraction, seed):
             rows=np.arange(len(rows)),
             columns={"group": named},
         )
-        left, test = carve(images, fraction, seed=seed, name="test")
-        train, val = carve(left, fraction, seed=seed, name="val")
+        left, test = carve(images, fraction, seed=seed, name="test", keep_together="group")
+        train, val = carve(left, fraction, seed=seed, name="val", keep_together="group")
         found = [set(part.columns["group"]) for part in (train, val, test)]
         assert sum(map(len, found)) == len(set(named))
         assert len(train) + len(val) + len(test) == len(rows)
         mixed = np.random.default_rng(seed).permutation(len(rows))
-        assert set(carve(images.subset(mixed), fraction, seed=seed, name="test")[1].ids) == set(test.ids)
+        again = carve(images.subset(mixed), fraction, seed=seed, name="test", keep_together="group")[1]
+        assert set(again.ids) == set(test.ids)
 
 
 def test_whole_groups_are_carved_near_the_share_of_each_class(make_images):
     group = np.arange(300) // 15 * 3 + np.arange(300) % 3  # five images a group, all of one class, 20 groups a class
-    rest, part = carve(make_images(n=300, columns={"group": group}), 0.2, seed=0, name="test")
+    images = make_images(n=300, columns={"group": group})
+    rest, part = carve(images, 0.2, seed=0, name="test", keep_together="group")
     assert np.bincount(part.labels).tolist() == [20, 20, 20]
     assert np.bincount(rest.labels).tolist() == [80, 80, 80]
     assert not set(part.columns["group"]) & set(rest.columns["group"])
-    _, other = carve(make_images(n=300, columns={"group": group}), 0.2, seed=1, name="test")
+    _, other = carve(images, 0.2, seed=1, name="test", keep_together="group")
     assert set(other.columns["group"]) != set(part.columns["group"])
+    _, apart = carve(images, 0.2, seed=0, name="test")  # a column alone, such as a sub-population, moves nothing
+    assert len(set(apart.columns["group"])) > len(set(part.columns["group"]))
+    with pytest.raises(InputError, match=r"unknown column in inputs.keep_together.*'groop'. Did you mean 'group'"):
+        carve(images, 0.2, seed=0, name="test", keep_together="groop")
 
 
 def test_an_image_without_a_group_is_a_group_of_its_own(make_images):
     for nothing, one in (("", "g"), (np.nan, 1.0)):
         images = make_images(n=33, columns={"group": np.array([nothing] * 30 + [one] * 3)})
         images = dataclasses.replace(images, labels=np.minimum(images.labels, np.arange(33) < 30))  # one: class 0
-        _, part = carve(images, 0.3, seed=0, name="test")
+        _, part = carve(images, 0.3, seed=0, name="test", keep_together="group")
         alone = part.columns["group"] != one
         assert (part.labels[alone] == 1).sum() == 6
         assert 1 <= (part.labels[alone] == 0).sum() <= 4
@@ -172,10 +178,11 @@ def test_groups_of_a_manifest_stay_together(tmp_path, save, config):
         save(tmp_path / f"{i}.png", seed=i)
     table = {"path": [f"{i}.png" for i in range(24)], "label": ["a", "b"] * 12, "group": [i // 4 for i in range(24)]}
     pq.write_table(pa.table(table), tmp_path / "m.parquet")
+    config = dataclasses.replace(config, keep_together="group")
     found = open_splits(f"manifest:{tmp_path / 'm.parquet'}", dataclasses.replace(config, val_fraction=0.2))
     groups = [set(images.columns["group"].tolist()) for images in found.values()]
     assert [len(one) for one in groups] == [4, 1, 1]
     assert len(set().union(*groups)) == 6
     pq.write_table(pa.table({**table, "group": [0] * 24}), tmp_path / "m.parquet")
-    with pytest.raises(InputError, match=r"the test split is empty.*whole groups"):
+    with pytest.raises(InputError, match=r"the test split is empty \(no class has two values of group\)"):
         open_splits(f"manifest:{tmp_path / 'm.parquet'}", config)

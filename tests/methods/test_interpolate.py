@@ -164,7 +164,7 @@ def test_statistics_are_taken_over_mixed_batches_of_sorted_data(world, monkeypat
     assert seen
     assert all(len(labels.unique()) == 3 for labels in seen if len(labels) == 16)
     assert (torch.cat(seen)[: len(train)].bincount().numpy() == np.bincount(train.labels)).all()  # each image once
-    assert [score["alpha"] for score in done["blend"].describe["scores"]][0] == 0
+    assert done["blend"].describe["scores"][0]["alpha"] == 0
 
 
 def test_the_new_model_itself_is_always_tried(world):

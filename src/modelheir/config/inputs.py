@@ -27,6 +27,7 @@ class InputConfig:
     # how they are split
     val_fraction: Annotated[float, InRange(0, 1)] = 0.1  #: of train, carved out where no val split is given
     test_fraction: Annotated[float, InRange(0, 1)] = 0.2  #: of train, carved out where no test split is given
+    keep_together: str = ""  #: column (a patient, a day) whose images stay in one split where one is carved out
     split_seed: Annotated[int, AtLeast(0)] = 0  #: of carving and of train_fraction
     train_fraction: Annotated[float, InRange(0, 1)] = 1.0  #: of train, stratified; a smaller one is a subset
     train_per_class: Annotated[int, AtLeast(0)] = 0  #: most training images a class; 0 is all

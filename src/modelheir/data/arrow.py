@@ -94,8 +94,7 @@ def open_manifest(place: str, options: Mapping[str, str], config: InputConfig) -
     """Return the images that a Parquet file names: ``path``, ``label`` and optionally ``sample_id``, ``split``.
 
     Paths are relative to the manifest's folder (option ``root``) and may not leave it. All further columns of single
-    values (``time``, ``group``, ``domain`` ...) are kept for slices; images of one ``group`` stay together where val or
-    test is carved out of train.
+    values (``time``, ``group``, ``domain`` ...) are kept for slices and for ``inputs.keep_together``.
 
     Raises:
         InputError: If the file or a column is missing, a split is unknown, or a path leaves the root.

@@ -1,8 +1,8 @@
 """Train, val (for selection) and test (for reporting): given splits are kept, missing ones carved out of train.
 
 Which sample goes where depends on its id and the split seed alone: within each class the ids are ranked by a hash.
-So a smaller training fraction is a subset of a larger one, and the order of files on disk does not matter. Where the
-data has a column ``group`` (a patient, a camera, a day), whole groups are carved, ranked by the hash of their value.
+So a smaller training fraction is a subset of a larger one, and the order of files on disk does not matter. With
+``keep_together`` whole groups (a patient, a camera, a day) are carved, ranked by the hash of their value.
 """
 
 from __future__ import annotations
@@ -50,14 +50,16 @@ def open_splits(spec: str, config: InputConfig) -> dict[str, ImageSet]:
     for name, fraction in (("test", config.test_fraction), ("val", config.val_fraction)):
         if name not in found:
             share = min(1.0, fraction / left) if left > 0 else 0.0
-            found["train"], found[name] = carve(found["train"], share, seed=config.split_seed, name=name)
+            found["train"], found[name] = carve(
+                found["train"], share, seed=config.split_seed, name=name, keep_together=config.keep_together
+            )
             left -= fraction
     found["train"] = first_share(
         found["train"], config.train_fraction, per_class=config.train_per_class, seed=config.split_seed
     )
     for name, images in found.items():
         if len(images) == 0:
-            why = " (whole groups are carved, and no class has two)" if "group" in images.columns else ""
+            why = f" (no class has two values of {config.keep_together})" if config.keep_together else ""
             raise InputError(f"{spec}: the {name} split is empty{why}; give one, or raise inputs.{name}_fraction.")
     order = [name for name in ("train", "val", "test", "unlabelled") if name in found]
     return {name: verified(found[name], config) for name in order}
@@ -76,12 +78,10 @@ def keep_classes(images: ImageSet, names: tuple[str, ...]) -> ImageSet:
     return dataclasses.replace(subset, classes=kept, labels=labels[mask])
 
 
-def carve(images: ImageSet, fraction: float, *, seed: int, name: str) -> tuple[ImageSet, ImageSet]:
+def carve(
+    images: ImageSet, fraction: float, *, seed: int, name: str, keep_together: str = ""
+) -> tuple[ImageSet, ImageSet]:
     """Split off a stratified part; unlabelled images stay.
-
-    Where there is a column ``group``, images of one value stay together, the unlabelled among them too. A group counts
-    as of the class that most of its images have, and the share is met as nearly as whole groups allow. An image whose
-    value is missing is on its own.
 
     Args:
         images: The set to split.
@@ -89,15 +89,19 @@ def carve(images: ImageSet, fraction: float, *, seed: int, name: str) -> tuple[I
             keeps at least one, a class of one gives none.
         seed: Of the choice.
         name: Name of the part, which also keys the choice.
+        keep_together: A column; images of one value of it stay together, the unlabelled among them too. Such a group
+            counts as of the class that most of its images have, and the share is met as nearly as whole groups allow.
+            An image whose value is missing is on its own. Empty: every image is on its own.
 
     Returns:
         The rest and the part, both in the order of ``images``.
 
     Raises:
+        InputError: If there is no such column.
         ValueError: If the fraction is out of range.
     """
     checks.in_range(0, 1, fraction=fraction)
-    units, labels, sizes, unit = _units(images)
+    units, labels, sizes, unit = _units(images, keep_together)
     chosen = np.zeros(len(units), dtype=bool)
     if fraction > 0:
         for members in _ranked(units, labels, len(images.classes), f"{name}:{seed}"):
@@ -133,13 +137,15 @@ def first_share(images: ImageSet, fraction: float, *, per_class: int = 0, seed: 
     return images.subset(kept)
 
 
-def _units(images: ImageSet) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _units(images: ImageSet, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return names, classes and labelled images of what stays together, and the number of each image's unit."""
-    if "group" not in images.columns:
+    if not column:
         return images.ids, images.labels, np.ones(len(images), dtype=np.int64), np.arange(len(images))
+    if column not in images.columns:
+        raise checks.unknown(f"column in inputs.keep_together, of {images.name}:", column, images.columns)
     keys = [
         str(own) if value in (None, "") or value != value else f"group:{value}"  # the second: not a number
-        for own, value in zip(images.ids, images.columns["group"].tolist(), strict=True)
+        for own, value in zip(images.ids, images.columns[column].tolist(), strict=True)
     ]
     units, unit = np.unique(np.array(keys, dtype=str), return_inverse=True)
     known = images.labels >= 0
