@@ -286,38 +286,51 @@ def _family(name: str) -> str:
     return word if last.replace(".", "").isdigit() and not name.startswith("ensembles") else name
 
 
-def main() -> None:
-    """Train what is missing, then tabulate and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_arguments(about: str | None, out: Path, workers: int) -> argparse.Namespace:
+    """Read the command line of an experiment."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with CIFAR-10 as Parquet")
-    parser.add_argument("--out", type=Path, default=Path("runs/evidence"))
+    parser.add_argument("--out", type=Path, default=out)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--workers", type=int, default=2, help="processes, each one seed at a time")
+    parser.add_argument("--workers", type=int, default=workers, help="processes, each one seed at a time")
     parser.add_argument("--only-seed", type=int, help="train this seed and stop")
     parser.add_argument("--table", action="store_true", help="tabulate what is finished, train nothing")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def run_seeds(script: str, args: argparse.Namespace) -> None:
+    """Run ``script`` once for each seed, ``args.workers`` at a time."""
+    waiting = [] if args.table else list(args.seeds)
+    running: list[subprocess.Popen] = []
+    while waiting or running:
+        while waiting and len(running) < args.workers:
+            command = [sys.executable, script, "--data", str(args.data), "--out", str(args.out)]
+            running.append(subprocess.Popen([*command, "--only-seed", str(waiting.pop(0))]))
+        running = [process for process in running if process.poll() is None]
+        time.sleep(1)
+
+
+def write_tables(result: dict, titles: dict[str, str], name: str) -> None:
+    """Write the raw values and the tables of ``name`` beside this file, and print the tables."""
+    (HERE / f"{name}.json").write_text(json.dumps(result, indent=1, default=float) + "\n")
+    page = HERE / f"{name}.md"
+    head = page.read_text(encoding="utf-8").partition("<!-- tables -->")[0] if page.is_file() else ""
+    page.write_text(f"{head}<!-- tables -->\n{markdown(result, titles)}\n", encoding="utf-8")
+    print(markdown(result, titles))
+
+
+def main() -> None:
+    """Train what is missing, then tabulate and draw."""
+    args = read_arguments(__doc__, Path("runs/evidence"), workers=2)
     data = shrink(args.data, args.out)
     if args.only_seed is not None:
         train_seed(data, args.out, args.only_seed)
         train_long(data, args.out, args.only_seed)
         return
-    waiting = [] if args.table else list(args.seeds)
-    running: list[subprocess.Popen] = []
-    while waiting or running:
-        while waiting and len(running) < args.workers:
-            command = [sys.executable, __file__, "--data", str(args.data), "--out", str(args.out)]
-            running.append(subprocess.Popen([*command, "--only-seed", str(waiting.pop(0))]))
-        running = [process for process in running if process.poll() is None]
-        time.sleep(1)
+    run_seeds(__file__, args)
     result = tabulate(args.out, args.seeds)
-    (HERE / "upgrade.json").write_text(json.dumps(result, indent=1, default=float) + "\n")
     picture(result, HERE / "upgrade.svg")
-    page = HERE / "upgrade.md"
-    text = page.read_text(encoding="utf-8")
-    page.write_text(
-        text[: text.index("<!-- tables -->")] + "<!-- tables -->\n" + markdown(result, TITLES) + "\n", encoding="utf-8"
-    )
-    print(markdown(result, TITLES))
+    write_tables(result, TITLES, "upgrade")
 
 
 if __name__ == "__main__":

@@ -10,17 +10,12 @@ beside this file. Every setting was fixed before; test images choose nothing.
 
 from __future__ import annotations
 
-import argparse
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import upgrade
 from upgrade import Runner, arm
 
-HERE = Path(__file__).parent
 MEMBERS = 4
 FULL = {
     "inputs.train_fraction": 1.0,
@@ -99,33 +94,14 @@ def tabulate(out: Path, seeds: list[int]) -> dict:
 
 def main() -> None:
     """Train what is missing, a process a seed, then tabulate."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with CIFAR-10 as Parquet")
-    parser.add_argument("--out", type=Path, default=Path("runs/evidence_large"))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--workers", type=int, default=3, help="processes, each one seed at a time")
-    parser.add_argument("--only-seed", type=int, help="train this seed and stop")
-    parser.add_argument("--table", action="store_true", help="tabulate what is finished, train nothing")
-    args = parser.parse_args()
+    args = upgrade.read_arguments(__doc__, Path("runs/evidence_large"), workers=3)
     for pixels in (24, 16):
         upgrade.shrink(args.data, args.out, pixels)
     if args.only_seed is not None:
         train_seed(args.out, args.out, args.only_seed)
         return
-    waiting = [] if args.table else list(args.seeds)
-    running: list[subprocess.Popen] = []
-    while waiting or running:
-        while waiting and len(running) < args.workers:
-            command = [sys.executable, __file__, "--data", str(args.data), "--out", str(args.out)]
-            running.append(subprocess.Popen([*command, "--only-seed", str(waiting.pop(0))]))
-        running = [process for process in running if process.poll() is None]
-        time.sleep(1)
-    result = tabulate(args.out, args.seeds)
-    (HERE / "upgrade_large.json").write_text(json.dumps(result, indent=1, default=float) + "\n")
-    page = HERE / "upgrade_large.md"
-    head = page.read_text(encoding="utf-8").partition("<!-- tables -->")[0] if page.is_file() else ""
-    page.write_text(f"{head}<!-- tables -->\n{upgrade.markdown(result, TITLES)}\n", encoding="utf-8")
-    print(upgrade.markdown(result, TITLES))
+    upgrade.run_seeds(__file__, args)
+    upgrade.write_tables(tabulate(args.out, args.seeds), TITLES, "upgrade_large")
 
 
 if __name__ == "__main__":
