@@ -1,5 +1,6 @@
 """One suite over every method in the table."""
 
+import dataclasses
 import importlib
 import math
 import typing
@@ -24,6 +25,13 @@ def steps_and_rows(log):
 @pytest.fixture(params=METHODS)
 def name(request):
     return request.param
+
+
+@pytest.fixture
+def world(world, name):
+    if name == "self_distill":  # its bank of length 1 is full in the third epoch
+        world.fit = dataclasses.replace(world.fit, epochs=3)
+    return world
 
 
 def test_terms_are_finite_and_add_up(world, rows, name):

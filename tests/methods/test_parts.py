@@ -135,9 +135,10 @@ def test_a_cut_file_in_each_split_stops_no_method(world, damaged, caplog, method
     inputs = InputConfig(augment=augment, loader=loader, workers=0, image_size=8, resident_gib=0, max_bad_share=0.05)
     splits = open_splits(damaged, inputs)
     old = world.save_model("words", classes=splits["train"].classes[: 2 if method == "bct" else 3])
-    fit = dataclasses.replace(world.fit, batch_size=12, accumulate=2)
+    epochs = 3 if method == "self_distill" else world.fit.epochs
+    fit = dataclasses.replace(world.fit, epochs=epochs, batch_size=12, accumulate=2)
     parts = dataclasses.replace(world.parts(inputs=inputs, fit=fit, old=[old]), splits=splits)
-    settings = {"members": 1} if method == "elodi" else {}
+    settings = {"elodi": {"members": 1}, "self_distill": {"length": 1}}.get(method, {})
     done = list(world.run(method, "x", parts=parts, **settings).values())[-1]
     for name in ("val", "test"):
         found = read_predictions(done.folder / "predictions" / f"{name}.parquet")

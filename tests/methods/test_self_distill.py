@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 import torch
 
+from modelheir.checks import InputError
+
 
 def test_pull_begins_when_the_bank_is_full(world, rows):
     log = rows()
@@ -26,3 +28,15 @@ def test_bank_survives_a_kill(world):
     resumed = world.run("self_distill", "b", parts=parts, length=1)
     a, b = straight["train"].weights("model"), resumed["train"].weights("model")
     assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_too_few_epochs_for_any_target_are_refused(world, rows):
+    """The plainest count: an epoch is a visit, and targets come after ``length + 1`` visits."""
+    few = world.parts(fit=dataclasses.replace(world.fit, epochs=3))
+    with pytest.raises(InputError, match=r"fit\.epochs = 3 does nothing with method\.length = 2: .* epoch 4 on"):
+        world.run("self_distill", "x", parts=few, length=2)
+    world.run("self_distill", "off", parts=few, length=2, weight=0.0)
+    log = rows()
+    enough = world.parts(fit=dataclasses.replace(world.fit, epochs=4))
+    world.run("self_distill", "y", parts=enough, length=2, log=log)
+    assert log[-1]["effective_lambda/bank"] > 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
-from modelheir.checks import AtLeast, InRange
+from modelheir.checks import AtLeast, InputError, InRange
 from modelheir.methods.distances import DistanceConfig, LogitDifference, make_distance
 from modelheir.methods.method import Method
 from modelheir.methods.pull import need_unmixed
@@ -42,10 +42,16 @@ def plan(config: Config, parts: Parts) -> list[Stage]:
     """One stage; the bank is saved with it.
 
     Raises:
-        InputError: If images are mixed: what a model said of a mixture is no target for one image.
+        InputError: If images are mixed: what a model said of a mixture is no target for one image. If there are so
+            few epochs that no image would ever have a target.
     """
     if config.weight > 0:
         need_unmixed(parts.inputs, f"method.weight = {config.weight!r}")
+        if parts.fit.epochs <= config.length + 1:
+            raise InputError(
+                f"fit.epochs = {parts.fit.epochs} does nothing with method.length = {config.length}: an image has a "
+                f"target from epoch {config.length + 2} on; give more --epochs, or a smaller --method.length."
+            )
     return [Stage("train", lambda done: _task(config, parts))]
 
 
