@@ -96,6 +96,20 @@ def test_a_folder_in_use_is_refused_without_a_leak(tmp_path, recwarn):
     assert not [warning for warning in recwarn if warning.category is ResourceWarning]
 
 
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_the_umask_says_who_may_read_weights(umask, mode, tmp_path):
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "text", "x")
+        save_weights(tmp_path / "weights", {"a": torch.zeros(1)})
+        save_weights(tmp_path / "weights", {"a": torch.ones(1)})  # in place of the first
+        save_state(tmp_path / "state", {"a": torch.zeros(1)})
+    finally:
+        os.umask(before)
+    found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert found == dict.fromkeys(("text", "weights", "state"), mode)
+
+
 def test_names_that_meet_when_joined_stay_apart(tmp_path):
     state = {"a.b": torch.zeros(1), "a": {"b": torch.ones(1)}, "list": [torch.full((1,), 2.0)], "list.0": torch.ones(2)}
     save_state(tmp_path / "s", state)

@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,20 @@ __all__ = ["append_line", "read_json", "replace_file", "to_json", "write_json", 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
     """Let ``write`` fill a temporary file, then rename it to ``path``; a crash leaves the old file or none.
 
+    The umask says who may read the file, even where ``write`` puts a private file in place of the temporary one.
+
     Raises:
         InputError: If the disk is full or the folder cannot be written; nothing half-written stays behind.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode
         write(temporary)
+        if temporary.stat().st_mode != mode:  # safetensors makes files that only their owner may read
+            temporary.chmod(stat.S_IMODE(mode))
         with temporary.open("r+b") as handle:  # Windows flushes only what is open for writing
             os.fsync(handle.fileno())
         temporary.replace(path)
