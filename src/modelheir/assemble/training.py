@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from modelheir.data.fingerprint import Fingerprint
     from modelheir.engine.runtime import Runtime
     from modelheir.methods import Method
-    from modelheir.methods.parts import Parts
     from modelheir.types import StageResult
 
 __all__ = ["default_model", "train"]
@@ -109,6 +108,7 @@ def _train(
 ) -> Path:
     if folder.status().get("state") == "finished":
         return folder.path
+    from modelheir.assemble.announce import announced, check_teacher
     from modelheir.data import resolve
     from modelheir.engine.evaluate import predict_model
     from modelheir.engine.progress import make_progress
@@ -137,8 +137,6 @@ def _train(
         world=runtime.world,
         predict=predict,
     )
-    if config.old and not config.allow_weak_teacher:
-        _check_teacher(parts)
     seeds = {"seed": parts.seed, "init_seed": parts.init_seed, "data_seed": parts.data_seed}
     about = environment(
         command=command,
@@ -149,14 +147,14 @@ def _train(
     )
     if runtime.main:
         write_json(folder.environment, about)
-    plan = method.plan(settings, parts)
-    with (
-        Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log,
-        make_progress(quiet=config.quiet or not runtime.main) as progress,
-    ):
-        done = run_plan(
-            plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
-        )
+    with make_progress(quiet=config.quiet or not runtime.main) as progress:
+        if config.old:
+            check_teacher(parts, progress.note, allow_weak=config.allow_weak_teacher)
+        plan = announced(method.plan(settings, parts), parts, config.data, progress.note)
+        with Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log:
+            done = run_plan(
+                plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
+            )
     if runtime.main:
         _publish(folder, list(done.values())[-1])
     runtime.wait()
@@ -220,26 +218,6 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[name] = list(value) if isinstance(value, tuple) else value
     return flat
-
-
-def _check_teacher(parts: Parts) -> None:
-    """Stop before training when the old model knows nothing of this data."""
-    from modelheir.models import is_informative
-
-    stream = parts.stream("val", train=False)
-    try:
-        teacher = parts.teacher(stream)
-    except InputError:
-        if not all(spec.lower().endswith((".parquet", ".csv")) for spec in parts.old):
-            raise
-        return  # stored outputs need not cover the selection split; the method checks the rows it uses
-    predictions = parts.predict(teacher, stream)
-    ok, accuracy = is_informative(predictions)
-    if not ok:
-        raise InputError(
-            f"--old {', '.join(parts.old)} is right on {accuracy:.1%} of the selection split, no better than chance: "
-            "is it the right model, with the right classes and preprocessing? --allow_weak_teacher goes on anyway."
-        )
 
 
 def _publish(folder: RunFolder, last: StageResult) -> None:

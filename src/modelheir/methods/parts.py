@@ -202,10 +202,9 @@ class Parts:
             numbers = tuple(str(number) for number in range(len(theirs)))
             if not set(theirs) & set(ours) and (theirs == numbers or len(theirs) == len(ours)):
                 model.spec["classes"] = [*ours[: len(theirs)], *theirs[len(ours) :]]
-                if theirs != numbers:
-                    named = ", ".join(f"{a} = {b}" for a, b in list(zip(theirs, ours, strict=True))[:3])
-                    more = ", ..." if len(ours) > 3 else ""
-                    _log.warning("%s shares no class name with the data; classes by order: %s%s.", spec, named, more)
+                named = ", ".join(f"{a} = {b}" for a, b in list(zip(theirs, ours, strict=False))[:3])
+                more = ", ..." if len(ours) > 3 else ""
+                _log.warning("%s shares no class name with the data; classes by order: %s%s.", spec, named, more)
         return models
 
     def teacher(self, stream: Stream) -> nn.Module:

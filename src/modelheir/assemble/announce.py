@@ -1,0 +1,98 @@
+"""What a run says before it trains: how good the old model is here, and what will be trained on what."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from modelheir.checks import InputError
+
+if TYPE_CHECKING:
+    from modelheir.methods.parts import Parts
+    from modelheir.types import Stage, StageResult, Task
+
+    Say = Callable[[str], None]
+
+__all__ = ["announced", "check_teacher"]
+
+
+def check_teacher(parts: Parts, say: Say, *, allow_weak: bool = False) -> None:
+    """Say how often the old model is right on the selection split; stop before training if that is only chance.
+
+    Args:
+        parts: Data, old models and settings of the run.
+        say: Takes the line.
+        allow_weak: Go on whatever the accuracy is.
+
+    Raises:
+        InputError: If the old model knows nothing of this data, or does not fit it.
+    """
+    from modelheir.models import is_informative
+
+    stream, names = parts.stream("val", train=False), ", ".join(parts.old)
+    try:
+        teacher = parts.teacher(stream)
+    except InputError:
+        if not all(spec.lower().endswith((".parquet", ".csv")) for spec in parts.old):
+            raise
+        # stored outputs need not cover the selection split; the method checks the rows it uses
+        say(f"--old {names}: no predictions of the whole selection split, so its accuracy there is unknown")
+        return
+    ok, accuracy = is_informative(parts.predict(teacher, stream))
+    if not ok and not allow_weak:
+        raise InputError(
+            f"--old {names} is right on {accuracy:.1%} of the selection split, no better than chance (naming its "
+            "largest class): is it the right model, with the right classes and preprocessing? --allow_weak_teacher "
+            "goes on anyway."
+        )
+    right = "unknown, no image has a label" if math.isnan(accuracy) else f"{accuracy:.2%} of {len(stream.ids):,} images"
+    say(f"--old {names}: accuracy on the selection split {right}")
+
+
+def announced(plan: Sequence[Stage], parts: Parts, source: str, say: Say) -> list[Stage]:
+    """Return the plan; the first of its stages that is trained now says network, size, images, classes and device.
+
+    Args:
+        plan: The stages of a method.
+        parts: Data and settings of the run.
+        source: The data source as the user named it.
+        say: Takes the line.
+    """
+    said = False
+
+    def wrapped(stage: Stage) -> Stage:
+        def prepare(done: Mapping[str, StageResult]) -> Task:
+            nonlocal said
+            task = stage.prepare(done)
+            if not said:
+                said = True
+                say(_line(task, parts, source))
+            return task
+
+        return dataclasses.replace(stage, prepare=prepare)
+
+    return [wrapped(stage) for stage in plan]
+
+
+def _line(task: Task, parts: Parts, source: str) -> str:
+    network = task.describe.get("model", {}).get("name", parts.model)
+    count = sum(parameter.numel() for parameter in task.modules[task.publish].parameters())
+    where = str(parts.device) + (f" on {parts.world} processes" if parts.world > 1 else "")
+    return (
+        f"{network} ({_short(count)} parameters), {parts.image_size} px, {len(parts.splits['train']):,} images, "
+        f"{len(parts.classes):,} classes, {source}, {where}"
+    )
+
+
+def _short(count: int) -> str:
+    """Write a number of parameters, such as ``11.2 M``.
+
+    >>> [_short(n) for n in (950, 4_218, 11_181_642)]
+    ['950', '4.2 k', '11.2 M']
+    """
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return str(count)

@@ -1,0 +1,91 @@
+"""What a run says before its first batch."""
+
+import numpy as np
+from PIL import Image
+
+from modelheir.assemble import predict, train
+from modelheir.config.fit import FitConfig
+from modelheir.config.inputs import InputConfig
+from modelheir.config.network import NetworkConfig
+from modelheir.config.run import TrainConfig
+from modelheir.data import open_splits
+from modelheir.models import build
+from modelheir.runs import write_predictions
+from modelheir.runs.files import write_json
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.tensors import save_weights
+
+DATA = "synthetic:n=240,classes=3,size=8"
+
+
+def config(out, **changes):
+    fit = FitConfig(epochs=1, batch_size=16, lr=0.05)
+    return TrainConfig(**{"data": DATA, "model": "mlp", "out": str(out), "device": "cpu", "fit": fit, **changes})
+
+
+def save_model(path, seed=0, classes=None):
+    """Write an untrained run folder and return its spec."""
+    classes = classes or open_splits(DATA, InputConfig())["train"].classes
+    model = build("mlp", classes=classes, image_size=8, config=NetworkConfig(), seed=seed)
+    folder = RunFolder(path)
+    write_json(folder.model, model.spec)
+    save_weights(folder.weights, model.state_dict())
+    return f"run:{path}"
+
+
+def test_the_old_models_accuracy_is_said_before_training(tmp_path, capsys):
+    """Counted by hand: predictions of the old model against the labels of the selection split."""
+    old = save_model(tmp_path / "old")
+    found = predict(old, DATA, split="val", device="cpu")
+    right = sum(a == b for a, b in zip(found.prediction.tolist(), found.label.tolist(), strict=True))
+    train("upgrade", config(tmp_path / "new", old=(old,), allow_weak_teacher=True))
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == f"--old {old}: accuracy on the selection split {right / len(found):.2%} of {len(found)} images"
+
+
+def test_the_network_the_data_and_the_device_are_said_before_training(tmp_path, capsys):
+    net = build("mlp", classes=("0", "1", "2"), image_size=8, config=NetworkConfig(), seed=0)
+    count = sum(value.numel() for value in net.state_dict().values() if value.is_floating_point())
+    count -= sum(value.numel() for name, value in net.named_buffers() if value.is_floating_point())
+    images = len(open_splits(DATA, InputConfig())["train"])
+    train("finetune", config(tmp_path / "a"))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"mlp ({count / 1000:.1f} k parameters), 8 px, {images} images, 3 classes, {DATA}, cpu"
+    assert lines[1].startswith("train: ")
+
+
+def test_a_network_that_comes_from_the_old_model_is_named_as_it_is(tmp_path, capsys):
+    """The default for 8 pixels is another one."""
+    old = save_model(tmp_path / "old")
+    settings = config(tmp_path / "new", old=(old,), model="", allow_weak_teacher=True)
+    train("interpolate", settings)
+    said = capsys.readouterr().err
+    assert "\nmlp (" in said
+    assert said.count(" parameters), ") == 1
+
+
+def test_quiet_says_nothing(tmp_path, capsys):
+    old = save_model(tmp_path / "old")
+    train("upgrade", config(tmp_path / "new", old=(old,), allow_weak_teacher=True, quiet=True))
+    assert capsys.readouterr().err == ""
+
+
+def test_stored_predictions_without_the_selection_split_say_so(tmp_path, capsys):
+    old = tmp_path / "old.parquet"
+    write_predictions(old, predict(save_model(tmp_path / "old"), DATA, split="train", device="cpu"))
+    train("upgrade", config(tmp_path / "new", old=(str(old),), inputs=InputConfig(augment="none")))
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == f"--old {old}: no predictions of the whole selection split, so its accuracy there is unknown"
+
+
+def test_classes_that_are_numbers_are_said_to_be_matched_by_order(tmp_path, caplog):
+    for split in ("train", "val", "test"):
+        for number, name in enumerate(("cat", "dog")):
+            folder = tmp_path / "pets" / split / name
+            folder.mkdir(parents=True)
+            for i in range(8):
+                Image.fromarray(np.full((8, 8, 3), 100 * number + i, np.uint8)).save(folder / f"{i}.png")
+    old = save_model(tmp_path / "old", classes=("0", "1", "2"))
+    data = f"folder:{tmp_path / 'pets'}"
+    train("upgrade", config(tmp_path / "new", data=data, old=(old,), allow_weak_teacher=True))
+    assert "shares no class name with the data; classes by order: 0 = cat, 1 = dog." in caplog.text
