@@ -40,6 +40,18 @@ def test_split_folders_and_unlabelled_images(tmp_path, save, config):
     assert found["unlabelled"].classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize("folder", ["", "unlabelled", "Unlabeled/deep"])
+def test_a_plain_folder_of_images_is_unlabelled(folder, tmp_path, save, config):
+    for name in ("b new.png", "a.jpg"):
+        save(tmp_path / folder / name)
+    (tmp_path / "notes.txt").write_text("x")
+    (found,) = open_folder(str(tmp_path), {}, config).items()
+    split, images = found
+    assert (split, images.classes, images.labels.tolist()) == ("unlabelled", (), [-1, -1])
+    assert [(tmp_path / name).stat().st_size > 0 for name in images.ids] == [True, True]
+    assert images.ids[1].endswith("b new.png")
+
+
 def test_class_lists_that_differ_are_named(tmp_path, save, config):
     for name in ("train/cat/a.png", "train/dog/b.png", "val/cat/a.png", "val/cow/d.png"):
         save(tmp_path / name)
@@ -77,6 +89,22 @@ def test_lists_count_distinct_labels_and_keep_spaces_in_paths(photos, config):
     assert found["val"].labels.tolist() == [1]
     assert found["unlabelled"].ids.tolist() == ["dog/x y.png"]
     assert found["unlabelled"].labels.tolist() == [-1]
+
+
+def test_a_line_that_is_an_image_as_a_whole_is_unlabelled(photos, save, config):
+    save(photos / "new" / "a 7.png")
+    save(photos / "new" / "a b.png")
+    (photos / "bare.txt").write_text("new/a 7.png\n new/a b.png \ncat/b.png -1\n")
+    (found,) = open_list(str(photos / "bare.txt"), {}, config).items()
+    split, images = found
+    assert (split, images.classes, images.labels.tolist()) == ("unlabelled", (), [-1, -1, -1])
+    assert images.ids.tolist() == ["new/a 7.png", "new/a b.png", "cat/b.png"]
+    (photos / "some.txt").write_text("new/a 7.png\nnew/a b.png 7\ncat/b.png 3\n")
+    images = open_list(str(photos / "some.txt"), {}, config)["train"]
+    assert (images.classes, images.labels.tolist()) == (("3", "7"), [-1, 1, 0])
+    (photos / "gone.txt").write_text("new/a 7.png\nnew/a c.png\n")
+    with pytest.raises(InputError, match=r"line 2 must be 'path label', got 'new/a c.png', which is no file in"):
+        open_list(str(photos / "gone.txt"), {}, config)
 
 
 def test_a_root_moves_relative_paths(photos, config, tmp_path):

@@ -103,6 +103,15 @@ def test_one_class_is_refused(tmp_path, save, config):
         open_splits(f"folder:{tmp_path}", config)
 
 
+def test_unlabelled_images_alone_open_only_for_prediction(tmp_path, save, config):
+    save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="all images are unlabelled; training needs labels"):
+        open_splits(f"folder:{tmp_path}", config)
+    kept = dataclasses.replace(config, train_classes=("cat", "dog"))  # as a run that knows only these brings it
+    found = open_splits(f"folder:{tmp_path}", kept, labelled=False)
+    assert {name: images.ids.tolist() for name, images in found.items()} == {"unlabelled": ["a.png"]}
+
+
 def test_an_empty_split_is_refused(config):
     with pytest.raises(InputError, match=r"the val split is empty; give one, or raise inputs.val_fraction"):
         open_splits("digits", dataclasses.replace(config, val_fraction=0.0))

@@ -61,7 +61,7 @@ def predict(
     if crops is not None and not (ten_crop and str(crops).endswith(".npz")):
         raise InputError(f"crops = {str(crops)!r}: it needs ten_crop, and a file name that ends with .npz.")
     settings = inputs or _run_inputs(model) or InputConfig()
-    splits = open_splits(data, settings)
+    splits = open_splits(data, settings, labelled=False)
     one_of(splits, split=split)
     return _predict(model, splits[split], settings, device, batch_size, precision, features, ten_crop, advance, crops)
 
@@ -88,7 +88,9 @@ def _predict(
     from modelheir.runs.crops import write_crops
 
     runtime = Runtime(device)
-    network = load(model, names=images.classes) if isinstance(model, str) else model
+    network = load(model, names=images.classes or None) if isinstance(model, str) else model
+    if not images.classes:  # unlabelled images alone
+        images = dataclasses.replace(images, classes=tuple(network.classes))
     order = _class_order(network, images)
     network.to(runtime.device)
     stream = make_stream(

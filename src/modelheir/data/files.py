@@ -1,4 +1,4 @@
-"""Image files: class folders, and text lists of ``path label`` lines."""
+"""Image files: class folders, plain folders of images, and text lists of ``path label`` lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ SPLIT_FOLDERS = {
 def open_folder(place: str, options: Mapping[str, str], config: InputConfig) -> dict[str, ImageSet]:
     """Return a folder of class folders, or of train, val, test (of class folders) and unlabelled (any depth).
 
-    The sample id is the path relative to the folder.
+    A folder of images alone, or with nothing but unlabelled in it, is one unlabelled split without classes. The sample
+    id is the path relative to the folder.
 
     Raises:
         InputError: If the folder or a class folder is missing or empty, or the class lists of splits differ.
@@ -38,7 +39,10 @@ def open_folder(place: str, options: Mapping[str, str], config: InputConfig) -> 
         raise InputError(f"folder:{place}: there is no such folder.")
     inside = {path.name.lower(): path for path in _folders(root)}
     split = {name: inside[word] for name, words in SPLIT_FOLDERS.items() for word in words if word in inside}
-    if "train" not in split:
+    alone = "unlabelled" in split and len(inside) == 1
+    if not inside and any(_images(root)):
+        split = {"unlabelled": root}
+    elif "train" not in split and not alone:
         split = {"train": root}
     elif split.keys() != inside.keys() and len(split) < len(inside):
         known = [word for words in SPLIT_FOLDERS.values() for word in words]
@@ -50,7 +54,7 @@ def open_folder(place: str, options: Mapping[str, str], config: InputConfig) -> 
     for name, names in labelled.items():
         if not names:
             raise InputError(f"folder:{split[name]}: there is no class folder with images in it.")
-    classes = same_classes(labelled, where=f"folder:{place}")
+    classes = same_classes(labelled, where=f"folder:{place}") if labelled else ()
     found = {}
     for name, folder in split.items():
         if name == "unlabelled":
@@ -73,10 +77,13 @@ def open_list(place: str, options: Mapping[str, str], config: InputConfig) -> di
     """Return the images named by ``path label`` lines.
 
     ``list:TRAIN,val=FILE,test=FILE,unlabelled=FILE,root=FOLDER``; paths are relative to ``root``, by default the folder
-    of the first file, and may not leave it. A line of an unlabelled list is a path alone.
+    of the first file, and may not leave it. The last word of a line is its label; a line that as a whole is the path of
+    an image is unlabelled, as are all lines of an unlabelled list. One list without any label is the unlabelled split,
+    without classes.
 
     Raises:
-        InputError: If a file is missing, empty, or not UTF-8; a line has no label; or a path leaves the root.
+        InputError: If a file is missing, empty, or not UTF-8; a line has neither a label nor an image of its name; or a
+            path leaves the root.
     """
     known = ["val", "test", "unlabelled", "root"]
     for key in options:
@@ -84,7 +91,9 @@ def open_list(place: str, options: Mapping[str, str], config: InputConfig) -> di
             raise checks.unknown("option of list", key, known)
     files = {"train": place} | {key: value for key, value in options.items() if key != "root"}
     root = Path(options.get("root", Path(place).parent))
-    lines = {split: _read_lines(Path(file), labelled=split != "unlabelled") for split, file in files.items()}
+    lines = {split: _read_lines(Path(file), root, labelled=split != "unlabelled") for split, file in files.items()}
+    if lines.keys() == {"train"} and all(label == "-1" for _, label in lines["train"]):
+        files, lines = {"unlabelled": place}, {"unlabelled": lines["train"]}
     classes, labels = number_labels(
         {split: [label for _, label in rows] for split, rows in lines.items()}, where=f"list:{place}"
     )
@@ -119,11 +128,15 @@ def _images(folder: Path) -> Iterable[Path]:
     for place, folders, names in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ENDINGS:  # noqa: PTH122 - a million names
+            if not name.startswith(".") and _is_image(name):
                 yield Path(place, name)
 
 
-def _read_lines(file: Path, *, labelled: bool) -> list[tuple[str, str]]:
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in ENDINGS  # noqa: PTH122 - a million names
+
+
+def _read_lines(file: Path, root: Path, *, labelled: bool) -> list[tuple[str, str]]:
     if not file.is_file():
         raise InputError(f"list:{file}: there is no such file.")
     try:
@@ -132,12 +145,16 @@ def _read_lines(file: Path, *, labelled: bool) -> list[tuple[str, str]]:
         raise InputError(f"list:{file}: byte {error.start} is not UTF-8; save the list as UTF-8.") from error
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
-        parts = line.rsplit(None, 1) if labelled else [line.strip(), "-1"]
-        if not line.strip():
+        whole = line.strip()
+        if not whole:
             continue
-        if len(parts) != 2:
-            raise InputError(f"list:{file}: line {number} must be 'path label', got {line!r}.")
-        rows.append((parts[0].strip(), parts[1]))
+        path, label = [*whole.rsplit(None, 1), ""][:2]
+        bare = not label or _is_image(whole)
+        if labelled and bare and not Path(root, whole).is_file():
+            raise InputError(
+                f"list:{file}: line {number} must be 'path label', got {line!r}, which is no file in {root} either."
+            )
+        rows.append((whole, "-1") if bare or not labelled else (path.strip(), label))
     if not rows:
         raise InputError(f"list:{file}: the list is empty.")
     return rows

@@ -22,7 +22,7 @@ from modelheir.data.verify import verified
 __all__ = ["carve", "first_share", "keep_classes", "open_splits"]
 
 
-def open_splits(spec: str, config: InputConfig) -> dict[str, ImageSet]:
+def open_splits(spec: str, config: InputConfig, *, labelled: bool = True) -> dict[str, ImageSet]:
     """Open a data set as ``train``, ``val`` and ``test`` (and ``unlabelled`` where given), checked and disjoint.
 
     Splits whose decoded images fit ``resident_gib`` are decoded here, once.
@@ -30,15 +30,20 @@ def open_splits(spec: str, config: InputConfig) -> dict[str, ImageSet]:
     Args:
         spec: Name of the data set, see :func:`modelheir.data.open_source`.
         config: Settings of reading and splitting.
+        labelled: Whether there must be labelled images; if not, unlabelled images alone are opened too.
 
     Returns:
-        Split name -> images; all splits have one class list.
+        Split name -> images; all splits have one class list, which is empty where all images are unlabelled.
 
     Raises:
         InputError: If there is no training split, only one class, an empty split, one id in two splits, or too
             many undecodable images.
     """
     found = open_source(spec, config)
+    if found.keys() == {"unlabelled"}:
+        if labelled:
+            raise InputError(f"{spec}: all images are unlabelled; training needs labels, such as class folders.")
+        return {"unlabelled": verified(found["unlabelled"], config)}
     if "train" not in found:
         raise InputError(f"{spec}: there is no training split, only {', '.join(found)}.")
     if config.train_classes:
