@@ -183,6 +183,20 @@ def test_interrupted_run_says_how_to_go_on(tmp_path):
     assert json.loads((tmp_path / "a" / "status.json").read_text())["state"] == "interrupted"
 
 
+@pytest.mark.parametrize("together", [False, True])
+def test_training_outlives_a_reader_that_leaves(tmp_path, together):
+    """As with ``| head -1``, and with ``2>&1 | head -1``: the pipe is closed after the first line."""
+    words = command("train", "finetune", *options(tmp_path / "a", epochs=2))
+    out = subprocess.STDOUT if together else subprocess.PIPE
+    with subprocess.Popen(words, env=ENV, stdout=subprocess.PIPE, stderr=out, text=True) as process:
+        streams = [process.stdout] if together else [process.stderr, process.stdout]
+        assert streams[0].readline()
+        for stream in streams:
+            stream.close()
+    assert process.returncode == 0
+    assert RunFolder(tmp_path / "a").status()["state"] == "finished"
+
+
 def write_pictures(folder, seed=0):
     """Write random images of two classes; the names are the same for every seed."""
     draw = np.random.default_rng(seed)

@@ -1,6 +1,7 @@
 """Progress says where a run stands, costs little and is silent when asked."""
 
 import io
+import os
 import time
 
 import pytest
@@ -101,6 +102,16 @@ def test_a_step_costs_microseconds():
     for _ in range(10_000):
         lines.advance(128)
     assert (time.perf_counter() - began) / 10_000 < 20e-6
+
+
+def test_a_closed_pipe_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as stream, make_progress(stream=stream) as progress:
+        progress.note("nobody reads this")
+        progress.stage("a", 2)
+        progress.advance(1)
+        assert os.fstat(stream.fileno()).st_rdev == os.stat(os.devnull).st_rdev
 
 
 def test_clock():

@@ -113,14 +113,17 @@ def main(argv: Sequence[str] | None = None, *, commands: Mapping[str, Command] =
 def _run(name: str, command: Command, argv: list[str]) -> int:
     """Run a command; a mistake of the user becomes one sentence and code 2."""
     show_trace = os.environ.get("MODELHEIR_TRACEBACK", "") not in ("", "0")
+    code = 0
     try:
-        return int(importlib.import_module(command.module).main(argv) or 0)
+        code = int(importlib.import_module(command.module).main(argv) or 0)
+        sys.stdout.flush()  # here, where a reader that has left can still be told from an error
+        return code
     except KeyboardInterrupt:
         print(f"\nmodelheir {name}: stopped; run the same command again to resume.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader (head, a pager) left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return code
     except InputError as error:
         if show_trace:
             raise

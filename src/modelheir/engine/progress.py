@@ -7,6 +7,7 @@ microsecond's worth of arithmetic and never waits for the device.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -82,7 +83,7 @@ class _Counting:
 
 
 class LineProgress(_Counting):
-    """One plain line every few seconds, for logs and pipes.
+    """One plain line every few seconds, for logs and pipes; where the pipe's reader has left, nothing from then on.
 
     Args:
         stream: Where lines go.
@@ -106,7 +107,12 @@ class LineProgress(_Counting):
 
     def note(self, text: str) -> None:
         """Print one line."""
-        print(text, file=self.stream, flush=True)
+        try:
+            print(text, file=self.stream, flush=True)
+        except BrokenPipeError:  # the reader (head, a pager) left; whatever is still said there goes nowhere
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())
+            os.close(nowhere)
 
     def close(self) -> None:
         """Print what the stage took."""
