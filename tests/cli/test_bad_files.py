@@ -33,7 +33,7 @@ OTHERS = {
     "slice": ("compare right.csv right.csv --slice domain", "there is no column 'domain' to slice by"),
     "bound": ("compare right.csv right.csv --confidence 95", "confidence = 95.0: must be from 0.5 to 0.999999."),
     "json": ("compare right.csv right.csv --json a_file/x.json", "cannot write a_file/x.json: "),
-    "html": ("compare right.csv right.csv --html good", "cannot write good: Is a directory."),
+    "html": ("compare right.csv right.csv --html good", "--html good: the page's name must end in .html."),
     "format": ("export v1 --to onx", "unknown format 'onx'. Did you mean 'onnx'?"),
     "no_format": ("export v1 --to=", "--to names no format. Known: safetensors, onnx."),
     "file": ("export v1 --to safetensors --out a_file", "--out a_file is a file: give a folder."),
@@ -43,7 +43,7 @@ OTHERS = {
     "target": ("ensemble v1 v1", "TARGET v1 must end in .parquet"),
     "under": ("ensemble a_file/e.parquet v1 v1", "cannot write a_file/e.parquet: "),
     "runs": ("report empty", "empty is not a run folder: it has no status.json."),
-    "page": ("report v1 --html good", "cannot write good: Is a directory."),
+    "page": ("report v1 --html good", "--html good: the page's name must end in .html."),
     "report_old": ("report v1 --old nope", "nope/predictions/test.parquet does not exist."),
     "split": ("predict v1 --split tst", "split = 'tst': must be one of train, val, test, unlabelled."),
     "data": ("predict v1 --data folder:nope --out p.parquet", "folder:nope: there is no such folder."),
@@ -62,7 +62,7 @@ def test_other_commands(name, here, refused):
     words, said = OTHERS[name]
     before = sorted(here.rglob("*"))
     assert said in refused(*words.split())
-    after = [path for path in sorted(here.rglob("*")) if path not in before and path.suffix != ".csv"]
+    after = [path for path in sorted(here.rglob("*")) if path not in before]
     assert after == []
     assert not Path("was_run").exists()
 

@@ -58,7 +58,8 @@ def test_numbers_page_and_exit_codes(files, capsys):
     html = page.read_text()
     assert "third" in html
     assert not re.search(r"<b>\s*</", html)
-    assert page.with_suffix(".csv").is_file()
+    assert page.with_suffix(".table.csv").is_file()
+    assert f"Table: {page.with_suffix('.table.csv')}" in text
     assert run(files, "new.parquet", "old.parquet", "--max-nfr", "0.0001") == 1
     text = capsys.readouterr().out
     assert "FAILED: reject" in text
@@ -102,6 +103,24 @@ def test_csv_of_another_framework(tmp_path, capsys):
     (tmp_path / "c.csv").write_text("sample_id,label,logit_0,logit_1\n1,cat,0,1\n2,dog,0,1\n3,dog,1,0\n")
     assert run(tmp_path, "c.csv", "b.csv", "--classes", str(tmp_path / "names.txt")) == 0
     capsys.readouterr()
+
+
+def test_no_output_replaces_an_input(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    text = "sample_id,label,prediction\n1,cat,cat\n2,dog,cat\n"
+    for name in ("old.csv", "new.csv", "new.table.csv"):
+        (tmp_path / name).write_text(text)
+    for words in (
+        ("old.csv", "new.csv", "--json", "new.csv"),
+        ("old.csv", "new.csv", "--html", "new.csv"),
+        ("old.csv", "new.table.csv", "--html", "new.html"),
+    ):
+        assert main(["compare", *words]) == 2
+    assert "new.table.csv would replace new.table.csv, which is read" in capsys.readouterr().err
+    assert main(["compare", "old.csv", "new.csv", "--html", "other.html"]) == 0
+    assert {path.name: path.read_text() for path in tmp_path.glob("*") if path.name[:3] in ("old", "new")} == {
+        name: text for name in ("old.csv", "new.csv", "new.table.csv")
+    }
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_probabilities_and_weights(files, capsys):
         (("o.parquet", "s0.parquet", "--weights", "1", "2"), "2 weights for 1 sources"),
         (("o.parquet", "s0.parquet", "--weights", "0"), "not all 0"),
         (("o.parquet", "gone.parquet"), "does not exist"),
+        (("s0.parquet", "s0.parquet", "s1.parquet"), "s0.parquet, which is read: choose another name"),
         (("o.parquet", "s0.parquet", "--by", "logit"), "invalid choice"),
     ],
 )

@@ -45,7 +45,8 @@ def test_flips_against_each_runs_own_old(make_run, tmp_path, capsys):
     text = page.read_text()
     assert "v2 &lt;b&gt;" in text
     assert "v2 <b>" not in text
-    assert page.with_suffix(".csv").is_file()
+    assert page.with_suffix(".table.csv").is_file()
+    assert f"Table: {page.with_suffix('.table.csv')}" in out
 
 
 def test_one_old_for_all_may_be_a_file(make_run, tmp_path):
@@ -55,6 +56,25 @@ def test_one_old_for_all_may_be_a_file(make_run, tmp_path):
     assert rows[0]["nfr"] == pytest.approx(0.2)
     assert rows[0]["error_old"] == 0.0
     assert rows[0]["seeds"] == [3]
+
+
+def test_the_table_does_not_replace_the_old_predictions(make_run, tmp_path):
+    new, old = make_run("v2"), tmp_path / "p.table.csv"
+    rows = "".join(f"{name},{k},{k}\n" for name, k in zip("abcde", (0, 1, 2, 0, 1), strict=True))
+    old.write_text("sample_id,label,prediction\n" + rows)
+    with pytest.raises(InputError, match=r"would replace .*p\.table\.csv, which is read"):
+        report.report_runs([str(new)], report.ReportConfig(html=str(tmp_path / "p.html"), old=str(old)))
+    assert old.read_text().endswith(rows)
+    assert not (tmp_path / "p.html").exists()
+
+
+@pytest.mark.parametrize("first", ["v1", "v2"])
+def test_the_gallery_is_not_the_old_run_against_itself(make_run, tmp_path, first):
+    old, new = make_run("v1"), make_run("v2", wrong=[4])
+    runs = [str(old), str(new)] if first == "v1" else [str(new), str(old)]
+    rows, page = report.report_runs(runs, report.ReportConfig(html=str(tmp_path / "p.html"), old=f"run:{old}"))
+    assert [row["name"] for row in rows if row.get("chosen")] == ["v2"]
+    assert "No image changed sides" not in page.read_text()
 
 
 def test_unfinished_runs_are_listed(make_run, tmp_path, capsys):

@@ -106,7 +106,7 @@ def test_a_real_comparison_is_shown_whole(tmp_path, pair, images, outline):
     ):
         assert words in page.text, words
     assert [found for found in page.all("section") if found.get("id") in ("slices", "reliability")]
-    with path.with_suffix(".csv").open(newline="") as handle:
+    with path.with_suffix(".table.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [row["group"] for row in rows] == ["all"] + ["class"] * 3 + ["slice writer"] * 3
     for row, said in zip(rows[1:4], result["per_class"], strict=True):
@@ -116,7 +116,7 @@ def test_a_real_comparison_is_shown_whole(tmp_path, pair, images, outline):
 
 
 def test_the_table_beside_holds_the_same_values(written, result):
-    with written.with_suffix(".csv").open(newline="") as handle:
+    with written.with_suffix(".table.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [row["group"] for row in rows] == ["all", "class", "class", "class"]
     assert float(rows[0]["nfr"]) == result["nfr"]
@@ -152,11 +152,11 @@ def test_same_input_same_page(tmp_path, result, pair):
     one, two = (
         report.write_compare(tmp_path / n, result, old=old, new=new, names=("a", "b")) for n in ("1.html", "2.html")
     )
-    assert one.read_text().replace("1.csv", "2.csv") == two.read_text()
+    assert one.read_text().replace("1.table.csv", "2.table.csv") == two.read_text()
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path, result, pair):
-    (tmp_path / "p.csv").mkdir()
+    (tmp_path / "p.table.csv").mkdir()
     with pytest.raises(InputError, match="cannot write"):
         report.write_compare(tmp_path / "p.html", result, old=pair[0], new=pair[1], names=("a", "b"))
 

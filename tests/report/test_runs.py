@@ -81,7 +81,7 @@ def test_verdicts(tmp_path, outline, runs, words):
 
 def test_the_table_beside_holds_every_run(tmp_path):
     path = report.write_runs(tmp_path / "runs.html", RUNS)
-    with path.with_suffix(".csv").open(newline="") as handle:
+    with path.with_suffix(".table.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [row["name"] for row in rows] == ["plain", "<b>ELODI</b>", "'=LDI"]
     assert (rows[0]["nfr_low"], rows[0]["passed"], rows[0]["seeds"]) == ("0.02", "False", "0 1 2")

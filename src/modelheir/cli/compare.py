@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from modelheir.checks import InputError, nearest
+from modelheir.cli.outputs import check_outputs, page_files
 
 if TYPE_CHECKING:
     from modelheir.types import Predictions
@@ -78,7 +79,7 @@ def parser() -> argparse.ArgumentParser:
     out = made.add_argument_group("output")
     out.add_argument("--json", type=Path, metavar="FILE", help="write all numbers")
     out.add_argument("--max-flips", type=int, metavar="N", help="ids listed of each kind of flip (default: all)")
-    out.add_argument("--html", type=Path, metavar="FILE", help="write a page, and beside it a table (.csv)")
+    out.add_argument("--html", type=Path, metavar="FILE", help="write a page, and beside it its table (.table.csv)")
     out.add_argument("--data", metavar="SPEC", help="where the page finds pictures, such as folder:DIR")
     out.add_argument("--also", nargs="+", default=[], metavar="RUN", help="further models for the page's plane")
     return made
@@ -112,6 +113,10 @@ def main(argv: list[str] | None = None) -> int:
     classes = _class_list(given.classes) if given.classes else None
     places = [Path(place.removeprefix("run:")) for place in (given.old, given.new, *given.also)]
     files, note = find_files(places, given.split)
+    pages = page_files(given.html) if given.html else ()
+    check_outputs(
+        [*pages, *([given.json] if given.json else [])], [*files, *([given.classes] if given.classes else [])]
+    )
     names = short_names(places)
     found = {name: read_predictions(file, classes=classes) for name, file in zip(names, files, strict=True)}
     old, new = found[names[0]], found[names[1]]
@@ -138,7 +143,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"Numbers: {given.json}")
     if given.html:
         _write_page(given, result, old, new, places, names)
-        print(f"Page: {given.html}")
+        print("Page: {}\nTable: {}".format(*pages))
     return 1 if result["gate"]["passed"] is False else 0
 
 

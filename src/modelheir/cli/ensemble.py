@@ -8,6 +8,7 @@ from pathlib import Path
 
 from modelheir.checks import InputError
 from modelheir.cli.compare import Parser, find_files, short_names
+from modelheir.cli.outputs import check_outputs
 
 __all__ = ["main", "parser"]
 
@@ -58,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
 
     places = [Path(source.removeprefix("run:")) for source in given.sources]
     files, note = find_files(places, given.split)
+    check_outputs([given.target], files)
     names = short_names(places)
     found = ensemble(
         {name: read_predictions(file) for name, file in zip(names, files, strict=True)},

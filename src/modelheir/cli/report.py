@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from modelheir.checks import InputError, InRange, OneOf
+from modelheir.cli.outputs import check_outputs, page_files
 from modelheir.cli.parsing import Spec, parse
 from modelheir.cli.screen import percent, show_table
 
@@ -19,7 +20,7 @@ __all__ = ["ReportConfig", "main", "report_runs"]
 class ReportConfig:
     """Settings of ``report``."""
 
-    html: str = "report.html"  #: the page to write; its table goes beside it as .csv
+    html: str = "report.html"  #: the page to write; its table goes beside it as .table.csv
     old: str = ""  #: run folder or predictions file that flips are counted against; empty takes each run's own --old
     split: Annotated[str, OneOf("val", "test")] = "test"
     data: str = ""  #: where pictures of flipped images come from, such as folder:DIR; empty takes the run's own
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> int:
         for row in rows
     ]
     show_table("", ["run", "error", "NFR"], table)
-    print(f"Report: {page}")
+    print("Report: {}\nTable: {}".format(*page_files(page)))
     return 0
 
 
@@ -65,12 +66,14 @@ def report_runs(runs: Sequence[str], config: ReportConfig) -> tuple[list[dict[st
         One row a run, and the path of the page.
 
     Raises:
-        InputError: If a folder holds no run, or no run has predictions for the split.
+        InputError: If a folder holds no run, no run has predictions for the split, or the page or its table would
+            replace a file that is read.
     """
     from modelheir.assemble.pages import gallery_images, run_curves, run_provenance
     from modelheir.report import write_runs
     from modelheir.runs.predictions import read_predictions
 
+    outputs = page_files(Path(config.html))
     folders = {name: Path(run.removeprefix("run:")) for name, run in zip(_names(runs), runs, strict=True)}
     rows: list[dict[str, Any]] = []
     pairs: dict[str, tuple[Any, Any]] = {}
@@ -81,9 +84,11 @@ def report_runs(runs: Sequence[str], config: ReportConfig) -> tuple[list[dict[st
             continue
         new = read_predictions(path)
         place = config.old or _own_old(folder)
-        old = read_predictions(_predictions(Path(place.removeprefix("run:")), config.split)) if place else None
+        path_old = _predictions(Path(place.removeprefix("run:")), config.split) if place else None
+        check_outputs(outputs, [path, *([path_old] if path_old else [])])
+        old = read_predictions(path_old) if path_old else None
         rows.append({"name": name, **_row(old, new, config.max_nfr), "seeds": _seeds(folder)})
-        if old is not None:
+        if path_old and path_old.resolve() != path.resolve():  # the old run itself has no flips to show
             pairs[name] = (old, new)
     done = [row for row in rows if "failed" not in row]
     if not done:

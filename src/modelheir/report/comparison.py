@@ -36,7 +36,7 @@ def write_compare(
     """Write the page, and beside it the table of classes and slices as comma-separated values.
 
     Args:
-        path: Where the page goes; the table gets the same name with the ending ``.csv``.
+        path: Where the page goes; the table gets the same name with the ending ``.table.csv``.
         result: What ``analysis.compare`` returned.
         old: Predictions of the old model, for the gallery; matched by sample id.
         new: Predictions of the new model.
@@ -55,7 +55,7 @@ def write_compare(
     """
     rows = _rows(result)
     text = table.to_csv(rows, _COLUMNS)
-    beside = Path(path).with_suffix(".csv")
+    beside = table.beside(Path(path))
     classes = [row for row in rows if row["group"] == "class"]
     worst = sorted(classes, key=lambda row: -(row.get("nfr") or 0.0))
     drawn, order = training.training_figures(curves or {})

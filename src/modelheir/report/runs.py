@@ -39,7 +39,7 @@ def write_runs(
     """Write the page, and beside it its table as comma-separated values.
 
     Args:
-        path: Where the page goes; the table gets the same name with the ending ``.csv``.
+        path: Where the page goes; the table gets the same name with the ending ``.table.csv``.
         runs: One dict a method, in the order of the table. ``name``; ``error``, ``nfr`` and ``relative_nfr``
             (fractions) with ``error_interval``, ``nfr_interval``, ``relative_nfr_interval`` where known; ``seeds``
             (list of numbers); ``n`` (images); ``error_difference`` and ``nfr_difference`` (paired, against
@@ -66,7 +66,7 @@ def write_runs(
     """
     rows = [_row(run) for run in runs]
     text = table.to_csv(rows, _COLUMNS)
-    beside = Path(path).with_suffix(".csv")
+    beside = table.beside(Path(path))
     drawn, order = training.training_figures(curves or {})
     files.write_text(beside, text)
     return page.write(

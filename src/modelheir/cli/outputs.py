@@ -1,0 +1,37 @@
+"""What a command writes: never one of the files that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelheir.checks import InputError
+
+__all__ = ["check_outputs", "page_files"]
+
+
+def page_files(page: Path) -> tuple[Path, Path]:
+    """Return the page and the table that is written beside it, ``X.table.csv``.
+
+    Raises:
+        InputError: If the page's name does not end in .html or .htm.
+    """
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--html {page}: the page's name must end in .html.")
+    from modelheir.report.table import beside
+
+    return page, beside(page)
+
+
+def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write over a file that is read, whatever the way to it (``..``, links), or to write one file twice.
+
+    Raises:
+        InputError: With the two names.
+    """
+    taken = {place.resolve(): f"{place}, which is read" for place in inputs}
+    for output in outputs:
+        place = output.resolve()
+        if place in taken:
+            raise InputError(f"writing {output} would replace {taken[place]}: choose another name.")
+        taken[place] = f"{output}, which is written too"
