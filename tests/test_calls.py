@@ -1,11 +1,16 @@
 """The commands as Python calls: the same settings, checks and results as the command line."""
 
+import dataclasses
+import inspect
+
 import numpy as np
 import pytest
 import yaml
 
 import modelheir
 from modelheir.checks import InputError
+from modelheir.cli.compare import parser
+from modelheir.cli.evaluate import EvaluateConfig
 from modelheir.types import Predictions
 
 
@@ -22,6 +27,26 @@ def test_compare_takes_predictions_and_bounds():
     assert (result["nfr"], result["pfr"], result["nfi"], result["churn"]) == (0.25, 0.25, 1.0, 0.5)
     assert result["gate"]["passed"] is False
     assert modelheir.compare(OLD, NEW, max_nfr=0.3, point=True)["gate"]["passed"] is True
+
+
+def test_compare_slices_by_one_column_or_several():
+    country = np.array(["de", "de", "fr", "fr"] * 2)
+    old, new = (dataclasses.replace(one, columns={"country": country, "all": country[[0] * 8]}) for one in (OLD, NEW))
+    one = modelheir.compare(old, new, slice="country")["slices"]
+    assert {row["value"]: row["n"] for row in one} == {"de": 4, "fr": 4}
+    assert modelheir.compare(old, new, slice=["country"])["slices"] == one
+    assert len(modelheir.compare(old, new, slice=["country", "all"])["slices"]) == 3
+
+
+def test_settings_of_the_commands_have_the_same_names_here():
+    """What README says is on the command line alone writes files, except the class names."""
+    files = {"json", "html", "data", "also", "classes", "help"}
+    of_command = {action.dest for action in parser()._actions} - files
+    assert of_command == set(inspect.signature(modelheir.compare).parameters)
+    here = inspect.signature(modelheir.evaluate).parameters
+    fields = {field.name: field.default for field in dataclasses.fields(EvaluateConfig)}
+    assert set(fields) - {"json", "quiet"} <= set(here)
+    assert here["cache"].default == fields["cache"]
 
 
 def test_compare_takes_files_in_any_order(tmp_path):
@@ -60,7 +85,9 @@ def test_train_takes_settings_as_the_command_does(tmp_path, monkeypatch):
     ("name", "settings", "message"),
     [
         ("upgrad", {}, "Did you mean 'upgrade'"),
-        ("finetune", {"epoch": 3}, "unknown setting"),
+        ("finetune", {"epoch": 3}, "unknown setting 'epoch'. Did you mean 'epochs'?"),
+        ("finetune", {"learning_rate": 3}, "Did you mean 'fit.lr'?"),
+        ("upgrade", {"weight": 3}, "Did you mean 'method.pull.weight'?"),
         ("finetune", {"fit": {"lr": -1.0}}, "fit.lr"),
         ("upgrade", {"method": {"pull": {"weigth": 1.0}}}, "Did you mean 'weight'"),
         ("upgrade", {"data": "digits"}, "needs --old"),

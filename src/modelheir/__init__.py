@@ -1,8 +1,8 @@
 """Train the next version of an image classifier, and learn whether it is safe to ship.
 
-Every command is a call of the same name: :func:`train`, :func:`compare`, :func:`predict`, :func:`evaluate`,
-:func:`ensemble`, :func:`export`, :func:`explain`; the packages :mod:`modelheir.methods` (``METHODS``) and
-:mod:`modelheir.report` hold the rest. Names are looked up when first used, so that importing this imports nothing else.
+Commands are calls of the same name: :func:`train`, :func:`compare`, :func:`predict`, :func:`evaluate`,
+:func:`ensemble`, :func:`export`, :func:`explain`. Only ``report`` is :func:`write_report`, and ``methods`` is the table
+``modelheir.methods.METHODS``. Names are looked up when first used, so that importing this imports nothing else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The commands as Python calls: the same names, settings and meaning; values instead of printed tables.
+"""The commands as Python calls: the same settings and meaning; values instead of printed tables.
 
 Stands above every layer, as ``cli`` does. Importing it imports no torch; only the calls that need torch do.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir.assemble import evaluate, export, predict
-from modelheir.checks import unknown
+from modelheir.checks import InputError, unknown
 from modelheir.types import Predictions
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     given = [{"out": f"runs/{name}", **method.defaults}, read_yaml(config) if config else {}, settings]
     shared: dict[str, Any] = {}
     own: dict[str, Any] = {}
+    _check(settings, name, method.config)
     for source, one in zip(("", str(config), ""), given, strict=True):
         for_run, for_method = _split(one)
         shared |= flatten(TrainConfig, for_run, source=source)
@@ -54,6 +55,21 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     return run(
         name, from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method"), command=command
     )
+
+
+def _check(given: Mapping[str, Any], name: str, own: type[Any]) -> None:
+    """Require that the first part of every given name is known; what is inside groups is checked where it is read."""
+    from modelheir.cli.parsing import nearest_setting
+    from modelheir.config.describe import settings
+    from modelheir.config.run import TrainConfig
+
+    known = [one.key for prefix, config in (("", TrainConfig), ("method", own)) for one in settings(config, prefix)]
+    groups = {key.partition(".")[0] for key in known} | {"method", "train"}
+    for key in given:
+        if key.partition(".")[0] not in groups:
+            near = nearest_setting(key, known, ["config", "epochs"])
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise InputError(f"unknown setting {key!r}.{hint} `modelheir train {name} --help` lists all.")
 
 
 def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -91,8 +107,8 @@ def compare(
     min_class_count: int = 1,
     confidence: float = 0.95,
     point: bool = False,
-    slices: Sequence[str] = (),
-    errors_of: str = "new",
+    slice: str | Sequence[str] = (),
+    bec: str = "new",
     correction: str = "holm",
     max_flips: int | None = None,
 ) -> dict[str, Any]:
@@ -108,8 +124,8 @@ def compare(
         min_class_count: Classes with fewer images are not judged.
         confidence: Coverage of all intervals, between 0 and 1.
         point: Judge the estimates, not the unfavourable ends of the intervals.
-        slices: Columns whose every value gets a row of its own.
-        errors_of: Whose errors ``bec`` counts, ``new`` or ``old``.
+        slice: Column, or columns, whose every value gets a row of its own.
+        bec: Whose errors BEC counts, ``new`` or ``old``.
         correction: ``holm`` or ``benjamini_hochberg``.
         max_flips: Sample ids listed of each kind of flip; ``None`` lists all.
 
@@ -126,7 +142,7 @@ def compare(
     return comparison.compare(
         before,
         after,
-        slices=slices,
+        slices=[slice] if isinstance(slice, str) else slice,
         confidence=confidence,
         gate=GateConfig(
             max_nfr=max_nfr,
@@ -136,7 +152,7 @@ def compare(
             point=point,
             min_class_count=min_class_count,
         ),
-        errors_of=errors_of,
+        errors_of=bec,
         correction=correction,
         max_flips=max_flips,
         names=(name_old, name_new),

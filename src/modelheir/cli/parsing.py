@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from modelheir.checks import InputError, nearest
+from modelheir.checks import InputError
 from modelheir.cli.parser import build_parser, read_values, takes_many, usage
 from modelheir.config.describe import Setting, settings
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
 
-__all__ = ["Parsed", "Spec", "parse"]
+__all__ = ["Parsed", "Spec", "nearest_setting", "parse"]
 
 #: what other programs call a setting -> the last part of its name here
 _OTHER_WORDS = {
@@ -177,16 +177,31 @@ def _count(spec: Spec, words: Sequence[str]) -> None:
         raise InputError(f"unexpected {words[len(names)]!r}: settings are written --name value.")
 
 
-def _unknown(spec: Spec, known: Mapping[str, Setting], key: str) -> str:
-    """Write the error for a flag that is none: the same last name elsewhere, another word for it, a near spelling."""
-    ends = {name.rpartition(".")[2]: name for name in reversed([*known])}
+def nearest_setting(key: str, known: Iterable[str], others: Iterable[str] = ()) -> str:
+    """Return what was meant by an unknown setting, or an empty string.
+
+    The same last name elsewhere, another program's word for it, or a near spelling.
+
+    Args:
+        key: The unknown setting.
+        known: Dotted settings.
+        others: Further words that are understood, such as short flags.
+    """
+    names = [*known]
+    ends = {name.rpartition(".")[2]: name for name in reversed(names)}
     end = key.rpartition(".")[2]
     spoken = difflib.get_close_matches(end, _OTHER_WORDS, n=1, cutoff=0.8)
-    every = [*known, *spec.shortcuts, "config", "help", *(["print_config"] if spec.prints else [])]
     if end not in ends and spoken:
         end = _OTHER_WORDS[spoken[0]]
     if end in ends:
-        near = f" Did you mean '--{ends[end]}'?"
-    elif not (near := nearest(key, every).replace("'", "'--", 1)) and (close := nearest(end, ends)):
-        near = f" Did you mean '--{ends[close.split(chr(39))[1]]}'?"
-    return f"unknown setting '--{key}'.{near} `modelheir {spec.command} --help` lists all."
+        return ends[end]
+    near = difflib.get_close_matches(key, [*names, *others], n=1)
+    return next(iter(near or [ends[close] for close in difflib.get_close_matches(end, ends, n=1)]), "")
+
+
+def _unknown(spec: Spec, known: Mapping[str, Setting], key: str) -> str:
+    """Write the error for a flag that is none."""
+    others = [*spec.shortcuts, "config", "help", *(["print_config"] if spec.prints else [])]
+    near = nearest_setting(key, known, others)
+    hint = f" Did you mean '--{near}'?" if near else ""
+    return f"unknown setting '--{key}'.{hint} `modelheir {spec.command} --help` lists all."
