@@ -61,6 +61,16 @@ def test_members_of_other_architecture_normalisation_and_size():
     assert not found.logits.requires_grad
 
 
+@torch.no_grad()
+def test_a_member_of_smaller_images_sees_them_at_its_own_size():
+    old = build("convnet", classes=CLASSES, image_size=8).eval()
+    assert old.resolution == 0  # the net itself takes any size
+    images = torch.rand(4, 3, 32, 32)
+    small = nn.functional.interpolate(images, size=(8, 8), mode="bilinear", antialias=True)
+    torch.testing.assert_close(Ensemble([old])(batch(images)).logits, old(small).logits)
+    assert not torch.allclose(old(images).logits, old(small).logits)
+
+
 def test_average_of_probabilities_against_numpy():
     members = [build("convnet", classes=CLASSES, image_size=8, seed=seed) for seed in (0, 1)]
     images = torch.rand(4, 3, 8, 8)
