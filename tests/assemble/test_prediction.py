@@ -11,10 +11,11 @@ from modelheir.assemble import evaluate, predict
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
+from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.models import build
 from modelheir.runs import read_predictions
 from modelheir.runs.crops import read_crops
-from modelheir.runs.files import write_json
+from modelheir.runs.files import write_json, write_text
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import save_weights
 
@@ -88,6 +89,69 @@ def test_many_models_go_into_one_cache_and_run_once(tmp_path, monkeypatch):
     assert len(list((tmp_path / "cache").glob("*.parquet"))) == 2
     monkeypatch.setattr(prediction, "_predict", lambda *a: pytest.fail("run again"))
     assert evaluate(specs, DATA, **settings) == rows
+
+
+def a_run(folder, made, inputs):
+    folder = RunFolder(folder)
+    write_json(folder.model, made.spec)
+    save_weights(folder.weights, made.state_dict())
+    write_text(folder.config, f"train: finetune\ndata: {DATA}\ninputs: {inputs}\n")
+    return f"run:{folder.path}"
+
+
+@torch.no_grad()
+def test_each_run_is_evaluated_with_its_own_inputs(model, images, tmp_path):
+    other = build("convnet", classes=model.classes, image_size=12, seed=4).eval()
+    specs = [
+        a_run(tmp_path / "one", model, "{image_size: 8, resize: 10}"),
+        a_run(tmp_path / "two", other, "{image_size: 12}"),
+    ]
+    rows = evaluate(specs, DATA, cache=tmp_path / "cache", device="cpu", old=specs[1])
+    found = [read_predictions(row["file"]).logits for row in rows]
+    whole = [torch.from_numpy(images["test"].image(i).copy()).permute(2, 0, 1) for i in range(len(images["test"]))]
+    assert found[0] == pytest.approx(model(tv.center_crop(pictures(images["test"]), [8, 8])).logits.numpy(), abs=0.02)
+    assert found[1] == pytest.approx(other(torch.stack(whole).float() / 255).logits.numpy(), abs=1e-4)
+    assert rows[1]["nfr"] == rows[1]["pfr"] == 0
+    given = evaluate(specs[:1], DATA, cache=tmp_path / "cache", device="cpu", inputs={specs[0]: InputConfig(resize=8)})
+    assert np.abs(read_predictions(given[0]["file"]).logits - found[0]).max() > 0.01  # what is given wins
+
+
+@torch.no_grad()
+def test_auto_is_the_size_that_the_model_was_made_for(model, images):
+    whole = torch.stack([torch.from_numpy(images["test"].image(i).copy()).permute(2, 0, 1) for i in range(12)])
+    expected = model(tv.resize(whole, [8, 8], antialias=True).float() / 255).logits.numpy()
+    assert predict(model, DATA, device="cpu").logits == pytest.approx(expected, abs=0.02)
+
+
+def test_models_that_split_the_data_otherwise_are_not_compared(model, tmp_path):
+    specs = [a_run(tmp_path / str(seed), model, f"{{split_seed: {seed}}}") for seed in (0, 1)]
+    with pytest.raises(InputError, match="the old model run:"):
+        evaluate(specs, DATA, cache=tmp_path / "cache", device="cpu", old=specs[0])
+
+
+@torch.no_grad()
+def test_a_class_that_the_model_does_not_know_counts_as_wrong(model, images, tmp_path):
+    names = model.classes
+    old = build("convnet", classes=(names[2], names[0]), image_size=8, seed=3).eval()
+    found = predict(old, DATA, inputs=INPUTS, device="cpu")
+    expected = old(tv.center_crop(pictures(images["test"]), [8, 8])).logits.numpy()
+    assert found.classes == names
+    assert found.label.tolist() == images["test"].labels.tolist()
+    assert found.logits[:, [2, 0]] == pytest.approx(expected, abs=0.02)
+    assert found.prediction.tolist() == np.array([2, 0])[expected.argmax(1)].tolist()
+    assert unknown_classes(found.logits, found.classes) == (names[1],)
+    assert torch.from_numpy(found.logits).softmax(1)[:, 1].max() == 0
+    spec = a_run(tmp_path / "old", old, "{image_size: 8, resize: 10}")
+    (row,) = evaluate([spec], DATA, cache=tmp_path / "cache", device="cpu", old=spec)
+    right = np.array([2, 0])[expected.argmax(1)] == images["test"].labels
+    assert (row["accuracy"], row["n"], row["unknown"]) == (right.mean(), 12, [names[1]])
+
+
+def test_the_old_model_is_blamed_for_its_own_failure(model, tmp_path):
+    spec = a_run(tmp_path / "new", model, "{image_size: 8}")
+    other = a_run(tmp_path / "old", build("convnet", classes=("x", "y"), image_size=8), "{image_size: 8}")
+    with pytest.raises(InputError, match=r"the old model run:.*old: the model knows none of the data's 3 classes"):
+        evaluate([spec], DATA, cache=tmp_path / "cache", device="cpu", old=other)
 
 
 def constant(answer):

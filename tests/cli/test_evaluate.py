@@ -39,6 +39,47 @@ def test_failed_models_are_listed_and_fail_the_command(calls, capsys):
         evaluate.main(["broken"])
 
 
+def configured(folder, text):
+    folder.mkdir()
+    (folder / "config.yaml").write_text(text)
+    return str(folder)
+
+
+def test_runs_bring_their_inputs_and_the_first_its_data(calls, tmp_path, capsys):
+    given = []
+
+    def record(models, data, **named):
+        given.append((models, data, named["inputs"]))
+        return rows(models, data, **named)
+
+    calls.replace(modelheir.assemble, "evaluate", record)
+    one = configured(tmp_path / "one", "data: synthetic\ninputs: {image_size: 12, split_seed: 3}\n")
+    two = configured(tmp_path / "two", "data: cifar10\ninputs: {image_size: 20}\n")
+    assert evaluate.main(["tv:x", one, "--old", two, "--inputs.split_seed", "4", "--quiet"]) == 0
+    assert "on test of synthetic" in capsys.readouterr().out
+    (old, _, _), (first, data, inputs), (second, _, others) = given
+    assert (old, first, second, data) == ([two], ["tv:x"], [one], "synthetic")
+    assert {name: (of.image_size, of.split_seed) for name, of in {**inputs, **others}.items()} == {
+        **{"tv:x": (0, 4), one: (12, 4), two: (20, 4)},
+    }
+    evaluate.main([one, "--data", "digits", "--quiet"])
+    assert "on test of digits" in capsys.readouterr().out
+
+
+def test_an_old_model_that_fails_is_named(calls):
+    calls.replace(modelheir.assemble, "evaluate", rows)
+    with pytest.raises(InputError, match="--old broken: weights do not fit"):
+        evaluate.main(["a", "c", "--old", "broken", "--quiet"])
+
+
+def test_unknown_classes_are_said_once_a_model(calls, capsys):
+    calls.replace(modelheir.assemble, "evaluate", lambda *a, **b: [{**rows(*a, **b)[0], "unknown": ["ship"]}])
+    evaluate.main(["a", "c", "--old", "a", "--quiet"])
+    out = capsys.readouterr().out
+    assert out.count("does not know 1 of the classes (ship)") == 2
+    assert "c does not know" in out
+
+
 def test_patterns_take_library_names(monkeypatch):
     monkeypatch.setattr(evaluate, "_pretrained", lambda kind: [f"{kind}net1", f"{kind}net2", "other"])
     assert evaluate.expand(["tv:*net?", "runs/x", "tv:tvnet1", "timm:[o]*"]) == [

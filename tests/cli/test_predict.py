@@ -1,15 +1,23 @@
 """``predict``: a run's own settings are the defaults, and the file is the library's predictions."""
 
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import modelheir.assemble
 from modelheir.checks import InputError
-from modelheir.cli import main, predict
+from modelheir.cli import compare, main, predict
+from modelheir.config.inputs import InputConfig
+from modelheir.data import open_splits
+from modelheir.models import build
+from modelheir.runs.files import write_json
+from modelheir.runs.folder import RunFolder
 from modelheir.runs.predictions import read_predictions
+from modelheir.runs.tensors import save_weights
 
 
 def test_writes_the_predictions(calls, predictions, tmp_path, capsys):
@@ -32,6 +40,31 @@ def test_a_run_brings_its_settings(calls, predictions, tmp_path):
     (_, data), named = calls["predict"]
     assert data == "synthetic"
     assert (named["inputs"].image_size, named["inputs"].split_seed) == (12, 4)
+
+
+def test_an_old_model_of_fewer_classes_is_compared(tmp_path, capsys):
+    data, names = "synthetic:n=60,classes=3,size=8", ("class0", "class1", "class2")
+    images = open_splits(data, InputConfig())["test"]
+    assert images.classes == names
+    for name, classes in (("old", names[:2]), ("new", names)):
+        made, folder = build("convnet", classes=classes, image_size=8), RunFolder(tmp_path / name)
+        with torch.no_grad():
+            made.head.weight.zero_()  # each says its second class always
+            made.head.bias.copy_(torch.eye(len(classes))[1])
+        write_json(folder.model, made.spec)
+        save_weights(folder.weights, made.state_dict())
+        out = str(tmp_path / f"{name}.parquet")
+        assert predict.main([f"run:{folder.path}", "--data", data, "--out", out, "--quiet", "--device", "cpu"]) == 0
+        said = capsys.readouterr().out
+        assert ("old does not know 1 of the classes (class2): their images count as wrong." in said) == (name == "old")
+    files = [str(tmp_path / f"{name}.parquet") for name in ("old", "new")]
+    assert compare.main([*files, "--json", str(tmp_path / "c.json"), "--html", str(tmp_path / "c.html")]) == 0
+    found = json.loads((tmp_path / "c.json").read_text())
+    share = float(np.mean(images.labels == 1))
+    assert (found["n"], found["accuracy_old"], found["accuracy_new"], found["nfr"]) == (12, share, share, 0)
+    assert [row["class"] for row in found["per_class"]] == list(names)
+    assert found["per_class"][2]["accuracy_old"] == 0
+    assert np.isfinite(found["calibration"]["old"]["nll"])
 
 
 def test_progress_counts_images(calls, predictions, tmp_path, capsys):

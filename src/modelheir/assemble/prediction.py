@@ -5,13 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError, one_of
+from modelheir.metrics.unknown_classes import GAP, unknown_classes
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from modelheir.config.inputs import InputConfig
     from modelheir.data import ImageSet
     from modelheir.models import Classifier
@@ -40,7 +43,8 @@ def predict(
         model: A run folder, ``file:``, ``tv:`` or ``timm:`` name, or a loaded classifier.
         data: A data source, such as ``folder:DIR``.
         split: ``train``, ``val``, ``test`` or ``unlabelled``; all are read with the evaluation transform.
-        inputs: How images are read; ``None`` takes the run's own settings where the model is a run, else defaults.
+        inputs: How images are read; ``None`` takes the run's own settings where the model is a run, else defaults. An
+            ``image_size`` of 0 is the size that the model was made for, where it says one.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         batch_size: Images a forward pass.
         precision: ``fp32``, ``bf16`` or ``fp16``.
@@ -50,10 +54,11 @@ def predict(
         advance: Called with the number of images after each batch.
 
     Returns:
-        Predictions whose logits stand in the order of the data's classes.
+        Predictions whose logits stand in the order of the data's classes. A class that the model does not know has a
+        logit far below all others (:func:`~modelheir.metrics.unknown_classes.unknown_classes` names it).
 
     Raises:
-        InputError: If the model and the data do not fit each other, or ``crops`` is given without ``ten_crop``.
+        InputError: If model and data share no class, or ``crops`` is given without ``ten_crop``.
     """
     from modelheir.config.inputs import InputConfig
     from modelheir.data import open_splits
@@ -92,6 +97,8 @@ def _predict(
     if not images.classes:  # unlabelled images alone
         images = dataclasses.replace(images, classes=tuple(network.classes))
     order = _class_order(network, images)
+    if not inputs.image_size and not network.spec["resolution"]:
+        inputs = dataclasses.replace(inputs, image_size=network.image_size)
     network.to(runtime.device)
     stream = make_stream(
         images,
@@ -108,7 +115,7 @@ def _predict(
 
     def ordered(shown: Any) -> Any:
         outputs = network(shown)
-        return outputs if order is None else outputs._replace(logits=outputs.logits[:, order])
+        return outputs if order is None else outputs._replace(logits=_in_order(outputs.logits.float(), order))
 
     def run(batch: Any) -> Any:
         return average_views(ordered, batch) if kept is None else kept.average(ordered, batch)  # type: ignore[arg-type]
@@ -123,19 +130,27 @@ def _predict(
 
 
 def _class_order(model: Classifier, images: ImageSet) -> list[int] | None:
-    """Return the model's column of each data class, or ``None`` where the order is the same already."""
+    """Return the model's column of each data class, -1 where it has none; ``None`` where the order is the same."""
     ours, theirs = tuple(images.classes), tuple(model.classes)
     if ours == theirs:
         return None
-    if set(ours) <= set(theirs):
-        return [theirs.index(name) for name in ours]
+    if set(ours) & set(theirs):
+        return [theirs.index(name) if name in theirs else -1 for name in ours]
     if len(ours) == len(theirs) and not set(ours) & set(theirs):
         return None  # another naming of as many classes (ImageNet ids against words): taken in order
-    missing = [name for name in ours if name not in theirs]
     raise InputError(
-        f"the data has {len(missing)} classes that the model does not know: {', '.join(missing[:5])}"
-        f"{', ...' if len(missing) > 5 else ''}. The model knows {len(theirs)}."
+        f"the model knows none of the data's {len(ours)} classes ({ours[0]!r}, ...; the model's are {theirs[0]!r}, "
+        "...): give data with the same class names."
     )
+
+
+def _in_order(logits: Tensor, order: Sequence[int]) -> Tensor:
+    """Take columns in this order, and below all of them for -1."""
+    import torch
+
+    known = logits[:, [column for column in order if column >= 0]]
+    below = known.amin(dim=1, keepdim=True) - GAP
+    return torch.cat([logits, below], dim=1)[:, list(order)]  # -1 is the last column
 
 
 def _run_inputs(model: str | Classifier) -> InputConfig | None:
@@ -154,9 +169,9 @@ def evaluate(
     models: Sequence[str],
     data: str = "digits",
     *,
-    cache: Path | str,
+    cache: Path | str = "runs/cache",
     split: str = "test",
-    inputs: InputConfig | None = None,
+    inputs: InputConfig | Mapping[str, InputConfig] | None = None,
     device: str = "auto",
     batch_size: int = 256,
     old: str | None = None,
@@ -173,7 +188,7 @@ def evaluate(
         data: A data source.
         cache: Folder of the kept predictions, one Parquet file a model and data set.
         split: The split to evaluate.
-        inputs: How images are read.
+        inputs: How images are read: for all models, or by model; where absent, as :func:`predict` reads them.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         batch_size: Images a forward pass.
         old: The model that the flip rates are against; one of ``models`` or another.
@@ -182,40 +197,43 @@ def evaluate(
         advance: Called with the model and the number of images after each batch.
 
     Returns:
-        One row a model: ``model``, ``n``, ``accuracy``, ``top5``, ``file`` and, with ``old``, ``nfr`` and ``pfr``.
+        One row a model: ``model``, ``n``, ``accuracy``, ``top5``, ``file``, with ``old`` ``nfr`` and ``pfr``, and
+        ``unknown`` where the data has classes that the model does not know: their images count as wrong.
+
+    Raises:
+        InputError: If a model and the data do not fit each other (``old`` is named where it is that one), or a model's
+            own settings split the data otherwise than the old model's.
     """
     from modelheir.config.inputs import InputConfig
     from modelheir.data import fingerprint, open_splits
     from modelheir.metrics.accuracy import top_k_accuracy
     from modelheir.metrics.flips import negative_flip_rate, positive_flip_rate
+    from modelheir.metrics.join import match_rows
     from modelheir.runs import read_predictions, write_predictions
 
-    settings = inputs or InputConfig()
-    splits = open_splits(data, settings)
-    one_of(splits, split=split)
-    images = splits[split]
-    key = f"{fingerprint(images)}|{split}|{settings}|{ten_crop}|{features}"
+    @functools.cache
+    def opened(settings: InputConfig) -> tuple[ImageSet, str]:
+        splits = open_splits(data, settings)
+        one_of(splits, split=split)
+        return splits[split], f"{fingerprint(splits[split])}|{split}|{settings}|{ten_crop}|{features}"
 
     def one(model: str) -> tuple[Path, Predictions]:
+        given = inputs.get(model) if isinstance(inputs, Mapping) else inputs
+        settings = given or _run_inputs(model) or InputConfig()
+        images, key = opened(settings)
         digest = hashlib.sha256(f"{key}|{_model_key(model)}".encode()).hexdigest()[:12]
         path = Path(cache) / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}-{digest}.parquet"
         if not path.is_file():
-            found = _predict(
-                model,
-                images,
-                settings,
-                device,
-                batch_size,
-                "fp32",
-                features,
-                ten_crop,
-                functools.partial(advance, model) if advance else None,
-            )
+            report = functools.partial(advance, model) if advance else None
+            found = _predict(model, images, settings, device, batch_size, "fp32", features, ten_crop, report)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_predictions(path, found)
         return path, read_predictions(path)
 
-    before = one(old)[1] if old else None
+    try:
+        before = one(old)[1] if old else None
+    except InputError as error:
+        raise InputError(f"the old model {old}: {error}") from error
     rows: list[dict[str, Any]] = []
     for model in models:
         path, found = one(model)
@@ -225,8 +243,12 @@ def evaluate(
         if found.logits is not None and found.logits.shape[1] > 5:
             row["top5"] = float(top_k_accuracy(found.logits[known], label, k=5))
         if before is not None:
-            row["nfr"] = float(negative_flip_rate(before.prediction[known], prediction, label))
-            row["pfr"] = float(positive_flip_rate(before.prediction[known], prediction, label))
+            same = match_rows(found.sample_id, before.sample_id, names=(model, f"the old model {old}"))
+            said = before.prediction[same][known]
+            row["nfr"] = float(negative_flip_rate(said, prediction, label))
+            row["pfr"] = float(positive_flip_rate(said, prediction, label))
+        if missing := unknown_classes(found.logits, found.classes):
+            row["unknown"] = list(missing)
         rows.append({**row, "file": str(path)})
     return rows
 

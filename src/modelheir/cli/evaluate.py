@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.predict import does_not_know, run_defaults
 from modelheir.cli.screen import percent, show_table
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
@@ -22,7 +23,7 @@ __all__ = ["EvaluateConfig", "expand", "main"]
 class EvaluateConfig:
     """Settings of ``evaluate``."""
 
-    data: str = "digits"  #: where images come from
+    data: str = "digits"  #: where images come from; the first run's own where a MODEL is a run
     split: Annotated[str, OneOf("train", "val", "test")] = "test"
     old: str = ""  #: the model in production; adds the columns NFR and PFR
     cache: str = "runs/cache"  #: folder of the kept predictions, one Parquet file a model
@@ -32,7 +33,7 @@ class EvaluateConfig:
     device: str = "auto"  #: auto, cpu, cuda, cuda:N or mps
     batch_size: Annotated[int, AtLeast(1)] = 256  #: images a forward pass
     quiet: bool = False  #: show no progress
-    inputs: InputConfig = dataclasses.field(default_factory=InputConfig)  #: how images are read
+    inputs: InputConfig = dataclasses.field(default_factory=InputConfig)  #: how images are read; each run as it did
 
     def __post_init__(self) -> None:
         check_device(self.device)
@@ -46,7 +47,10 @@ SPEC = Spec(
     ),
     configs={"": EvaluateConfig},
     words="MODEL ...",
-    epilog="Run again, models already in the cache are not run again. NFR: fraction right before and wrong now.",
+    epilog=(
+        "A run brings its own input settings, and the first one the data; flags change them for all.\n"
+        "Run again, models already in the cache are not run again. NFR: fraction right before and wrong now."
+    ),
 )
 
 
@@ -82,10 +86,17 @@ def _pretrained(kind: str) -> list[str]:
 def main(argv: list[str]) -> int:
     """Evaluate and print the table; a model that fails is listed, and makes the exit code 2."""
     said = parse(SPEC, argv)
-    config, models = said.configs[""], expand(said.words)
+    models = expand(said.words)
+    runs = {model: run_defaults(model) for model in [*models, *filter(None, [said.configs[""].old])]}
+    own = {"data": next((of["data"] for of in runs.values() if of.get("data")), EvaluateConfig.data)}
+    config = parse(dataclasses.replace(SPEC, defaults=own), argv).configs[""]
     from modelheir import assemble
     from modelheir.engine.progress import make_progress
     from modelheir.runs.files import write_json
+
+    def inputs_of(model: str) -> InputConfig:
+        defaults = {"inputs": runs[model].get("inputs", {})}
+        return parse(dataclasses.replace(SPEC, defaults=defaults), argv).configs[""].inputs
 
     rows: list[dict[str, Any]] = []
     with make_progress(quiet=config.quiet) as progress:
@@ -98,38 +109,50 @@ def main(argv: list[str]) -> int:
                 current = model
             progress.advance(count)
 
+        def one(model: str, old: str | None) -> list[dict[str, Any]]:
+            return assemble.evaluate(
+                [model],
+                config.data,
+                cache=config.cache,
+                split=config.split,
+                inputs={name: inputs_of(name) for name in (model, old) if name},
+                device=config.device,
+                batch_size=config.batch_size,
+                old=old,
+                ten_crop=config.ten_crop,
+                features=config.features,
+                advance=advance,
+            )
+
+        before: list[dict[str, Any]] = []
+        if config.old:
+            try:
+                before = one(config.old, None)
+            except InputError as error:
+                raise InputError(f"--old {config.old}: {error}") from error
         for model in models:
             try:
-                rows += assemble.evaluate(
-                    [model],
-                    config.data,
-                    cache=config.cache,
-                    split=config.split,
-                    inputs=config.inputs,
-                    device=config.device,
-                    batch_size=config.batch_size,
-                    old=config.old or None,
-                    ten_crop=config.ten_crop,
-                    features=config.features,
-                    advance=advance,
-                )
+                rows += one(model, config.old or None)
             except InputError as error:
                 if len(models) == 1:
                     raise
                 rows.append({"model": model, "failed": str(error)})
-    _show(rows, bool(config.old), config.split)
+    _show(rows, bool(config.old), f"{config.split} of {config.data}")
+    for row in {row["model"]: row for row in [*before, *rows]}.values():
+        if row.get("unknown"):
+            print(does_not_know(row["model"], row["unknown"]))
     if config.json:
         write_json(Path(config.json), rows)
     return 2 if any("failed" in row for row in rows) else 0
 
 
-def _show(rows: Sequence[dict[str, Any]], flips: bool, split: str) -> None:
+def _show(rows: Sequence[dict[str, Any]], flips: bool, where: str) -> None:
     done = [row for row in rows if "failed" not in row]
     columns = ["model", "images", "accuracy", "top 5", *(["NFR", "PFR"] if flips else []), "predictions "]
     names = ["accuracy", "top5", *(["nfr", "pfr"] if flips else [])]
     table = [[row["model"], f"{row['n']:,}", *(percent(row.get(name)) for name in names), row["file"]] for row in done]
     if table:
-        show_table(f"on {split}", columns, table)
+        show_table(f"on {where}", columns, table)
     for row in rows:
         if "failed" in row:
             print(f"failed: {row['model']}: {row['failed']}", file=sys.stderr)

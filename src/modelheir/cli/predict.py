@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import read_yaml
 from modelheir.config.run import check_device
 
-__all__ = ["PredictConfig", "main", "run_defaults"]
+__all__ = ["PredictConfig", "does_not_know", "main", "run_defaults"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +53,16 @@ def run_defaults(model: str) -> dict[str, Any]:
     return {key: value for key, value in read_yaml(path).items() if key in ("data", "inputs")}
 
 
+def does_not_know(model: str, classes: Sequence[str]) -> str:
+    """Say in one line which classes of the data a model does not know.
+
+    >>> does_not_know("runs/v1", ["ship", "truck"])
+    'runs/v1 does not know 2 of the classes (ship, truck): their images count as wrong.'
+    """
+    some = ", ".join(classes[:10]) + (", ..." if len(classes) > 10 else "")
+    return f"{model} does not know {len(classes)} of the classes ({some}): their images count as wrong."
+
+
 def main(argv: list[str]) -> int:
     """Predict, write the file and say what came out."""
     (model,) = parse(SPEC, argv).words
@@ -63,6 +74,7 @@ def main(argv: list[str]) -> int:
     from modelheir import assemble
     from modelheir.cli.screen import percent, speaks
     from modelheir.engine.progress import make_progress
+    from modelheir.metrics.unknown_classes import unknown_classes
     from modelheir.runs.predictions import write_predictions
 
     with make_progress(quiet=config.quiet) as progress:
@@ -85,5 +97,7 @@ def main(argv: list[str]) -> int:
     write_predictions(Path(config.out), found)
     known = found.label >= 0
     right = float((found.prediction == found.label)[known].mean()) if known.any() else None
+    if missing := unknown_classes(found.logits, found.classes):
+        print(does_not_know(model, missing))
     print(f"{len(found):,} images of {config.split}, accuracy {percent(right)}, written to {config.out}")
     return 0
