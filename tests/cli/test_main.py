@@ -1,6 +1,7 @@
 """The dispatcher: help that teaches, mistakes as one sentence, nothing heavy imported."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 import types
@@ -123,13 +124,15 @@ def test_all_is_true():
     assert set(cli.__all__) <= set(dir(cli))
 
 
-def test_a_reader_that_leaves_keeps_the_exit_code(tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_leaves_keeps_the_exit_code(tmp_path, unbuffered):
     """A failed gate is code 1 also behind ``| head -0``, and nothing is complained about."""
     old, new = tmp_path / "old.csv", tmp_path / "new.csv"
     old.write_text("sample_id,label,prediction\n" + "".join(f"s{i},0,0\n" for i in range(9)))
     new.write_text("sample_id,label,prediction\n" + "".join(f"s{i},0,{i % 2}\n" for i in range(9)))
     words = [sys.executable, "-m", "modelheir.cli", "compare", str(old), str(new), "--max-nfr", "0.1"]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1

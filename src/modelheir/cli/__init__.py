@@ -5,11 +5,12 @@ Exit codes: 0 done (for ``compare``: the gate passed), 1 the gate failed, 2 bad 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 from modelheir.checks import InputError, nearest
 
@@ -110,20 +111,55 @@ def main(argv: Sequence[str] | None = None, *, commands: Mapping[str, Command] =
     return _run(name, commands[name], rest)
 
 
+class _Patient:
+    """A stream that goes nowhere once its reader (head, a pager) has left, so that the command still ends as it should.
+
+    A gate that failed is then code 1 whoever reads along, and training is finished.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._leave()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._leave()
+
+    def _leave(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def _run(name: str, command: Command, argv: list[str]) -> int:
+    out: Any = _Patient(sys.stdout)
+    err: Any = _Patient(sys.stderr)
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            return _guarded(name, command, argv)
+        finally:
+            out.flush()  # what is left in the buffer would be Python's to write, and to complain of
+
+
+def _guarded(name: str, command: Command, argv: list[str]) -> int:
     """Run a command; a mistake of the user becomes one sentence and code 2."""
     show_trace = os.environ.get("MODELHEIR_TRACEBACK", "") not in ("", "0")
-    code = 0
     try:
-        code = int(importlib.import_module(command.module).main(argv) or 0)
-        sys.stdout.flush()  # here, where a reader that has left can still be told from an error
-        return code
+        return int(importlib.import_module(command.module).main(argv) or 0)
     except KeyboardInterrupt:
         print(f"\nmodelheir {name}: stopped; run the same command again to resume.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader (head, a pager) left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return code
     except InputError as error:
         if show_trace:
             raise
