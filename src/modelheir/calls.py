@@ -103,6 +103,7 @@ def compare(
     split: str | None = None,
     max_nfr: float | None = None,
     max_class_nfr: float | None = None,
+    max_slice_nfr: float | None = None,
     min_accuracy_gain: float | None = None,
     min_class_count: int = 1,
     confidence: float = 0.95,
@@ -120,8 +121,9 @@ def compare(
         split: Split to read from run folders; ``None`` takes test, else val.
         max_nfr: Largest negative flip rate, a fraction; ``None`` sets no bound.
         max_class_nfr: Largest negative flip rate of any class, a fraction.
+        max_slice_nfr: Largest negative flip rate of any slice, a fraction; needs slices.
         min_accuracy_gain: Smallest new minus old accuracy, a fraction; may be negative.
-        min_class_count: Classes with fewer images are not judged.
+        min_class_count: Classes and slices with fewer images are not judged.
         confidence: Coverage of all intervals, between 0 and 1.
         point: Judge the estimates, not the unfavourable ends of the intervals.
         slice: Column, or columns, whose every value gets a row of its own.
@@ -147,6 +149,7 @@ def compare(
         gate=GateConfig(
             max_nfr=max_nfr,
             max_class_nfr=max_class_nfr,
+            max_slice_nfr=max_slice_nfr,
             min_accuracy_gain=min_accuracy_gain,
             confidence=confidence,
             point=point,

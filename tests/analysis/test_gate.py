@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from modelheir.analysis.gate import GateConfig, judge
 from modelheir.checks import InputError
@@ -91,6 +92,80 @@ def test_a_class_without_images_is_named_too():
     assert "Bonferroni for 2 classes" in found["notes"][1]
     found = judge(GateConfig(max_nfr=0.2), counts.sum(0), class_counts=counts, class_names=("a", "absent", "b"))
     assert found["notes"] == []  # no bound on classes, nothing to judge one by one
+
+
+SLICES = np.array([[40, 60, 0, 0, 0], [1888, 2, 5, 3, 2]])  # 100 images of jp and 1,900 others
+
+
+def sliced(slices=SLICES, names=("country = jp", "country = de"), **bounds):
+    whole = slices.sum(0)
+    return judge(
+        GateConfig(**bounds),
+        whole,
+        class_counts=whole[None],
+        class_names=("cat",),
+        slice_counts=slices,
+        slice_names=names,
+    )
+
+
+def test_a_slice_that_gets_worse_fails_a_gate_that_the_mean_passes():
+    assert sliced(max_nfr=0.05)["passed"] is True
+    found = sliced(max_nfr=0.05, max_slice_nfr=0.05)
+    assert (found["passed"], found["verdict"]) == (False, "reject")
+    assert found["reasons"][0].startswith("NFR of slice country = jp is 60.00% [")
+    assert [(check["slice"], check["n"]) for check in found["checks"][1:]] == [("country = jp", 100)]
+    ends = binomtest(60, 100).proportion_ci(1 - 0.05 / 2, "wilson")  # two slices
+    assert found["checks"][1]["interval"] == pytest.approx(ends)
+    assert found["notes"] == ["The bound on slices uses intervals at 97.5000% each (Bonferroni for 2 slices)."]
+    assert sliced(max_slice_nfr=ends.high + 1e-9)["passed"] is True
+    assert sliced(max_slice_nfr=ends.high - 1e-9)["verdict"] == "hold"
+
+
+def test_small_slices_are_named_not_forgotten():
+    found = sliced(max_slice_nfr=0.05, min_class_count=101)
+    assert found["passed"] is True
+    assert found["notes"][0] == "1 slice has fewer than 101 images and was not judged: country = jp."
+    assert "no slice has the 5000 images" in sliced(max_slice_nfr=0.05, min_class_count=5000)["reasons"][0]
+
+
+def test_slices_without_a_bound_are_not_passed_over_in_silence():
+    note = "ew mistakes are more frequent than in all other images in country = jp (60.00% against 0.11%)."
+    assert sliced(max_nfr=0.05)["notes"] == [f"Slices were not judged: max_slice_nfr sets no bound; but n{note}"]
+    assert sliced()["notes"] == [f"N{note}"]
+    assert sliced(np.array([SLICES[1]] * 2), max_nfr=0.05)["notes"] == [
+        "Slices were not judged: max_slice_nfr sets no bound."
+    ]
+    assert sliced(np.array([SLICES[1]] * 2))["notes"] == []
+    assert sliced(SLICES.sum(0)[None], ("all = yes",))["notes"] == []  # there are no other images
+
+
+@pytest.mark.parametrize(
+    ("here", "rest", "worse"),
+    [((6, 7), (2, 7), True), ((9, 10), (3, 10), True), ((5, 56), (0, 29), False)],  # Newcombe, 1998, table II
+)
+def test_worse_slices_against_published_intervals(here, rest, worse):
+    slices = np.array([[total - lost, lost, 0, 0, 0] for lost, total in (here, rest)])
+    found = judge(
+        GateConfig(),
+        slices.sum(0),
+        class_counts=slices.sum(0)[None],
+        class_names=("cat",),
+        slice_counts=slices[:1],
+        slice_names=("site = a",),
+    )
+    assert bool(found["notes"]) is worse
+
+
+def test_a_bound_on_slices_needs_slices():
+    with pytest.raises(InputError, match=r"max_slice_nfr\) needs slices: name the column"):
+        verdict(max_slice_nfr=0.1)
+
+
+def test_point_estimates_say_nothing_of_intervals():
+    assert verdict(max_class_nfr=0.5, point=True)["notes"] == []
+    assert sliced(max_slice_nfr=0.7, point=True)["notes"] == []
+    assert sliced(max_slice_nfr=0.5, point=True)["verdict"] == "reject"
 
 
 def test_impossible_bounds():

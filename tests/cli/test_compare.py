@@ -79,6 +79,26 @@ def test_point_estimates_and_class_bounds(files, capsys):
     capsys.readouterr()
 
 
+def test_the_gate_judges_slices(files, capsys):
+    slices = ("--slice", "site")
+    assert run(files, "old.parquet", "new.parquet", *slices, "--max-nfr", "0.5") == 0
+    assert "note Slices were not judged" in capsys.readouterr().out
+    target, page = files / "r.json", files / "r.html"
+    words = (*slices, "--max-slice-nfr", "0.0001", "--json", str(target), "--html", str(page))
+    assert run(files, "new.parquet", "old.parquet", *words) == 1
+    text = capsys.readouterr().out
+    result = json.loads(target.read_text())
+    checks = result["gate"]["checks"]
+    assert sorted(check["slice"] for check in checks) == ["site = north", "site = south"]
+    nfr = {f"site = {row['value']}": row["nfr"] for row in result["slices"]}
+    assert {check["slice"]: check["value"] for check in checks} == nfr
+    for reason in result["gate"]["reasons"]:
+        assert reason in text
+        assert reason in page.read_text()
+    assert run(files, "old.parquet", "new.parquet", "--max-slice-nfr", "0.5") == 2
+    assert "name one with --slice COLUMN" in capsys.readouterr().err
+
+
 def test_a_run_folder_falls_back_to_val_and_says_so(files, capsys):
     assert run(files, "old.parquet", "run") == 0
     assert "no predictions on test, so val is compared" in capsys.readouterr().out

@@ -21,3 +21,14 @@ def test_what_a_person_reads(capsys):
     assert "FAILED: hold" in text
     assert "Bonferroni for 2 classes" in text
     assert "None" not in text
+
+
+def test_a_slice_that_is_worse_is_named_without_any_bound(capsys):
+    label = np.zeros(200, int)
+    where = {"country": np.where(np.arange(200) < 100, "jp", "de")}
+    old = Predictions(np.arange(200).astype(str), label, label, columns=where)
+    new = Predictions(old.sample_id, label, np.where(np.arange(200) < 60, 1, 0))
+    show(compare(old, new, slices=["country"]), names=("v1", "v2"))
+    text = capsys.readouterr().out
+    assert "No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain)" in text
+    assert "country = jp (60.00% against 0.00%)" in text

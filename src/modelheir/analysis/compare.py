@@ -70,7 +70,8 @@ def compare(
         no image flipped, it is the upper Wilson bound, since that many flips may have been missed.
 
     Raises:
-        InputError: If the files do not describe the same images, or a column is unknown.
+        InputError: If the files do not describe the same images, a column is unknown, or slices have a bound and no
+            column is named.
         ValueError: If a setting is out of range.
 
     Example:
@@ -90,7 +91,8 @@ def compare(
     value = _rates(counts, errors_of)
     seen = np.flatnonzero(by_class.sum(axis=1))
     per_class = _rows(by_class[seen], [{"class": class_names[int(k)]} for k in seen], confidence, correction)
-    rows = [row for column in slices for row in _slice(pair, column, codes, confidence, correction)]
+    sliced = [_slice(pair, column, codes, confidence, correction) for column in slices]
+    rows = [row for table, _ in sliced for row in table]
     return {
         "n": len(codes),
         "n_unlabelled": pair.unlabelled,
@@ -106,7 +108,14 @@ def compare(
         "per_class": per_class,
         "slices": rows,
         **score_tables(pair, codes, confidence=confidence, bins=bins),
-        "gate": judge(gate or GateConfig(), counts, class_counts=by_class, class_names=class_names),
+        "gate": judge(
+            gate or GateConfig(),
+            counts,
+            class_counts=by_class,
+            class_names=class_names,
+            slice_counts=np.concatenate([table for _, table in sliced]) if sliced else None,
+            slice_names=[f"{row['column']} = {row['value']}" for row in rows],
+        ),
         "flips": {
             kind: pair.sample_id[np.flatnonzero(codes == code)[:max_flips]].tolist()
             for kind, code in (("negative", 1), ("positive", 2))
@@ -174,8 +183,10 @@ def _rows(
     return rows
 
 
-def _slice(pair: Pair, column: str, codes: np.ndarray, confidence: float, correction: str) -> list[dict[str, Any]]:
-    """Tabulate the values of one column; an empty cell is a value of its own."""
+def _slice(
+    pair: Pair, column: str, codes: np.ndarray, confidence: float, correction: str
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Tabulate the values of one column, with their outcome counts; an empty cell is a value of its own."""
     found = [side.take(np.asarray(side.predictions.columns[column])) for side in _with_column(pair, column)]
     numbers, words = group_by(found[0])
     different = _different(numbers, words, found[1]) if len(found) == 2 else 0
@@ -189,7 +200,7 @@ def _slice(pair: Pair, column: str, codes: np.ndarray, confidence: float, correc
     counts = count_outcomes(codes, group=numbers, groups=len(words))
     heads = [{"column": column, "value": "(empty)" if word is None else word} for word in words]
     order = sorted(range(len(words)), key=lambda k: (isinstance(words[k], str), words[k] is None, str(words[k])))
-    return _rows(counts[order], [heads[k] for k in order], confidence, correction)
+    return _rows(counts[order], [heads[k] for k in order], confidence, correction), counts[order]
 
 
 def _different(numbers: np.ndarray, words: list[Any], other: np.ndarray) -> int:

@@ -1,8 +1,9 @@
 """The release gate: bounds set beforehand, and whether a comparison shows that they are met.
 
 A bound is met when the unfavourable end of the interval meets it: the upper end of NFR, the lower end of the accuracy
-gain. The bound on single classes uses Wilson intervals at ``1 - (1 - confidence) / classes`` (Bonferroni), so that all
-of them hold together with the stated confidence. ``point`` judges the estimates instead.
+gain. The bounds on single classes and on slices use Wilson intervals at ``1 - (1 - confidence) / classes`` or
+``/ slices`` (Bonferroni; all slices of all columns count), so that all of a bound's intervals hold together with the
+stated confidence. ``point`` judges the estimates instead. Without a bound on slices, a note names those that are worse.
 
 Verdict: ``promote`` when every bound is shown to be met, ``reject`` when one is shown to be missed (its favourable end
 misses it too), ``hold`` when the data cannot tell.
@@ -17,7 +18,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from modelheir import checks
-from modelheir.checks import AtLeast, InRange
+from modelheir.checks import AtLeast, InputError, InRange
 from modelheir.metrics.correction import bonferroni_confidence
 from modelheir.metrics.flips import FRACTIONS, rates
 from modelheir.metrics.intervals import paired_difference, wilson
@@ -31,17 +32,24 @@ class GateConfig:
 
     max_nfr: Annotated[float, InRange(0, 1)] | None = None  #: largest NFR over all images
     max_class_nfr: Annotated[float, InRange(0, 1)] | None = None  #: largest NFR within any one class
+    max_slice_nfr: Annotated[float, InRange(0, 1)] | None = None  #: largest NFR within any one slice
     min_accuracy_gain: Annotated[float, InRange(-1, 1)] | None = None  #: smallest new minus old accuracy
     confidence: Annotated[float, InRange(0.5, 0.999999)] = 0.95  #: two-sided, of the intervals that decide
     point: bool = False  #: judge the estimates and leave the intervals out
-    min_class_count: Annotated[int, AtLeast(1)] = 1  #: classes with fewer images, or none, are named and not judged
+    min_class_count: Annotated[int, AtLeast(1)] = 1  #: smaller classes and slices are named, not judged
 
     def __post_init__(self) -> None:
         checks.validate(self)
 
 
 def judge(
-    config: GateConfig, counts: np.ndarray, *, class_counts: np.ndarray, class_names: Sequence[str]
+    config: GateConfig,
+    counts: np.ndarray,
+    *,
+    class_counts: np.ndarray,
+    class_names: Sequence[str],
+    slice_counts: np.ndarray | None = None,
+    slice_names: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Hold a comparison against the bounds.
 
@@ -50,11 +58,19 @@ def judge(
         counts: Outcome counts over all images, shape ``(5,)``.
         class_counts: The same by label, shape ``(C, 5)``.
         class_names: One a class.
+        slice_counts: The same by slice, of all columns, shape ``(S, 5)``; ``None`` without slices.
+        slice_names: One a slice, such as ``country = jp``.
 
     Returns:
         ``passed`` (``None`` without bounds), ``verdict`` (promote, hold, reject, or ``None``), ``reasons`` (a sentence
-        for each bound that is not met), ``notes``, ``checks`` (every bound with value and interval) and ``bounds``.
+        for each bound that is not met), ``notes``, ``checks`` (every bound with value and interval, and the ``class``
+        or ``slice`` that it judges) and ``bounds``.
+
+    Raises:
+        InputError: If slices have a bound and there are none.
     """
+    if config.max_slice_nfr is not None and slice_counts is None:
+        raise InputError("a bound on slices (max_slice_nfr) needs slices: name the column to slice by.")
     found: list[dict[str, Any]] = []
     notes: list[str] = []
     value = {name: float(rate) for name, rate in rates(counts).items()}
@@ -62,11 +78,15 @@ def judge(
         ends = wilson(*FRACTIONS["nfr"].parts(counts), confidence=config.confidence)
         found.append(_hold("NFR", "max_nfr", value["nfr"], ends, config.max_nfr, config))
     if config.max_class_nfr is not None:
-        found += _classes(config, class_counts, class_names, notes)
+        found += _groups("class", config, class_counts, class_names, notes)
+    if config.max_slice_nfr is not None and slice_counts is not None:
+        found += _groups("slice", config, slice_counts, slice_names, notes)
     if config.min_accuracy_gain is not None:
         ends = paired_difference(counts, confidence=config.confidence)
         name = "accuracy gain"
         found.append(_hold(name, "min_accuracy_gain", value["accuracy_gain"], ends, config.min_accuracy_gain, config))
+    if config.max_slice_nfr is None and slice_counts is not None:
+        notes += _worse_slices(config, counts, slice_counts, slice_names, judged=bool(found))
     missed = [check for check in found if not check["passed"]]
     verdict = None if not found else "promote" if not missed else "hold"
     if any(check["missed"] for check in missed):
@@ -81,43 +101,59 @@ def judge(
     }
 
 
-def _classes(config: GateConfig, counts: np.ndarray, names: Sequence[str], notes: list[str]) -> list[dict[str, Any]]:
-    """Check the bound on single classes; all that miss it are listed, or the worst one where none does."""
-    assert config.max_class_nfr is not None
+def _groups(
+    kind: str, config: GateConfig, counts: np.ndarray, names: Sequence[str], notes: list[str]
+) -> list[dict[str, Any]]:
+    """Check the bound on single classes or slices; all that miss it are listed, or the worst one where none does."""
+    bound, many = f"max_{kind}_nfr", {"class": "classes", "slice": "slices"}[kind]
+    most = getattr(config, bound)
     total = counts.sum(axis=1)
     small = np.flatnonzero(total < config.min_class_count)
     if small.size:
         named = ", ".join(names[int(k)] for k in small[:5]) + (", ..." if small.size > 5 else "")
         few = "no images" if not total[small].any() else f"fewer than {config.min_class_count} images"
-        said = f"1 class has {few} and was" if small.size == 1 else f"{small.size} classes have {few} and were"
+        said = f"1 {kind} has {few} and was" if small.size == 1 else f"{small.size} {many} have {few} and were"
         notes.append(f"{said} not judged: {named}.")
     judged = np.flatnonzero(total >= config.min_class_count)
     if not judged.size:
-        sentence = f"no class has the {config.min_class_count} images that the bound on classes asks for."
-        return [{"name": "max_class_nfr", "passed": False, "missed": False, "sentence": sentence}]
+        sentence = f"no {kind} has the {config.min_class_count} images that the bound on {many} asks for."
+        return [{"name": bound, "passed": False, "missed": False, "sentence": sentence}]
     each = bonferroni_confidence(config.confidence, len(judged))
     above, below = FRACTIONS["nfr"].parts(counts[judged])
     low, high = wilson(above, below, confidence=each)
     estimate = above / below
-    notes.append(f"The bound on classes uses intervals at {each:.4%} each (Bonferroni for {len(judged)} classes).")
+    if not config.point:
+        notes.append(f"The bound on {many} uses intervals at {each:.4%} each (Bonferroni for {len(judged)} {many}).")
     deciding = estimate if config.point else high
     order = np.argsort(-deciding, kind="stable")
-    wrong = [k for k in order if deciding[k] > config.max_class_nfr]
-    return [
-        {
-            **_hold(
-                f"NFR of class {names[int(judged[k])]}",
-                "max_class_nfr",
-                float(estimate[k]),
-                (float(low[k]), float(high[k])),
-                config.max_class_nfr,
-                config,
-            ),
-            "class": names[int(judged[k])],
-            "n": int(below[k]),
-        }
-        for k in (wrong or order[:1])
-    ]
+    wrong = [k for k in order if deciding[k] > most]
+    found = []
+    for k in wrong or order[:1]:
+        name, ends = names[int(judged[k])], (float(low[k]), float(high[k]))
+        check = _hold(f"NFR of {kind} {name}", bound, float(estimate[k]), ends, most, config)
+        found.append({**check, kind: name, "n": int(below[k])})
+    return found
+
+
+def _worse_slices(
+    config: GateConfig, counts: np.ndarray, slices: np.ndarray, names: Sequence[str], *, judged: bool
+) -> list[str]:
+    """Name the slices whose NFR is above that of all other images: Newcombe's interval of the difference, Bonferroni.
+
+    Newcombe, "Interval estimation for the difference between independent proportions", 1998, method 10.
+    """
+    each = bonferroni_confidence(config.confidence, len(names))
+    sides = [FRACTIONS["nfr"].parts(of) for of in (slices, counts - slices)]
+    here, rest = (above / np.maximum(below, 1) for above, below in sides)
+    low, high = (wilson(*side, confidence=each)[end] for side, end in zip(sides, (0, 1), strict=True))
+    gap = here - rest - np.hypot(here - low, high - rest)
+    worse = [k for k in np.argsort(-here, kind="stable") if gap[k] > 0]
+    named = ", ".join(f"{names[int(k)]} ({here[k]:.2%} against {rest[k]:.2%})" for k in worse[:5])
+    said = "Slices were not judged: max_slice_nfr sets no bound" if judged else ""
+    if worse:
+        more = f", and {len(worse) - 5} more" if len(worse) > 5 else ""
+        said += f"{'; but n' if said else 'N'}ew mistakes are more frequent than in all other images in {named}{more}"
+    return [f"{said}."] if said else []
 
 
 def _hold(

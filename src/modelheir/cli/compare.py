@@ -56,9 +56,12 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument("--max-nfr", type=float, metavar="F", help="largest negative flip rate over all images")
     gate.add_argument("--max-class-nfr", type=float, metavar="F", help="largest negative flip rate of any class")
     gate.add_argument(
+        "--max-slice-nfr", type=float, metavar="F", help="largest negative flip rate of any --slice value"
+    )
+    gate.add_argument(
         "--min-accuracy-gain", type=float, metavar="F", help="smallest new minus old accuracy; may be < 0"
     )
-    gate.add_argument("--min-class-count", type=int, metavar="N", default=1, help="judge no class with fewer images")
+    gate.add_argument("--min-class-count", type=int, metavar="N", default=1, help="judge no class or slice with fewer")
     gate.add_argument("--confidence", type=float, metavar="F", default=0.95, help="of all intervals (default 0.95)")
     gate.add_argument(
         "--point", action="store_true", help="judge the estimates, not the unfavourable ends of intervals"
@@ -101,6 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     gate = GateConfig(
         max_nfr=given.max_nfr,
         max_class_nfr=given.max_class_nfr,
+        max_slice_nfr=given.max_slice_nfr,
         min_accuracy_gain=given.min_accuracy_gain,
         confidence=given.confidence,
         point=given.point,
@@ -108,6 +112,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     if given.max_flips is not None and given.max_flips < 0:
         raise InputError(f"--max-flips {given.max_flips}: must be >= 0.")
+    if given.max_slice_nfr is not None and not given.slice:
+        raise InputError("--max-slice-nfr judges the values of a column: name one with --slice COLUMN.")
     if given.data and not given.html:
         raise InputError("--data finds the pictures of the page: give --html FILE with it.")
     classes = _class_list(given.classes) if given.classes else None

@@ -97,9 +97,9 @@ def _groups(title: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _verdict(gate: Mapping[str, Any]) -> None:
     if gate["passed"] is None:
-        print("No verdict: no bounds were set (--max-nfr, --max-class-nfr, --min-accuracy-gain).")
-        return
-    print(f"{'PASSED' if gate['passed'] else 'FAILED'}: {gate['verdict']}")
+        print("No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain).")
+    else:
+        print(f"{'PASSED' if gate['passed'] else 'FAILED'}: {gate['verdict']}")
     for check in gate["checks"]:
         print(f"  {'ok  ' if check['passed'] else 'miss'} {check['sentence']}")
     for note in gate["notes"]:
