@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from modelheir.assemble import predict
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
@@ -146,6 +147,22 @@ def test_a_cut_file_in_each_split_stops_no_method(world, damaged, caplog, method
         assert not [one for one in found.sample_id if "/5." in one]
     for name in ("train/z/5.png", "val/z/5.jpg", "test/z/5.png"):
         assert f"1 of 24 images cannot be decoded ({name}" in caplog.text
+
+
+def test_stored_predictions_teach_only_what_their_model_knows(world, tmp_path):
+    """A file that ``predict`` wrote for a model of fewer classes teaches as the model itself does."""
+    parts = world.parts()
+    old = build("convnet", classes=names(world)[1::-1], image_size=parts.image_size, seed=3)  # in another order too
+    images = parts.splits["train"]
+    found = predict(old, "synthetic:n=96,classes=3,size=8", split="train", inputs=parts.inputs, device="cpu")
+    assert found.sample_id.tolist() == images.ids.tolist()
+    write_predictions(tmp_path / "old.parquet", found)
+    stream = parts.stream(train=False)
+    stored = world.parts(old=[str(tmp_path / "old.parquet")]).teacher(stream)
+    assert stored.classes == names(world)[:2]
+    batch = next(stream.epoch(0))
+    expected = old.eval()(batch.images).logits[:, [1, 0]].detach()
+    torch.testing.assert_close(stored(batch).logits, expected, atol=1e-5, rtol=1e-5)
 
 
 def test_stored_predictions_need_no_row_for_an_undecodable_image(world, damaged, tmp_path):

@@ -24,15 +24,36 @@ def is_predictions(spec: str) -> bool:
 
 
 def read_outputs(specs: Sequence[str], weights: Sequence[float], classes: tuple[str, ...]) -> Predictions:
-    """Read files of predictions, averaged; columns without names are the first of ``classes``."""
+    """Read files of predictions, averaged; columns without names are the first of ``classes``.
+
+    Columns of classes that a model does not know are left out, as the model itself has none.
+    """
     from modelheir.metrics.ensemble import ensemble_predictions
     from modelheir.runs import read_predictions
 
-    files = [read_predictions(spec.removeprefix("file:")) for spec in specs]
+    files = [_known(read_predictions(spec.removeprefix("file:"))) for spec in specs]
     together = files[0] if len(files) == 1 else ensemble_predictions(files, weights=weights)
     if together.classes is None and together.logits is not None:  # unnamed columns: the common prefix
         return dataclasses.replace(together, classes=classes[: together.logits.shape[1]])
     return together
+
+
+def _known(found: Predictions) -> Predictions:
+    from modelheir.metrics.unknown_classes import unknown_classes
+
+    missing = unknown_classes(found.logits, found.classes)
+    if not missing or found.logits is None or found.classes is None:
+        return found
+    columns = [number for number, name in enumerate(found.classes) if name not in missing]
+    place = np.full(len(found.classes) + 1, -1)  # the last for a label of -1
+    place[columns] = np.arange(len(columns))
+    return dataclasses.replace(
+        found,
+        label=place[found.label],
+        prediction=place[found.prediction],
+        logits=found.logits[:, columns],
+        classes=tuple(found.classes[number] for number in columns),
+    )
 
 
 def stored_outputs(found: Predictions, images: ImageSet, ids: np.ndarray, *, max_bad_share: float) -> StoredOutputs:
