@@ -211,7 +211,7 @@ class Task:
     fit: FitConfig | None = None  #: this stage's own settings; ``None``: the run's
     state: Mapping[str, Stateful] = dataclasses.field(default_factory=dict)
     describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: JSON kept with the stage's result;
-    #: "model" is the spec of the module ``publish``
+    #: "model" is the spec of the module ``publish``; "rows" go into the run's ``result.json``, if the stage is its last
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,6 +33,20 @@ def test_settings_reach_the_library(calls, folder, capsys):
     assert f"Next: modelheir train upgrade --old run:'{folder}' --data synthetic" in out
 
 
+def test_the_blend_that_was_chosen_is_shown(tmp_path, capsys):
+    """The real command; the chosen share stands in ``result.json`` and on the screen."""
+    common = ["--data", "synthetic:n=120,classes=3,size=8", "--model", "mlp", "--device", "cpu", "--epochs", "1"]
+    assert train.main(["finetune", *common, "--out", str(tmp_path / "v1"), "--quiet"]) == 0
+    blend = ["interpolate", *common, "--old", f"run:{tmp_path / 'v1'}", "--method.alphas", "1.0"]
+    assert train.main([*blend, "--method.tolerance", "1", "--out", str(tmp_path / "v2"), "--allow_weak_teacher"]) == 0
+    row = json.loads((tmp_path / "v2" / "result.json").read_text())["alpha"]
+    stage = json.loads((tmp_path / "v2" / "stages" / "01_blend" / "result.json").read_text())
+    assert (row["value"], row["unit"]) == (stage["describe"]["alpha"], "share of the old weights")
+    out = capsys.readouterr().out
+    assert f"\nalpha = {row['value']:g} of the old weights: accuracy " in out
+    assert "share of the old weights" in out
+
+
 def test_next_is_compare_where_there_is_an_old_run(calls, folder, tmp_path, capsys):
     old = tmp_path / "v1"
     old.mkdir()

@@ -251,4 +251,4 @@ def _publish(folder: RunFolder, last: StageResult) -> None:
     losses = {key: value for key, value in last.metrics.items() if key.endswith("/loss")}
     for key, value in losses.items():
         rows[key] = {"value": value, "unit": "nats", "direction": "lower is better"}
-    write_json(folder.result, rows)
+    write_json(folder.result, {**rows, **last.describe.get("rows", {})})

@@ -150,7 +150,11 @@ def _show(path: Path, config: TrainConfig) -> None:
     if not speaks():
         return
     if not config.quiet:
-        show_result(str(path), read_json(RunFolder(path).result))
+        result = read_json(RunFolder(path).result)
+        show_result(str(path), result)
+        for row in result.values():
+            if "note" in row:
+                print(row["note"])
     place = shlex.quote(str(path))
     runs = [old.removeprefix("run:") for old in config.old if Path(old.removeprefix("run:")).exists()]
     if runs:

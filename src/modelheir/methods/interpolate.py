@@ -99,9 +99,17 @@ def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
     )
     chosen = choice.choose_alpha(scores, tolerance=config.tolerance)
     task = parts.task(blend(chosen.alpha), calm, None)
-    return dataclasses.replace(
-        task, describe={**task.describe, "alpha": chosen.alpha, "scores": [score._asdict() for score in scores]}
-    )
+    told = {"alpha": chosen.alpha, "scores": [score._asdict() for score in scores]}
+    new = next(score for score in scores if score.alpha == 0)
+    row = {
+        "value": chosen.alpha,
+        "unit": "share of the old weights",
+        "direction": "chosen on the selection split",
+        "count": len(before),
+        "note": f"alpha = {chosen.alpha:g} of the old weights: accuracy {chosen.accuracy:.2%} and NFR {chosen.nfr:.2%} "
+        f"on the selection split; the new model itself (alpha = 0): {new.accuracy:.2%} and {new.nfr:.2%}",
+    }
+    return dataclasses.replace(task, describe={**task.describe, **told, "rows": {"alpha": row}})
 
 
 METHOD = Method(
