@@ -33,6 +33,14 @@ def test_rows_tell_every_accuracy(make):
     assert low <= found.rows[2]["accuracy"] <= high
 
 
+@pytest.mark.parametrize(("weights", "members"), [([1, 3], 2), ([0.5, 0.5], 2), ([1, 1], 2), ([0, 2], 1), (None, 2)])
+def test_weights_do_not_change_how_many_models_are_averaged(make, weights, members):
+    found = ensemble({"a": make(0), "b": make(1)}, weights=weights)
+    assert found.members == found.rows[-1]["members"] == members
+    held = ensemble({"a": make(0), "b": make(1)}, members=[4, 1], weights=weights).members
+    assert held == (1 if members == 1 else 5)
+
+
 def test_errors(make):
     with pytest.raises(ValueError, match="1 weights and 2 counts"):
         ensemble({"a": make(0), "b": make(1)}, weights=[1])

@@ -35,6 +35,7 @@ def test_ensembles_of_ensembles_weigh_by_their_members(files, capsys):
 def test_probabilities_and_weights(files, capsys):
     assert run(files, "p.parquet", "s0.parquet", "s1.parquet", "--by", "probabilities", "--weights", "3", "1") == 0
     assert "0.750" in capsys.readouterr().out
+    assert members_of(files / "p.parquet") == 2
     found = read_predictions(files / "p.parquet")
     assert found.logits is None
     np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-6)

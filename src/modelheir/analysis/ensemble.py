@@ -18,7 +18,7 @@ class Ensemble(NamedTuple):
     """An average of models."""
 
     predictions: Predictions
-    members: float  #: models in it, those of averaged members counted; with weights their total weight
+    members: float  #: models in it, those of averaged members counted; a source of weight 0 has none in it
     rows: list[dict[str, Any]]  #: each member, then the ensemble: name, members, weight, n, accuracy and its interval
 
 
@@ -35,7 +35,8 @@ def ensemble(
     Args:
         sources: Name -> what a model said, or an average of models.
         members: How many models each source averages already; ``None``: one each.
-        weights: One a source, multiplied by its members; ``None``: all 1, so every model counts alike.
+        weights: One a source, multiplied by its members; ``None``: all 1, so every model counts alike. They change the
+            average, not the number of models in it.
         by: ``logits`` or ``probabilities``.
         confidence: Two-sided, of the intervals.
 
@@ -58,13 +59,14 @@ def ensemble(
     if not len(held) == len(factors) == len(sources):
         raise ValueError(f"{len(factors)} weights and {len(held)} counts were given for {len(sources)} sources")
     together = [count * factor for count, factor in zip(held, factors, strict=True)]
+    models = sum(count for count, weight in zip(held, together, strict=True) if weight)
     mean = ensemble_predictions(list(sources.values()), weights=together, by=by, names=list(sources))
     rows = [
         {"name": name, "members": count, "weight": weight / sum(together), **_accuracy(found, confidence)}
         for (name, found), count, weight in zip(sources.items(), held, together, strict=True)
     ]
-    rows.append({"name": "ensemble", "members": sum(together), "weight": 1.0, **_accuracy(mean, confidence)})
-    return Ensemble(mean, sum(together), rows)
+    rows.append({"name": "ensemble", "members": models, "weight": 1.0, **_accuracy(mean, confidence)})
+    return Ensemble(mean, models, rows)
 
 
 def _accuracy(found: Predictions, confidence: float) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def write_predictions(path: Path | str, predictions: Predictions, *, members: fl
     Args:
         path: The file; folders on the way are made.
         predictions: What a model said.
-        members: Number (or total weight) of models whose average this is; a later average counts it so often.
+        members: Number of models whose average this is; a later average counts it so often.
 
     Raises:
         InputError: If the values contradict each other (see :func:`read_predictions`) or the file cannot be written.
