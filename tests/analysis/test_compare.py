@@ -120,6 +120,10 @@ def test_slices_with_holes_and_of_the_new_file(make, rows):
     assert {row["value"]: row["n"] for row in found["slices"]} == {"x": 60, "(empty)": 60}
     twice = dataclasses.replace(old, columns={"tag": holes}), dataclasses.replace(new, columns={"tag": holes})
     assert len(compare(*twice, slices=["tag"])["slices"]) == 2
+    blank = dataclasses.replace(new, columns={"tag": np.where(holes == "x", "x", "")})
+    for pair in ((twice[0], blank), (blank, twice[0]), (blank, blank)):
+        found = compare(*pair, slices=["tag"])
+        assert {row["value"]: row["n"] for row in found["slices"]} == {"x": 60, "(empty)": 60}
 
 
 def test_slice_errors(make):
@@ -127,8 +131,13 @@ def test_slice_errors(make):
     with pytest.raises(InputError, match=r"unknown column 'sites'\. Did you mean 'site'"):
         compare(old, new, slices=["sites"])
     other = dataclasses.replace(new, columns={"site": np.where(np.arange(120) == 3, "moon", new.columns["site"])})
-    with pytest.raises(InputError, match="differs between the two files for 1 images"):
+    with pytest.raises(
+        InputError, match=r"differs between the two files for 1 images, such as img003 \('north' and 'moon'\)"
+    ):
         compare(old, other, slices=["site"])
+    holes = dataclasses.replace(new, columns={"site": np.where(np.arange(120) == 4, "", new.columns["site"])})
+    with pytest.raises(InputError, match=r"such as img004 \('south' and an empty cell\)"):
+        compare(old, holes, slices=["site"])
     bare = [dataclasses.replace(one, columns={}) for one in (old, new)]
     with pytest.raises(InputError, match="no further columns"):
         compare(*bare, slices=["site"])

@@ -19,7 +19,7 @@ def test_texts_against_numpy(texts, first):
     finally:
         groups._FIRST = before
     expected, inverse = np.unique(values, return_inverse=True)
-    assert words == expected.tolist()
+    assert words == [word or None for word in expected.tolist()]
     np.testing.assert_array_equal(codes, inverse)
 
 
@@ -30,6 +30,8 @@ def test_texts_against_numpy(texts, first):
         (np.array([True, False]), [False, True]),
         (np.array([0.5, np.nan, np.nan]), [0.5, None]),
         (np.array(["b", None, "b", float("nan")], dtype=object), ["b", None]),
+        (np.array(["b", "", None, "b"], dtype=object), ["b", None]),
+        (np.array(["b", "", "b"]), [None, "b"]),
         (np.array([], dtype=np.str_), []),
     ],
 )
@@ -37,7 +39,7 @@ def test_other_kinds(values, words):
     codes, found = group_by(values)
     assert found == words
     for code, value in zip(codes, values.tolist(), strict=True):
-        assert found[code] == value or (found[code] is None and (value is None or value != value))
+        assert found[code] == value or (found[code] is None and (value is None or value == "" or value != value))
 
 
 def test_texts_that_share_a_hash_are_told_apart(monkeypatch):

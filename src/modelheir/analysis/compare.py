@@ -189,11 +189,13 @@ def _slice(
     """Tabulate the values of one column, with their outcome counts; an empty cell is a value of its own."""
     found = [side.take(np.asarray(side.predictions.columns[column])) for side in _with_column(pair, column)]
     numbers, words = group_by(found[0])
-    different = _different(numbers, words, found[1]) if len(found) == 2 else 0
-    if different:
+    different = _different(numbers, words, found[1]) if len(found) == 2 else np.zeros(0, np.int64)
+    if different.size:
+        first = int(different[0])
+        one, other = (_shown(cell) for cell in (words[numbers[first]], found[1][[first]].tolist()[0]))
         raise InputError(
-            f"column {column!r} differs between the two files for {different:,} images: "
-            "rename it in one of them, or compare files that agree."
+            f"column {column!r} differs between the two files for {different.size:,} images, such as "
+            f"{pair.sample_id[first]} ({one} and {other}): rename it in one of them, or compare files that agree."
         )
     if len(words) > _MOST_VALUES:
         raise InputError(f"column {column!r} has {len(words):,} values, too many for slices: group them into fewer.")
@@ -203,11 +205,15 @@ def _slice(
     return _rows(counts[order], [heads[k] for k in order], confidence, correction), counts[order]
 
 
-def _different(numbers: np.ndarray, words: list[Any], other: np.ndarray) -> int:
-    """Count the images whose cell is another in the other file; an empty cell equals an empty cell."""
+def _different(numbers: np.ndarray, words: list[Any], other: np.ndarray) -> np.ndarray:
+    """Find the images whose cell is another in the other file; an empty cell equals an empty cell."""
     codes, theirs = group_by(other)
     place = {word: number for number, word in enumerate(words)}
-    return int((np.array([place.get(word, -1) for word in theirs], np.int64)[codes] != numbers).sum())
+    return np.flatnonzero(np.array([place.get(word, -1) for word in theirs], np.int64)[codes] != numbers)
+
+
+def _shown(cell: Any) -> str:
+    return "an empty cell" if cell is None or cell == "" or cell != cell else repr(cell)
 
 
 def _with_column(pair: Pair, column: str) -> list[Any]:

@@ -17,7 +17,8 @@ def group_by(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
     """Number the distinct values of a column.
 
     Args:
-        values: Texts, numbers, or objects with ``None`` for an empty cell, shape ``(N,)``. NaN is an empty cell too.
+        values: Texts, numbers, or objects with ``None`` for an empty cell, shape ``(N,)``. NaN and an empty text are
+            empty cells too.
 
     Returns:
         Numbers ``(N,)``, int64, and the distinct values as Python objects, an empty cell as ``None``.
@@ -30,7 +31,7 @@ def group_by(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
     values = np.asarray(values)
     if values.dtype.kind == "O":
         places: dict[Any, int] = {}
-        cells = (None if value != value else value for value in values.tolist())
+        cells = (None if value != value or value == "" else value for value in values.tolist())
         codes = np.fromiter((places.setdefault(cell, len(places)) for cell in cells), np.int64, len(values))
         return codes, list(places)
     if values.dtype.kind != "U":
@@ -49,8 +50,8 @@ def group_by(values: np.ndarray) -> tuple[np.ndarray, list[Any]]:
     words = values[first]
     if not (words[codes] == values).all():  # two texts share a hash
         words, codes = np.unique(values, return_inverse=True)
-        return codes, words.tolist()
+        return codes, [word or None for word in words.tolist()]
     order = np.argsort(words)
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
-    return rank[codes], words[order].tolist()
+    return rank[codes], [word or None for word in words[order].tolist()]
