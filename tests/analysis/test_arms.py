@@ -35,6 +35,8 @@ def test_rows_are_means_over_seeds_and_differences_are_paired():
     none, better = arm_rows(arms, baseline="none", gate=GateConfig(max_nfr=0.05, point=True))
     assert none["error"] == pytest.approx(0.2)
     assert none["nfr_values"] == pytest.approx([0.1, 0.0])
+    high = stats.t.interval(0.95, 1, loc=0.05, scale=stats.sem([0.1, 0.0]))[1]
+    assert none["nfr_interval"] == pytest.approx((0, min(high, 1)))  # Student's lower end is below 0
     assert better["error_difference"] == pytest.approx(-0.1)
     assert better["error_difference_interval"] == pytest.approx((-0.1, -0.1))
     assert "error_difference" not in none

@@ -47,6 +47,16 @@ def test_probabilities_alone_average_as_probabilities(make):
     assert found["ensemble"]["accuracy"] == (p.argmax(1) == old.label).mean()
 
 
+def test_graded_rates_stay_rates(make):
+    old = make(1, strength=20.0)
+    logits = old.logits.copy()
+    logits[7] = -logits[7]  # one negative flip and no positive one
+    graded = compare(old, dataclasses.replace(old, logits=logits, prediction=logits.argmax(1)))["graded"]
+    assert 0 < graded["nfr_graded"] <= 1 / 120
+    assert graded["nfr_graded_interval"][0] == 0
+    assert graded["pfr_graded_interval"] == [0, 0]
+
+
 def test_one_model_without_scores(make):
     found = compare(make(1, scores="none"), make(2))
     assert set(found["calibration"]) == {"new"}

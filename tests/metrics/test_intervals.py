@@ -86,6 +86,14 @@ def test_mean_interval_against_scipy():
     assert mean_interval(np.array([0.5])) == (0.5, 0.5)
 
 
+def test_a_rate_has_no_interval_below_nothing():
+    few = np.eye(1, 1000)[0] * 0.6  # one graded flip
+    low, high = mean_interval(few)
+    assert low < 0
+    assert mean_interval(few, within=(0, 1)) == (0, high)
+    assert mean_interval(1 - few, within=(0, 1)) == pytest.approx((1 - high, 1))
+
+
 def test_minimal_detectable_nfr():
     assert minimal_detectable_nfr(50_000, nfr=0.0235) == pytest.approx(0.0013, abs=5e-5)
     assert minimal_detectable_nfr(50_000, nfr=0.0235, power=0.8) > minimal_detectable_nfr(50_000, nfr=0.0235)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from modelheir.types import Predictions
 
 __all__ = ["arm_rows", "over_seeds"]
 
-_MEASURES = ("error", "nfr", "pfr", "relative_nfr", "churn")
+_MEASURES = {"error": 1.0, "nfr": 1.0, "pfr": 1.0, "relative_nfr": math.inf, "churn": 1.0}  #: the most each can be
 
 
 def arm_rows(
@@ -39,9 +40,9 @@ def arm_rows(
         seeds = sorted(by_seed)
         row: dict[str, Any] = {"name": name, "seeds": seeds, "n": by_seed[seeds[0]]["n"]}
         row["error_old"] = float(np.mean([by_seed[s]["error_old"] for s in seeds]))
-        for measure in _MEASURES:
+        for measure, most in _MEASURES.items():
             found = [by_seed[s][measure] for s in seeds]
-            row[measure], row[f"{measure}_interval"] = over_seeds(found)
+            row[measure], row[f"{measure}_interval"] = over_seeds(found, within=(0.0, most))
             row[f"{measure}_values"] = found
         if baseline is not None and name != baseline:
             shared = [s for s in seeds if s in values[baseline]]
@@ -59,12 +60,15 @@ def arm_rows(
     return rows
 
 
-def over_seeds(values: Sequence[float], *, confidence: float = 0.95) -> tuple[float, tuple[float, float] | None]:
+def over_seeds(
+    values: Sequence[float], *, confidence: float = 0.95, within: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[float, tuple[float, float] | None]:
     """Return the mean and its Student-t interval over seeds; a single seed has no interval.
 
     Args:
         values: One value a seed.
         confidence: Two-sided coverage, between 0 and 1.
+        within: The range that the mean can have, 0 to 1 for a rate; no end lies outside it.
 
     Example:
         >>> mean, (low, high) = over_seeds([1.0, 2.0, 3.0])
@@ -77,7 +81,7 @@ def over_seeds(values: Sequence[float], *, confidence: float = 0.95) -> tuple[fl
     if len(values) < 2:
         return mean, None
     half = float(t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
-    return mean, (mean - half, mean + half)
+    return mean, (max(mean - half, within[0]), min(mean + half, within[1]))
 
 
 def _measure(old: Predictions, new: Predictions, gate: GateConfig | None) -> dict[str, Any]:

@@ -161,12 +161,12 @@ def _graded(tracks: dict[str, _Track], codes: np.ndarray, confidence: float) -> 
             track = tracks[side]
             found[name] = graded_flip_rate(flips, track.confidence, track.label)
             spread = (track.confidence - track.label) * flips
-            found[f"{name}_interval"] = list(mean_interval(spread, confidence=confidence))
+            found[f"{name}_interval"] = list(mean_interval(spread, confidence=confidence, within=(0, 1)))
     if len(tracks) == 2:
         drop = tracks["old"].label - tracks["new"].label
         near, large = near_flips(negative, drop), large_flips(negative, drop)
         found["label_confidence_drop"] = float(drop.mean())
-        found["label_confidence_drop_interval"] = list(mean_interval(drop, confidence=confidence))
+        found["label_confidence_drop_interval"] = list(mean_interval(drop, confidence=confidence, within=(-1, 1)))
         found["near_negative_flips"] = {"threshold": 0.1, "n": int(near.sum()), "rate": float(near.mean())}
         found["large_negative_flips"] = {"threshold": 0.5, "n": int(large.sum()), "rate": float(large.mean())}
     return found

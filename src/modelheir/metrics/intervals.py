@@ -140,8 +140,12 @@ def paired_bootstrap(
     return float(low), float(high)
 
 
-def mean_interval(values: np.ndarray, *, confidence: float = 0.95) -> tuple[float, float]:
+def mean_interval(
+    values: np.ndarray, *, confidence: float = 0.95, within: tuple[float, float] = (-np.inf, np.inf)
+) -> tuple[float, float]:
     """Return the normal interval of a mean, for values whose spread is measured (graded flips), shape ``(N,)``.
+
+    No end lies outside ``within``, the range that the mean can have: 0 to 1 for a rate.
 
     >>> low, high = mean_interval(np.array([0.0, 1.0] * 50))
     >>> round(low, 3), round(high, 3)
@@ -151,7 +155,8 @@ def mean_interval(values: np.ndarray, *, confidence: float = 0.95) -> tuple[floa
     if not len(values):
         raise ValueError("a mean needs at least one value")
     reach = normal_quantile(confidence) * float(values.std(ddof=1 if len(values) > 1 else 0)) / len(values) ** 0.5
-    return float(values.mean()) - reach, float(values.mean()) + reach
+    mean = float(values.mean())
+    return max(mean - reach, within[0]), min(mean + reach, within[1])
 
 
 def minimal_detectable_nfr(n: int, *, nfr: float, confidence: float = 0.95, power: float = 0.5) -> float:
