@@ -1,12 +1,16 @@
 """``train``: what reaches the library, what is printed, which process speaks."""
 
 import json
+import shlex
 
 import pytest
 
 import modelheir.assemble
+from modelheir import cli
 from modelheir.checks import InputError
 from modelheir.cli import train
+from modelheir.config.inputs import InputConfig
+from modelheir.data import open_splits
 from modelheir.methods import METHODS
 
 
@@ -47,13 +51,52 @@ def test_the_blend_that_was_chosen_is_shown(tmp_path, capsys):
     assert "share of the old weights" in out
 
 
-def test_next_is_compare_where_there_is_an_old_run(calls, folder, tmp_path, capsys):
+def run_next(capsys):
+    """Run what the last line of the screen says, word for word, and return its words."""
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith("Next: modelheir ")
+    commands = [shlex.split(one)[1:] for one in line.removeprefix("Next: ").split(" && ")]
+    for words in commands:
+        assert cli.main(words) == 0, words
+    return commands
+
+
+def train_world(*words, out, data="synthetic:n=120,classes=3,size=8"):
+    common = ["--data", data, "--device", "cpu", "--epochs", "1", "--quiet", "--allow_weak_teacher", "--out", str(out)]
+    assert train.main([*words, "--model", "convnet", *common]) == 0
+
+
+def test_next_after_an_update_of_a_run_is_to_compare(tmp_path, capsys):
+    old, new = tmp_path / "v 1", tmp_path / "v2"
+    train_world("finetune", out=old)
+    train_world("upgrade", "--old", f"run:{old}", out=new)
+    assert run_next(capsys) == [["compare", str(old), str(new), "--html", f"{new}/compare.html"]]
+    assert (new / "compare.html").is_file()
+
+
+def test_next_after_other_data_or_a_file_makes_the_old_predictions_first(tmp_path, capsys):
     old = tmp_path / "v1"
-    old.mkdir()
-    calls.replace(modelheir.assemble, "train", folder)
-    assert train.main(["upgrade", "--old", f"run:{old}", "--quiet"]) == 0
-    out = capsys.readouterr().out
-    assert out == f"Next: modelheir compare {old} '{folder}' --html '{folder}'/compare.html\n"
+    first, second, _ = open_splits("synthetic:n=120,classes=3,size=8", InputConfig())["train"].classes
+    few = ["--inputs.train_classes", first, "--inputs.train_classes", second]
+    train_world("finetune", *few, "--inputs.split_seed", "3", out=old)
+    file = f"file:{old}/weights.safetensors:convnet"
+    for spec, more in ((f"run:{old}", []), (f"run:{old}", few), (f"run:{old}#train", few), (file, few)):
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        train_world("upgrade", "--old", spec, "--inputs.test_fraction", "0.3", *more, out=folder)
+        predict, compare = run_next(capsys)
+        assert predict[:2] == ["predict", spec]
+        assert compare == ["compare", f"{folder}/old.parquet", str(folder), "--html", f"{folder}/compare.html"]
+
+
+def test_next_after_stored_predictions_reads_them_where_they_cover_the_images(tmp_path, capsys):
+    old, new = tmp_path / "v1", tmp_path / "v2"
+    train_world("finetune", out=old)
+    stored = tmp_path / "all.parquet"
+    assert cli.main(["predict", str(old), "--split", "train", "--out", str(stored), "--quiet"]) == 0
+    train_world("upgrade", "--old", str(stored), "--inputs.augment", "none", out=new)
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line.startswith(f"Next: modelheir compare OLD.parquet {new} ")
+    assert "what the old model says on the test split" in line
 
 
 def test_only_the_first_process_speaks(calls, folder, monkeypatch, capsys):
