@@ -74,7 +74,7 @@ def test_progress_counts_images(calls, predictions, tmp_path, capsys):
 
     calls.replace(modelheir.assemble, "predict", run)
     predict.main(["tv:x", "--out", str(tmp_path / "p.parquet")])
-    assert "predict test: 1 step in " in capsys.readouterr().err
+    assert "predict: 1 step in " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("data", ["folder:inbox", "folder:inbox/nested", "list:inbox/new.txt"])
@@ -85,9 +85,9 @@ def test_new_images_without_labels(data, here, tmp_path, monkeypatch, capsys):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(here / f"good/test/{name}/0.png", folder / f"photo {number}.png")
     Path("inbox/new.txt").write_text("photo 0.png\nphoto 1.png\nphoto 2.png\n")
-    words = ["--data", data, "--split", "unlabelled", "--device", "cpu", "--quiet"]
+    words = ["--data", data, "--device", "cpu", "--quiet"]
     assert main(["predict", str(here / "v1"), "--out", "new.parquet", *words]) == 0
-    assert capsys.readouterr().out.startswith("3 images of unlabelled, accuracy ")
+    assert capsys.readouterr().out == "3 images, written to new.parquet\n"
     found = read_predictions(Path("new.parquet"))
     known = read_predictions(here / "v1/predictions/test.parquet")
     same = [known.sample_id.tolist().index(f"test/{name}/0.png") for name in "abc"]
@@ -101,7 +101,7 @@ def test_new_images_without_labels_are_no_training_data(here, refused, monkeypat
     Path("inbox").mkdir()
     shutil.copy(here / "good/test/a/0.png", "inbox/a.png")
     assert "all images are unlabelled" in refused("train", "finetune", "--data", "folder:inbox")
-    words = ["predict", here / "v1", "--data", "folder:inbox", "--out", "x.parquet", "--quiet"]
+    words = ["predict", here / "v1", "--data", "folder:inbox", "--split", "test", "--out", "x.parquet", "--quiet"]
     assert "unknown split 'test'. Known: unlabelled." in refused(*words)
 
 

@@ -27,7 +27,7 @@ def predict(
     model: str | Classifier,
     data: str = "digits",
     *,
-    split: str = "test",
+    split: str = "auto",
     inputs: InputConfig | None = None,
     device: str = "auto",
     batch_size: int = 256,
@@ -42,7 +42,7 @@ def predict(
     Args:
         model: A run folder, ``file:``, ``tv:`` or ``timm:`` name, or a loaded classifier.
         data: A data source, such as ``folder:DIR``.
-        split: ``train``, ``val``, ``test`` or ``unlabelled``; all are read with the evaluation transform.
+        split: ``train``, ``val``, ``test`` or ``unlabelled``; ``auto`` is the data's only split, else ``test``.
         inputs: How images are read; ``None`` takes the run's own settings where the model is a run, else defaults. An
             ``image_size`` of 0 is the size that the model was made for, where it says one.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -67,6 +67,8 @@ def predict(
         raise InputError(f"crops = {str(crops)!r}: it needs ten_crop, and a file name that ends with .npz.")
     settings = inputs or _run_inputs(model) or InputConfig()
     splits = open_splits(data, settings, labelled=False)
+    if split == "auto":
+        split = "test" if len(splits) > 1 else next(iter(splits))
     one_of(splits, split=split)
     return _predict(model, splits[split], settings, device, batch_size, precision, features, ten_crop, advance, crops)
 

@@ -22,7 +22,9 @@ class PredictConfig:
 
     out: str = ""  #: predictions file to write, ending .parquet
     data: str = "digits"  #: where images come from; a run's own where MODEL is a run
-    split: Annotated[str, OneOf("train", "val", "test", "unlabelled")] = "test"
+    split: Annotated[str, OneOf("auto", "train", "val", "test", "unlabelled")] = (
+        "auto"  #: which images; auto is the data's only split, else test
+    )
     features: bool = False  #: keep the features beside the logits
     ten_crop: bool = False  #: average the logits of ten crops
     crops: str = ""  #: with ten_crop: file for the logits of every crop, ending .npz
@@ -77,8 +79,9 @@ def main(argv: list[str]) -> int:
     from modelheir.metrics.unknown_classes import unknown_classes
     from modelheir.runs.predictions import write_predictions
 
+    of = "" if config.split == "auto" else f" {config.split}"
     with make_progress(quiet=config.quiet) as progress:
-        progress.stage(f"predict {config.split}", 0)
+        progress.stage(f"predict{of}", 0)
         found = assemble.predict(
             model,
             config.data,
@@ -99,5 +102,6 @@ def main(argv: list[str]) -> int:
     right = float((found.prediction == found.label)[known].mean()) if known.any() else None
     if missing := unknown_classes(found.logits, found.classes):
         print(does_not_know(model, missing))
-    print(f"{len(found):,} images of {config.split}, accuracy {percent(right)}, written to {config.out}")
+    accuracy = "" if right is None else f" accuracy {percent(right)},"
+    print(f"{len(found):,} images{of and f' of{of}'},{accuracy} written to {config.out}")
     return 0
