@@ -121,6 +121,37 @@ def test_the_page_never_scrolls_sideways(opened, width):
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_a_table_that_goes_on_is_shaded_at_its_cut_edge(opened):
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    def edges():
+        """Return the usual colours at the left and right edge of the table of classes, and of the card around it."""
+        box = opened.execute_script(
+            "const box = document.querySelector('#classes .scroll'); box.scrollIntoView({block: 'center'});"
+            "const r = box.getBoundingClientRect(); return [r.left, r.right, r.top, r.bottom].map(Math.round)"
+        )
+        left, right, top, bottom = box
+        with Image.open(io.BytesIO(opened.get_screenshot_as_png())) as picture:
+            colours = np.asarray(picture.convert("RGB"), int)[top + 60 : bottom - 4]
+        return [np.median(colours[:, x], axis=0) for x in (left + 1, right - 2, left - 6)]
+
+    size = {"width": 390, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        left, right, card = edges()
+        assert np.abs(right - card).max() > 30
+        assert np.abs(left - card).max() == 0
+        opened.execute_script("document.querySelector('#classes .scroll').scrollLeft = 10000")
+        left, right, card = edges()
+        assert np.abs(left - card).max() > 30
+        assert np.abs(right - card).max() == 0
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_the_page_of_many_runs_fits_a_phone(browser, tmp_path, pair, images):
     old, new = pair
     ends = {"nfr_interval": [0.01, 0.03], "error_interval": [0.08, 0.12], "nfr_difference": -0.01}

@@ -31,7 +31,9 @@ _MOST = 12
 
 
 def training_figures(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[list[Markup], list[str]]:
-    """Draw every logged quantity of every run.
+    """Draw every logged quantity of every run that changes.
+
+    One that is the same number throughout, over every epoch of every run, is left out.
 
     Args:
         logs: Run name to the rows of its metric log, in order. A row says where it stands by ``epoch`` or ``step``
@@ -52,9 +54,15 @@ def training_figures(logs: Mapping[str, Sequence[Mapping[str, Any]]]) -> tuple[l
                     lines.setdefault(key, {}).setdefault(name, []).append((place, value))
                     if name not in order:
                         order.append(name)
-    chosen = sorted(lines, key=_rank)[:_MOST]
+    chosen = sorted((key for key in lines if _changes(lines[key])), key=_rank)[:_MOST]
     drawn = [figures.curves(_words(key), lines[key], order=order, fraction=_last(key) in _FRACTIONS) for key in chosen]
     return drawn, order
+
+
+def _changes(lines: Mapping[str, Sequence[tuple[float, float]]]) -> bool:
+    """Tell whether there is something to see: different values, or only one, of which nothing is known."""
+    values = [value for line in lines.values() for _, value in line]
+    return len(values) == 1 or len(set(values)) > 1
 
 
 def _words(key: str) -> str:
