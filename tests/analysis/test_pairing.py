@@ -65,6 +65,17 @@ def test_files_that_do_not_belong_together(new, words):
         pair_up(said("abc", [0, 1, 0], [0, 0, 0], ("cat", "dog")), new)
 
 
+def test_numbers_against_names_point_to_the_class_list():
+    named, numbered = said("abc", [0, 1, 0], [0, 0, 0], ("cat", "dog")), said("abc", [1, 0, 1], [1, 1, 1])
+    hint = r"or one numbers the classes that the other names: give it their names with --classes FILE\.$"
+    for pair in ((named, numbered), (numbered, named)):
+        with pytest.raises(InputError, match=hint):
+            pair_up(*pair)
+    for one in (named, numbered):
+        with pytest.raises(InputError, match=r"do not describe the same data\.$"):
+            pair_up(one, dataclasses.replace(one, label=1 - one.label))
+
+
 def test_nothing_to_compare():
     none = said("ab", [-1, -1], [0, 0])
     with pytest.raises(InputError, match="none of the 2 images has a label"):

@@ -73,9 +73,15 @@ def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("th
     different = label != theirs
     if different.any():
         ids = name_ids(np.asarray(old.sample_id)[different][:6])
+        mixed = _only_numbers(old) != _only_numbers(new)
         raise InputError(
             f"{names[1]} has another label than {names[0]} for {int(different.sum()):,} images ({ids}): "
-            "the files do not describe the same data."
+            "the files do not describe the same data"
+            + (
+                ", or one numbers the classes that the other names: give it their names with --classes FILE."
+                if mixed
+                else "."
+            )
         )
     known = label >= 0
     keep = None if known.all() else np.flatnonzero(known)
@@ -98,6 +104,10 @@ def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("th
         count=_count(label, sides, classes),
         unlabelled=len(known) - len(label),
     )
+
+
+def _only_numbers(found: Predictions) -> bool:
+    return all(name.isdigit() for name in found.classes or ())
 
 
 def _match_classes(
