@@ -10,7 +10,7 @@ from modelheir.config.network import NetworkConfig
 from modelheir.config.run import TrainConfig
 from modelheir.data import open_splits
 from modelheir.models import build
-from modelheir.runs import write_predictions
+from modelheir.runs import read_predictions, write_predictions
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import save_weights
@@ -89,3 +89,17 @@ def test_classes_that_are_numbers_are_said_to_be_matched_by_order(tmp_path, capl
     data = f"folder:{tmp_path / 'pets'}"
     train("upgrade", config(tmp_path / "new", data=data, old=(old,), allow_weak_teacher=True))
     assert "shares no class name with the data; classes by order: 0 = cat, 1 = dog." in caplog.text
+
+
+def test_the_training_images_decide_the_size_for_every_split(tmp_path, capsys):
+    """Pictures of 8 to 12 pixels in training, 20 in the others: a linear network takes 12 throughout."""
+    for split, sides in (("train", (8, 12)), ("val", (20, 20)), ("test", (20, 20))):
+        for number, name in enumerate(("cat", "dog")):
+            folder = tmp_path / "pets" / split / name
+            folder.mkdir(parents=True)
+            for i in range(8):
+                pixels = np.full((sides[i % 2], sides[i % 2], 3), 100 * number + i, np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    train("finetune", config(tmp_path / "new", data=f"folder:{tmp_path / 'pets'}"))
+    assert "parameters), 12 px, 16 images, 2 classes, folder:" in capsys.readouterr().err.splitlines()[0]
+    assert len(read_predictions(tmp_path / "new" / "predictions" / "test.parquet")) == 16

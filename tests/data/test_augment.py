@@ -37,6 +37,14 @@ def test_files_are_looked_at_for_their_size(tmp_path, save, config):
     (tmp_path / "a" / "0.png").write_bytes(b"")  # to be left out where it is met
     assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 16
     save(tmp_path / "b" / "2.png", height=17, width=16)
+    assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 17
+    save(tmp_path / "b" / "3.png", height=65, width=16)
+    assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 224
+
+
+def test_a_large_image_far_down_the_folder_is_seen(tmp_path, save, config):
+    for number in range(40):
+        save(tmp_path / "ab"[number % 2] / f"{number}.png", height=16, width=65 if number % 2 else 16)
     assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 224
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import shutil
 from collections.abc import Mapping, Sequence
@@ -120,12 +121,13 @@ def _train(
     def predict(model: Any, stream: Any, features: bool = False) -> Any:
         return predict_model(model, stream, runtime, precision=config.fit.precision, features=features)
 
+    size = resolve(config.inputs, splits["train"]).image_size  # of every split, whatever its own images are
     parts = Parts(
         splits=splits,
-        inputs=config.inputs,
+        inputs=dataclasses.replace(config.inputs, image_size=size),
         network=config.network,
         fit=config.fit,
-        model=config.model or default_model(resolve(config.inputs, splits["train"]).image_size),
+        model=config.model or default_model(size),
         asked=config.model,
         old=tuple(config.old),
         old_weights=tuple(config.old_weights),

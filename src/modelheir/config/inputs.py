@@ -33,7 +33,7 @@ class InputConfig:
     train_per_class: Annotated[int, AtLeast(0)] = 0  #: most training images a class; 0 is all
     train_classes: tuple[str, ...] = ()  #: classes kept, in every split; () is all
     # what the model sees
-    image_size: Annotated[int, AtLeast(0)] = 0  #: pixels a side; 0 is the images' own up to 64, else 224
+    image_size: Annotated[int, AtLeast(0)] = 0  #: pixels a side; 0 is the images' own longest up to 64, else 224
     resize: Annotated[int, AtLeast(0)] = (
         0  #: short side before the evaluation crop; 0 is image_size, or 8/7 of it over 64
     )

@@ -45,12 +45,13 @@ def resolve(config: InputConfig, images: ImageSet) -> InputConfig:
 
 
 def _own_size(images: ImageSet) -> int:
-    sizes = set()
-    for i in range(1 if isinstance(images.pixels, ArrayPixels) else min(len(images), 16)):
+    """Return the longest side of some images, spread over the split, if all of them are small."""
+    sides = set[int]()
+    looks = 1 if isinstance(images.pixels, ArrayPixels) else 16
+    for i in np.unique(np.linspace(0, len(images) - 1, looks).round().astype(int)) if len(images) else ():
         with contextlib.suppress(DecodeError):
-            sizes.add(images.size(i))
-    height, width = min(sizes, default=(0, 1))
-    return height if len(sizes) == 1 and height == width <= SMALL else 224
+            sides.update(images.size(int(i)))
+    return max(sides) if sides and max(sides) <= SMALL else 224
 
 
 class Augment:
