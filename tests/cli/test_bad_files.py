@@ -45,7 +45,7 @@ OTHERS = {
     "runs": ("report empty", "empty is not a run folder: it has no status.json."),
     "page": ("report v1 --html good", "--html good: the page's name must end in .html."),
     "report_old": ("report v1 --old nope", "nope/predictions/test.parquet does not exist."),
-    "split": ("predict v1 --split tst", "split = 'tst': must be one of train, val, test, unlabelled."),
+    "split": ("predict v1 --split tst", "split = 'tst': must be one of auto, train, val, test, unlabelled."),
     "data": ("predict v1 --data folder:nope --out p.parquet", "folder:nope: there is no such folder."),
     "csv": ("predict v1 --out p.csv", "the name must end with .parquet."),
     "diverged": ("predict diverged --out p.parquet", "with logits that are not finite"),
