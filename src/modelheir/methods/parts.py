@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Parts"]
 
-_log = logging.getLogger(__name__)
+_say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,7 +205,7 @@ class Parts:
                 model.spec["classes"] = [*ours[: len(theirs)], *theirs[len(ours) :]]
                 named = ", ".join(f"{a} = {b}" for a, b in list(zip(theirs, ours, strict=False))[:3])
                 more = ", ..." if len(ours) > 3 else ""
-                _log.warning("%s shares no class name with the data; classes by order: %s%s.", spec, named, more)
+                _say(f"{spec} shares no class name with the data; classes by order: {named}{more}.")
         return models
 
     def teacher(self, stream: Stream) -> nn.Module:
