@@ -135,8 +135,9 @@ class Runner:
 
 
 def elodi(run: Runner, name: str, members: list[str], settings: dict, *, old: str | None = None, **method) -> str:
-    """Distil a student from trained members."""
-    own = {"method.ensemble": [f"run:{m}" for m in members], **{f"method.{k}": v for k, v in method.items()}}
+    """Distil a student from trained members, by the published distance where ``method`` names no other."""
+    own = {"method.ensemble": [f"run:{m}" for m in members], "method.distance.loss": "logit_difference"}
+    own |= {f"method.{key}": value for key, value in method.items()}
     return run(name, "elodi", {**settings, **own}, [old] if old else None)
 
 

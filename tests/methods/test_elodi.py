@@ -1,5 +1,7 @@
 """ELODI: members, then a student of their mean logits; resumable member by member."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -65,7 +67,7 @@ def test_student_starts_from_the_old_weights(world):
 @pytest.mark.parametrize("settings", [{"pull__start_epoch": 2}, {"pull__weight": 0.0}])
 def test_without_its_pull_the_student_is_trained_plainly(world, settings):
     plain = world.run("finetune", "plain")["train"].weights("model")
-    done = world.run("elodi", "run", ensemble=(world.old,), **settings)  # two epochs, and a share of 0.8
+    done = world.run("elodi", "run", ensemble=(world.old,), pull__mix_alpha=0.8, **settings)  # two epochs
     assert all(torch.equal(plain[key], value) for key, value in done["student"].weights("model").items())
 
 
@@ -83,3 +85,16 @@ def test_without_its_pull_the_student_is_trained_plainly(world, settings):
 def test_settings_of_the_second_pull_that_would_do_nothing(world, old, settings, message):
     with pytest.raises(InputError, match=message):
         METHODS["elodi"].plan(world.config("elodi", **settings), world.parts(old=old))
+
+
+def test_the_published_loss_is_a_settings_file_away():
+    """Zhao et al., section 3.3: a share of 0.8 of the distance without the label's logit, and no margin."""
+    import yaml
+
+    given = yaml.safe_load((Path(__file__).parents[2] / "configs/elodi/full.yaml").read_text())["method"]
+    assert (given["pull"]["mix_alpha"], given["members"]) == (0.8, 8)
+    distance = given["distance"]
+    assert distance["loss"] == "logit_difference"
+    assert (distance["logit_difference"]["margin"], distance["logit_difference"]["exclude_label"]) == (0.0, True)
+    own = METHODS["elodi"].config()
+    assert (own.pull.share, own.distance.loss) == (None, "logit_matching")  # ours, as the docstring says

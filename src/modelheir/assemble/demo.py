@@ -24,8 +24,8 @@ BASE: Mapping[str, Any] = {
     "fit.save_every_epochs": 0,
 }
 
-#: the sum form, at a small weight: few epochs, and a version 1 that was trained plainly
-ELODI = {"method.members": 4, "method.pull.mix_alpha": -1.0, "method.pull.weight": 0.3, "method.old_pull.weight": 0.3}
+#: a small weight for few epochs, and a pull to version 1, which was trained plainly
+ELODI = {"method.members": 4, "method.pull.weight": 0.3, "method.old_pull.weight": 0.3}
 
 
 def arms() -> list[Arm]:

@@ -2,8 +2,10 @@
 
 Two models that were each distilled from such an ensemble disagree about as little as the ensembles do.
 Zhao et al., "ELODI: Ensemble Logit Difference Inhibition for Positive-Congruent Training", 2022, arXiv:2205.06265.
-The distance is LDI on all logits but the label's. With ``--old`` a second pull to the old model can be added, for a
-legacy model that was trained plainly.
+The paper's loss is a share of 0.8 LDI on all logits but the label's. Ours differs by default: the squared difference of
+all logits, added to the task loss, which cost no accuracy where the share did (docs/evidence/upgrade_large.md);
+``configs/elodi/full.yaml`` is the paper's. With ``--old`` a second pull to the old model can be added, for a legacy
+model that was trained plainly.
 """
 
 from __future__ import annotations
@@ -34,11 +36,9 @@ class Config:
 
     members: Annotated[int, AtLeast(1)] = 8  #: models in the ensemble, each with its own seeds
     ensemble: tuple[str, ...] = ()  #: members that are trained already (run:DIR, file:PATH), in place of new ones
-    pull: Pull = dataclasses.field(
-        default_factory=lambda: Pull(mix_alpha=0.8, filter="all_pass")
-    )  #: towards the ensemble
+    pull: Pull = dataclasses.field(default_factory=lambda: Pull(filter="all_pass"))  #: towards the ensemble
     distance: DistanceConfig = dataclasses.field(
-        default_factory=lambda: DistanceConfig(loss="logit_difference", logit_difference=LogitDifference(margin=0.0))
+        default_factory=lambda: DistanceConfig(loss="logit_matching", logit_difference=LogitDifference(margin=0.0))
     )  #: from the ensemble's mean logits
     old_pull: Pull = dataclasses.field(
         default_factory=lambda: Pull(weight=0.0)
