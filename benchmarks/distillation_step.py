@@ -52,6 +52,7 @@ def make_parts(given: argparse.Namespace, runtime: Runtime) -> Parts:
         network=NetworkConfig(),
         fit=FitConfig(epochs=1, batch_size=given.batch, lr=0.01),
         model=given.student,
+        asked=given.student,
         old=(),
         old_weights=(),
         seed=0,

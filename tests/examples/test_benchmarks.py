@@ -1,0 +1,29 @@
+"""Every benchmark runs, at sizes that say nothing about speed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+SMALL = {
+    "compare": ["--rows", "2000", "--classes", "5"],
+    "data_loading": ["--images", "40", "--batch", "10", "--workers", "1", "--rounds", "1", "--cifar10", "nowhere"],
+    "distillation_step": ["--size", "8", "--batch", "8", "--rounds", "1"],
+}
+
+
+def test_every_benchmark_is_run():
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(SMALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SMALL)
+def test_benchmark(name):
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    words = [sys.executable, FOLDER / f"{name}.py", *SMALL[name]]
+    done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "ratio" in done.stdout
