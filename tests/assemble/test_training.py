@@ -128,6 +128,20 @@ def test_a_folder_with_other_settings_is_refused(old, tmp_path):
     assert (tmp_path / "a" / "weights.safetensors").stat().st_mtime_ns == stamp
 
 
+def test_a_setting_that_an_older_folder_does_not_name_had_its_default(tmp_path):
+    import yaml
+
+    run("train", "finetune", *options(tmp_path / "a"))
+    path = tmp_path / "a" / "config.yaml"
+    older = yaml.safe_load(path.read_text())
+    del older["fit"]["patience"], older["inputs"]["keep_together"]
+    path.write_text(yaml.safe_dump(older))
+    run("train", "finetune", *options(tmp_path / "a"))
+    path.write_text(yaml.safe_dump(older))
+    said = run("train", "finetune", *options(tmp_path / "a", **{"fit.patience": 3}), expect=2).stderr
+    assert "fit.patience = 0, and this one has 3" in " ".join(said.split())
+
+
 def test_two_runs_into_one_folder(tmp_path):
     with RunFolder(tmp_path / "a").locked():
         said = run("train", "finetune", *options(tmp_path / "a"), expect=2).stderr

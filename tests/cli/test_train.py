@@ -99,6 +99,14 @@ def test_next_after_stored_predictions_reads_them_where_they_cover_the_images(tm
     assert "what the old model says on the test split" in line
 
 
+def test_next_after_stored_predictions_with_a_prefix(tmp_path, capsys):
+    old, new, stored = tmp_path / "v1", tmp_path / "v2", tmp_path / "v1" / "all.parquet"
+    train_world("finetune", out=old)
+    assert cli.main(["predict", str(old), "--split", "train", "--out", str(stored), "--quiet"]) == 0
+    train_world("upgrade", "--old", f"file:{stored}", "--inputs.augment", "none", out=new)
+    assert capsys.readouterr().out.splitlines()[-1].startswith(f"Next: modelheir compare OLD.parquet {new} ")
+
+
 def test_only_the_first_process_speaks(calls, folder, monkeypatch, capsys):
     calls.replace(modelheir.assemble, "train", folder)
     monkeypatch.setenv("RANK", "1")

@@ -136,3 +136,17 @@ def test_equal_statistics_keep_every_bit_when_averaged_over_three(monkeypatch):
     runtime.average_([exact], exact=True)
     assert not torch.equal(rough, values)
     assert torch.equal(exact, values)
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("constant", 0.1), ("plateau", 0.01)])
+def test_only_the_plateau_schedule_falls_with_the_selection(schedule, last, toy, tmp_path):
+    settings = {"epochs": 4, "lr": 0.1, "schedule": schedule, "step_epochs": 2.0, "step_factor": 0.1}
+    toy.run(plan(toy, [3.0, 2.0, 1.0, 0.0]), tmp_path, log=(rows := toy.rows()), **settings)
+    assert [row["lr"] for row in rows] == pytest.approx([0.1, 0.1, 0.1, last])
+
+
+def test_an_optimiser_with_a_plateau_needs_something_to_select_by(toy, tmp_path):
+    (stage,) = plan(toy, optimizer_fits={"main": FitConfig(schedule="plateau")})
+    bare = dataclasses.replace(stage.prepare({}), evaluate={})
+    with pytest.raises(InputError, match=r"fit.schedule = 'plateau': stage train has no labelled selection split"):
+        toy.run([Stage("train", lambda done: bare)], tmp_path)

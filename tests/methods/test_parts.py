@@ -187,3 +187,18 @@ def test_stored_predictions_need_no_row_for_an_undecodable_image(world, damaged,
     write_predictions(tmp_path / "old.parquet", Predictions(np.array(ids[1:]), label[1:], label[1:], logits=logits[1:]))
     with pytest.raises(InputError, match="stored outputs lack"):
         parts.teacher(stream)
+
+
+def test_stored_probabilities_of_unknown_classes_teach_nothing(world, tmp_path):
+    parts = world.parts()
+    images = parts.splits["train"]
+    probabilities = np.tile(np.array([0.75, 0.25, 0.0], np.float32), (len(images), 1))
+    found = Predictions(
+        images.ids, images.labels, np.zeros(len(images), int), probabilities=probabilities, classes=names(world)
+    )
+    write_predictions(tmp_path / "old.parquet", found)
+    stream = parts.stream(train=False)
+    stored = world.parts(old=[str(tmp_path / "old.parquet")]).teacher(stream)
+    assert stored.classes == names(world)[:2]
+    logits = stored(next(stream.epoch(0))).logits
+    torch.testing.assert_close(logits.softmax(1), torch.tensor([[0.75, 0.25]]).expand(len(logits), 2))

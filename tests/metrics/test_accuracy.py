@@ -40,3 +40,8 @@ def test_errors(data):
         top_k_accuracy(*data, k=8)
     with pytest.raises(ValueError, match="at least one image"):
         accuracy([], [])
+
+
+def test_a_class_that_the_model_does_not_know_is_never_found():
+    scores = np.array([[2.0, 1.0, -1000.0, -1000.0, -1000.0, -1000.0, -1000.0]] * 3)
+    assert in_top_k(scores, np.array([1, 2, 6]), k=5).tolist() == [True, False, False]

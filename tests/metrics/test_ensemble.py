@@ -5,6 +5,7 @@ import pytest
 
 from modelheir.checks import InputError
 from modelheir.metrics.ensemble import average, ensemble_predictions, probabilities_of
+from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.types import Predictions
 
 N, C = 6, 4
@@ -73,3 +74,20 @@ def test_errors():
         average([])
     with pytest.raises(InputError, match="neither logits nor probabilities"):
         probabilities_of(dataclasses.replace(make(0), logits=None))
+
+
+def test_models_that_do_not_know_the_same_classes_are_averaged_by_probabilities_only():
+    """The logit of an unknown class stands for minus infinity: an average of it and a number means nothing."""
+    ids, label, names = np.array(["a", "b"]), np.array([0, 2]), ("x", "y", "z")
+    knows = np.array([[2.0, 1.0, 0.0], [0.0, 0.5, 3.0]], np.float32)
+    lacks = np.array([[2.0, 1.0, -999.0], [0.3, 0.5, -999.7]], np.float32)
+
+    def said(logits):
+        return Predictions(ids, label, logits.argmax(1), logits=logits, classes=names)
+
+    with pytest.raises(InputError, match=r"do not know the same classes \(only one of them knows z\)"):
+        ensemble_predictions([said(knows), said(lacks)])
+    mean = ensemble_predictions([said(knows), said(lacks)], by="probabilities").probabilities
+    assert mean[1, 2] == pytest.approx(np.exp(3) / (1 + np.exp(0.5) + np.exp(3)) / 2, rel=1e-6)
+    both = ensemble_predictions([said(lacks), said(lacks + np.float32(1))])
+    assert unknown_classes(both.logits, names) == ("z",)

@@ -112,3 +112,11 @@ def test_unlabelled_rows_do_not_count():
     ok, accuracy = is_informative(said([-1, -1], [0, 1]))
     assert ok
     assert math.isnan(accuracy)
+
+
+def test_a_model_that_is_right_on_few_images_of_unequal_classes():
+    """38 of one class and two of the other: all right is knowledge, though the largest class alone is right on 95 %."""
+    label = np.array([0] * 38 + [1] * 2)
+    ids = np.arange(40).astype(str)
+    assert is_informative(Predictions(ids, label, label)) == (True, 1.0)
+    assert is_informative(Predictions(ids, label, np.zeros(40, int))) == (False, 0.95)

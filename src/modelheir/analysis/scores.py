@@ -19,6 +19,7 @@ from modelheir.metrics.flips import rates
 from modelheir.metrics.graded_flips import graded_flip_rate, large_flips, near_flips
 from modelheir.metrics.intervals import mean_interval
 from modelheir.metrics.outcomes import OUTCOMES, count_outcomes, outcomes
+from modelheir.metrics.unknown_classes import unknown_classes
 
 __all__ = ["score_tables"]
 
@@ -78,7 +79,10 @@ def _averages_logits(pair: Pair) -> bool:
     """Tell whether logits can be averaged: both have them, for the same classes."""
     old, new = pair.old.predictions.logits, pair.new.predictions.logits
     same = pair.new.numbers is None
-    return old is not None and new is not None and same and old.shape[1] == new.shape[1]
+    if old is None or new is None or not same or old.shape[1] != new.shape[1]:
+        return False
+    names = pair.old.predictions.classes or pair.new.predictions.classes
+    return set(unknown_classes(old, names)) == set(unknown_classes(new, names))
 
 
 def _walk(pair: Pair, sides: dict[str, Side]) -> tuple[dict[str, _Track], np.ndarray | None]:

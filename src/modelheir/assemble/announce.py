@@ -78,7 +78,8 @@ def announced(plan: Sequence[Stage], parts: Parts, source: str, say: Say) -> lis
 
 def _line(task: Task, parts: Parts, source: str) -> str:
     network = task.describe.get("model", {}).get("name", parts.model)
-    count = sum(parameter.numel() for parameter in task.modules[task.publish].parameters())
+    modules = [task.modules[task.publish]] if task.publish in task.modules else task.modules.values()
+    count = sum(parameter.numel() for module in modules for parameter in module.parameters())
     where = str(parts.device) + (f" on {parts.world} processes" if parts.world > 1 else "")
     return (
         f"{network} ({_short(count)} parameters), {parts.image_size} px, {len(parts.splits['train']):,} images, "

@@ -67,7 +67,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
     folder = RunFolder(config.out or f"runs/{method}")
     resolved = _resolved(method, config, settings)
     if runtime.main:
-        _accept(folder, resolved)
+        _accept(folder, resolved, _resolved(method, type(config)(), type(settings)()))
     splits = open_splits(config.data, config.inputs)
     data = {name: fingerprint(images) for name, images in splits.items()}
     work = functools.partial(_train, chosen, config, settings, folder, runtime, splits, data)
@@ -176,16 +176,19 @@ def _write_config(folder: RunFolder, resolved: Mapping[str, Any]) -> None:
     write_text(folder.config, yaml.safe_dump(dict(resolved), sort_keys=False, allow_unicode=True))
 
 
-def _accept(folder: RunFolder, resolved: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds a trained stage of other settings, naming the first that differs."""
+def _accept(folder: RunFolder, resolved: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Refuse a folder that holds a trained stage of other settings, naming the first that differs.
+
+    A setting that an older version wrote nothing about had its default.
+    """
     import yaml
 
     if not folder.config.is_file() or not _trained(folder):
         return
     before = _flat(yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {})
-    now = _flat(resolved)
+    now, usual = _flat(resolved), _flat(defaults)
     for key in {**before, **now}:
-        old, new = before.get(key), now.get(key)
+        old, new = before.get(key, usual.get(key)), now.get(key)
         if old != new and key.split(".")[0] not in _PRIVATE:
             raise InputError(
                 f"{folder.path} holds a run with {key} = {old!r}, and this one has {new!r}: give another --out, "

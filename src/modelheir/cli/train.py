@@ -167,12 +167,12 @@ def _next_compare(path: Path, config: TrainConfig) -> str:
     from modelheir.runs.folder import RunFolder
 
     old, place = config.old[0], shlex.quote(str(path))
-    where = Path(old.removeprefix("run:").split("#")[0])
+    where = Path(old.removeprefix("run:").removeprefix("file:").split("#")[0])
     after = f"{place} --html {place}/compare.html"
     split = "test" if RunFolder(path).predictions("test").is_file() else "val"
     if where.is_file() and where.suffix.lower() in (".parquet", ".csv"):
         if _same_images(where, RunFolder(path).predictions(split)):
-            return f"modelheir compare {shlex.quote(old)} {after}"
+            return f"modelheir compare {shlex.quote(str(where))} {after}"
         return f"modelheir compare OLD.parquet {after} (OLD.parquet: what the old model says on the {split} split)"
     if (
         "#" not in old

@@ -24,10 +24,11 @@ def accept(task: Task, fit: FitConfig, stage: str) -> None:
         raise ValueError("a task needs an objective or an update, and not both")
     if task.update is not None and fit.accumulate > 1:
         raise InputError(f"fit.accumulate = {fit.accumulate}: stage {stage} does its own steps; set it to 1.")
-    asked = {"keep": fit.keep == "best", "schedule": fit.schedule == "plateau", "patience": fit.patience > 0}
+    plateau = any(one.schedule == "plateau" for one in (fit, *task.optimizer_fits.values()))
+    asked = {"keep": fit.keep == "best", "schedule": plateau, "patience": fit.patience > 0}
     for key, selects in asked.items():
         if selects and not _selectable(task):
-            value = getattr(fit, key)
+            value = "plateau" if key == "schedule" else getattr(fit, key)
             raise InputError(f"fit.{key} = {value!r}: stage {stage} has no labelled selection split (val).")
     for name, stream in task.streams.items():
         if not len(stream):

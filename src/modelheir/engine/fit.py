@@ -181,7 +181,7 @@ class Fit:
             raise not_finite(self, "the loss", epoch * self.length + position)
 
     def _rate(self, fit: FitConfig, number: int) -> float:
-        return learning_rate(fit, number, self.length) * self.plateau.scale
+        return learning_rate(fit, number, self.length) * (self.plateau.scale if fit.schedule == "plateau" else 1.0)
 
     def _predict(self, split: str, features: bool = False) -> Any:
         predict = self.task.predict or (lambda batch: average_views(self.task.modules[self.task.publish], batch))

@@ -73,7 +73,7 @@ def unpack(fit: Fit, state: Mapping[str, Any]) -> None:
         optimizer.load_state_dict(state["optimizers"][name])
     fit.step.scaler.load_state_dict(state["scaler"])
     fit.plateau.load_state_dict(state["plateau"])
-    fit.number, fit.metrics, fit.waited = state["number"], state["metrics"], state["waited"]
+    fit.number, fit.metrics, fit.waited = state["number"], state["metrics"], state.get("waited", 0)
     fit.best = -math.inf if state["best"] is None else state["best"]
     fit.tally.load_state_dict(state["tally"])
     for name, holder in fit.task.state.items():

@@ -42,7 +42,10 @@ def _known(found: Predictions) -> Predictions:
     from modelheir.metrics.unknown_classes import unknown_classes
 
     missing = unknown_classes(found.logits, found.classes)
-    if not missing or found.logits is None or found.classes is None:
+    if found.logits is None and found.probabilities is not None and found.classes is not None:
+        never = (found.probabilities == 0).all(axis=0)
+        missing = tuple(name for name, absent in zip(found.classes, never, strict=True) if absent)
+    if not missing or found.classes is None:
         return found
     columns = [number for number, name in enumerate(found.classes) if name not in missing]
     place = np.full(len(found.classes) + 1, -1)  # the last for a label of -1
@@ -51,7 +54,8 @@ def _known(found: Predictions) -> Predictions:
         found,
         label=place[found.label],
         prediction=place[found.prediction],
-        logits=found.logits[:, columns],
+        logits=None if found.logits is None else found.logits[:, columns],
+        probabilities=None if found.probabilities is None else found.probabilities[:, columns],
         classes=tuple(found.classes[number] for number in columns),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from modelheir import checks
+from modelheir.metrics.unknown_classes import GAP
 
 __all__ = ["accuracy", "in_top_k", "top_k_accuracy"]
 
@@ -40,7 +41,8 @@ def in_top_k(scores: np.ndarray, label: np.ndarray, *, k: int = 5) -> np.ndarray
 
     Args:
         scores: Logits or probabilities, shape ``(N, C)``.
-        label: True classes, shape ``(N,)``; a class without a score is never found.
+        label: True classes, shape ``(N,)``; a class without a score is never found, nor one that the model does not
+            know (:mod:`~modelheir.metrics.unknown_classes`).
         k: Places counted, ``1..C``.
 
     Returns:
@@ -56,7 +58,7 @@ def in_top_k(scores: np.ndarray, label: np.ndarray, *, k: int = 5) -> np.ndarray
     at = np.where(known, label, 0)[:, None]
     own = np.take_along_axis(scores, at, axis=1)
     before = (scores > own).sum(axis=1) + ((scores == own) & (np.arange(scores.shape[1]) < at)).sum(axis=1)
-    return known & (before < k)
+    return known & (before < k) & (own[:, 0] > scores.max(axis=1) - 0.999 * GAP)
 
 
 def top_k_accuracy(scores: np.ndarray, label: np.ndarray, *, k: int = 5) -> float:

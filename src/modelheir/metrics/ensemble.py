@@ -16,6 +16,7 @@ from modelheir import checks
 from modelheir.checks import InputError
 from modelheir.metrics.confidence import softmax
 from modelheir.metrics.join import match_rows, name_ids
+from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.types import Predictions
 
 __all__ = ["average", "ensemble_predictions", "probabilities_of"]
@@ -85,7 +86,8 @@ def ensemble_predictions(
         Predictions with ``logits`` or ``probabilities``, as asked.
 
     Raises:
-        InputError: If ids, labels, class names or numbers of classes differ, or scores are missing.
+        InputError: If ids, labels, class names or numbers of classes differ, scores are missing, or the logits are of
+            models that do not know the same classes.
         ValueError: If the weights are not usable.
     """
     checks.one_of(("logits", "probabilities"), by=by)
@@ -106,6 +108,13 @@ def ensemble_predictions(
         if scores and found.shape[1] != scores[0].shape[1]:
             raise InputError(f"{name} has {found.shape[1]} classes, {called[0]} has {scores[0].shape[1]}.")
         scores.append(found[rows])
+        if by == "logits":
+            here, there = (set(unknown_classes(one.logits, one.classes)) for one in (first, member))
+            if here != there:
+                raise InputError(
+                    f"{called[0]} and {name} do not know the same classes (only one of them knows "
+                    f"{', '.join(sorted(here ^ there)[:5])}): average probabilities instead (--by probabilities)."
+                )
     mean = average(scores, weights=weights)
     return Predictions(
         sample_id=members[0].sample_id,

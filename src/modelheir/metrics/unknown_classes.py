@@ -1,7 +1,7 @@
 """Classes of the data that a model does not know: their columns stand so far below all others that none is ever said.
 
 A file of predictions needs a finite logit for every class. ``GAP`` below the smallest logit of the row, a class has
-probability zero, in every average too.
+probability zero. Only logits of models that know the same classes can be averaged.
 """
 
 from __future__ import annotations

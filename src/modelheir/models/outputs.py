@@ -87,7 +87,8 @@ def is_informative(predictions: Predictions, *, significance: float = 0.05) -> t
 
     The best guess without looking names the largest class always, and is right as often as that class is. The answer
     is a one-sided exact binomial test against that share: an accuracy that is only a little higher, or only on a few
-    images, does not count as knowledge.
+    images, does not count as knowledge. Where not even a model without an error could pass (few images, nearly all of
+    one class), the guess names each class as often as the predictions do.
 
     Args:
         predictions: Rows with label -1 do not count.
@@ -105,5 +106,8 @@ def is_informative(predictions: Predictions, *, significance: float = 0.05) -> t
     if count == 0:
         return True, float("nan")
     right = int((label == prediction).sum())
-    guess = int(np.bincount(label).max()) / count  # no habit of guessing is right more often than this
-    return bool(binom.sf(right - 1, count, guess) < significance), right / count
+    classes = int(max(label.max(), prediction.max())) + 1
+    share, habit = (np.bincount(said[said >= 0], minlength=classes) / count for said in (label, prediction))
+    largest = float(share.max())
+    guess = largest if largest**count < significance else float(share @ habit)
+    return bool(right / count > largest and binom.sf(right - 1, count, guess) < significance), right / count
