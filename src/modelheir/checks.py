@@ -164,7 +164,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def unknown(kind: str, word: str, known: Iterable[str]) -> InputError:
     """Make the error for a word that is none of ``known``, with the nearest spelling."""
     words = list(known)
-    return InputError(f"unknown {kind} {word!r}.{nearest(word, words)} Known: {', '.join(words)}.")
+    return InputError(f"unknown {kind} {word!r}.{nearest(word, words)} Known: {', '.join(words) or 'none'}.")
 
 
 def one_of(known: Iterable[str], **values: str) -> None:

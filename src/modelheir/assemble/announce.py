@@ -29,13 +29,14 @@ def check_teacher(parts: Parts, say: Say, *, allow_weak: bool = False) -> None:
     Raises:
         InputError: If the old model knows nothing of this data, or does not fit it.
     """
+    from modelheir.methods.stored import is_predictions
     from modelheir.models import is_informative
 
     stream, names = parts.stream("val", train=False), ", ".join(parts.old)
     try:
         teacher = parts.teacher(stream)
     except InputError:
-        if not all(spec.lower().endswith((".parquet", ".csv")) for spec in parts.old):
+        if not all(is_predictions(spec) for spec in parts.old):
             raise
         # stored outputs need not cover the selection split; the method checks the rows it uses
         say(f"--old {names}: no predictions of the whole selection split, so its accuracy there is unknown")

@@ -164,13 +164,14 @@ def _show(path: Path, config: TrainConfig) -> None:
 
 def _next_compare(path: Path, config: TrainConfig) -> str:
     """Return the command that compares the first old model with the run, after one for its predictions if needed."""
+    from modelheir.methods.stored import is_predictions
     from modelheir.runs.folder import RunFolder
 
     old, place = config.old[0], shlex.quote(str(path))
     where = Path(old.removeprefix("run:").removeprefix("file:").split("#")[0])
     after = f"{place} --html {place}/compare.html"
     split = "test" if RunFolder(path).predictions("test").is_file() else "val"
-    if where.is_file() and where.suffix.lower() in (".parquet", ".csv"):
+    if is_predictions(old):
         if _same_images(where, RunFolder(path).predictions(split)):
             return f"modelheir compare {shlex.quote(str(where))} {after}"
         return f"modelheir compare OLD.parquet {after} (OLD.parquet: what the old model says on the {split} split)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["is_predictions", "read_outputs", "stored_outputs"]
 
 
-@functools.cache
 def is_predictions(spec: str) -> bool:
     """Tell whether an ``--old`` names a file of predictions rather than a model."""
     return spec.removeprefix("file:").lower().endswith((".parquet", ".csv"))
