@@ -72,7 +72,7 @@ def measure(images: ImageSet, given: argparse.Namespace) -> dict[str, list[float
         config = dataclasses.replace(common, loader=loader)
         stream = make_stream(images, config=config, batch_size=given.batch, train=True, seed=0, device=device)
         for epoch in range(given.rounds + 1):
-            yield (batch.images for batch in stream.epoch(epoch))
+            yield (batch.inputs for batch in stream.epoch(epoch))
 
     def plain() -> Iterator[Iterator[Tensor]]:
         loader = DataLoader(

@@ -23,7 +23,7 @@ def through_the_old_head(old_run: Path, new_run: Path) -> float:
     config = InputConfig()
     test = open_splits("digits", config)["test"]
     stream = make_stream(test, config=config, batch_size=256, train=False, seed=0, device="cpu")
-    right = sum(int((old.head(new(b.images).features).argmax(1) == b.labels).sum()) for b in stream.epoch(0))
+    right = sum(int((old.head(new(b.inputs).features).argmax(1) == b.labels).sum()) for b in stream.epoch(0))
     return right / len(test)
 
 

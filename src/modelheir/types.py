@@ -46,7 +46,8 @@ class Outputs(NamedTuple):
 class Batch:
     """Samples as the model sees them, on the training device."""
 
-    images: Any  #: float ``(N, channels, H, W)`` in 0..1, not normalised; or a tuple of such, one a view
+    inputs: Any  #: images: float ``(N, channels, H, W)`` in 0..1, not normalised; or vectors ``(N, D)``; or a tuple of
+    #: either, one a view
     labels: Tensor  #: int64 ``(N,)``; -1 is unlabelled
     index: Tensor  #: int64 ``(N,)``: row of the sample in its stream's ``ids``
     targets: Tensor | None = None  #: ``(N, C)`` target probabilities where images were mixed

@@ -301,11 +301,11 @@ def joint(together):
 
             def objective(batches, step):
                 batch = batches["train"]
-                losses = [cross_entropy(model(batch.images).logits, batch.labels) for model in models.values()]
+                losses = [cross_entropy(model(batch.inputs).logits, batch.labels) for model in models.values()]
                 return LossTerms({"task": torch.stack(losses).sum()})
 
             def mean(batch):
-                first, second = (model(batch.images) for model in models.values())
+                first, second = (model(batch.inputs) for model in models.values())
                 return Outputs((first.logits + second.logits) / 2, second.features)
 
             return Task(

@@ -24,7 +24,7 @@ def same(left, right, atol=0.0):
     for a, b in zip(left, right, strict=True):
         assert torch.equal(a.index, b.index)
         assert torch.equal(a.labels, b.labels)
-        assert torch.allclose(a.images, b.images, atol=atol, rtol=0)
+        assert torch.allclose(a.inputs, b.inputs, atol=atol, rtol=0)
         assert (a.targets is None) == (b.targets is None)
         assert a.targets is None or torch.equal(a.targets, b.targets)
 
@@ -71,7 +71,7 @@ def test_evaluation_reads_all_in_order_untouched(make_images, config):
     images = make_images(n=10)
     batches = list(stream_of(images, config, train=False, erase=1.0, mixup=1.0).epoch(5))
     assert [len(batch) for batch in batches] == [4, 4, 2]
-    seen = torch.cat([batch.images for batch in batches])
+    seen = torch.cat([batch.inputs for batch in batches])
     assert torch.equal(seen, torch.from_numpy(images.array.copy()).permute(0, 3, 1, 2).float() / 255)
     assert torch.cat([batch.index for batch in batches]).tolist() == list(range(10))
 
@@ -98,7 +98,7 @@ def test_order_and_augmentation_have_their_own_seeds(make_images, config):
 
     usual, moved = epoch(), epoch(augment_seed=9)
     assert torch.equal(usual.index, moved.index)
-    assert not torch.equal(usual.images, moved.images)
+    assert not torch.equal(usual.inputs, moved.inputs)
     assert not torch.equal(epoch(seed=9).index, usual.index)
 
 
@@ -107,9 +107,9 @@ def test_ten_crops_are_ten_views(make_images, config, loader):
     stream = stream_of(make_images(), config, train=False, views="ten_crop", image_size=6, resize=8, loader=loader)
     batch = next(stream.epoch(0))
     images = torch.from_numpy(make_images().array[:4].copy()).permute(0, 3, 1, 2).float() / 255
-    assert len(batch.images) == 10
-    assert torch.equal(batch.images[3], images[:, :, 2:, 2:])
-    assert torch.equal(batch.images[9], images[:, :, 1:7, 1:7].flip(3))
+    assert len(batch.inputs) == 10
+    assert torch.equal(batch.inputs[3], images[:, :, 2:, 2:])
+    assert torch.equal(batch.inputs[9], images[:, :, 1:7, 1:7].flip(3))
 
 
 def test_unlabelled_images_mix_without_targets(make_images, config):
@@ -162,11 +162,11 @@ def test_another_image_of_the_batch_stands_in_for_an_undecodable_one(damaged, co
         for epoch in range(4):
             for (_, rows), batch in zip(stream.order.batches(epoch), stream.epoch(epoch), strict=True):
                 met += 3 in rows
-                assert len(batch) == len(batch.images) == len(rows) == 4 // world
+                assert len(batch) == len(batch.inputs) == len(rows) == 4 // world
                 assert set(batch.index.tolist()) == {*rows} - {3}
                 assert batch.labels.tolist() == damaged.labels[batch.index].tolist()
-                shown = {row: image for row, image in zip(batch.index.tolist(), batch.images, strict=True)}
-                assert all(torch.equal(shown[int(i)], x) for i, x in zip(batch.index, batch.images, strict=True))
+                shown = {row: image for row, image in zip(batch.index.tolist(), batch.inputs, strict=True)}
+                assert all(torch.equal(shown[int(i)], x) for i, x in zip(batch.index, batch.inputs, strict=True))
         assert met
         assert stream.skipped.keys() == {3}
     assert caplog.text.count("1 of 12 images cannot be decoded (cat/3.png") == world
@@ -188,7 +188,7 @@ def test_cifar_10_as_jpeg_is_the_same_from_both_loaders(cifar, config):
         next(stream_of(images, config, loader=loader, batch_size=64).epoch(0)) for loader in ("resident", "streaming")
     ]
     same(first[:1], first[1:])
-    assert first[0].images.shape == (64, 3, 32, 32)
+    assert first[0].inputs.shape == (64, 3, 32, 32)
 
 
 def test_no_more_workers_than_cores(make_images, config, monkeypatch):

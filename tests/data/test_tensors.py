@@ -11,7 +11,7 @@ def test_batches_carry_rows_labels_views_and_stored_values():
     assert stream.classes == ("0", "1", "2")
     assert len(stream) == 2
     for batch in stream.epoch(1):
-        left, right = batch.images
+        left, right = batch.inputs
         assert torch.equal(left, x[batch.index])
         assert torch.equal(right, -x[batch.index])
         assert torch.equal(batch.labels, y[batch.index])

@@ -51,7 +51,7 @@ def stream(train):
 
 def objective(batches, step):
     batch = batches["train"]
-    new = model(batch.images)
+    new = model(batch.inputs)
     near = neighbourhood_alignment(new.features, old[batch.index], batch.labels, gather=step.gather).mean()
     return LossTerms({"task": cross_entropy(new.logits, batch.labels), "near": 0.3 * near})
 

@@ -56,7 +56,7 @@ def damaged(tmp_path):
 
 
 def grey(batch):
-    level = (batch.images.mean((1, 2, 3)) * 25.5)[:, None]
+    level = (batch.inputs.mean((1, 2, 3)) * 25.5)[:, None]
     return Outputs(torch.cat([level, -level], 1), level)
 
 
@@ -98,7 +98,7 @@ runtime = Runtime("cpu")
 share = {"rank": runtime.rank, "world": runtime.world}
 
 def grey(batch):
-    level = (batch.images.mean((1, 2, 3)) * 25.5)[:, None]
+    level = (batch.inputs.mean((1, 2, 3)) * 25.5)[:, None]
     return Outputs(torch.cat([level, -level, level], 1), level.expand(-1, 5))
 
 config = InputConfig(loader="streaming", workers=0, image_size=16, max_bad_share=0.05)

@@ -22,7 +22,7 @@ def plain(toy, *, net=None, evaluate=True, spoil_at=None, **stream):
     def prepare(done):
         def objective(batches, step):
             batch = batches["train"]
-            loss = cross_entropy(model(batch.images).logits, batch.labels)
+            loss = cross_entropy(model(batch.inputs).logits, batch.labels)
             return LossTerms({"task": loss * math.nan if step.number == spoil_at else loss})
 
         val = {"val": toy.make_stream(60, seed=8, train=False)} if evaluate else {}
@@ -94,7 +94,7 @@ def test_references_never_change(toy, tmp_path):
     def prepare(done):
         def objective(batches, step):
             batch = batches["train"]
-            return LossTerms({"match": (model(batch.images).logits - teacher(batch.images)).square().mean()})
+            return LossTerms({"match": (model(batch.inputs).logits - teacher(batch.inputs)).square().mean()})
 
         return Task({"model": model}, {"train": toy.make_stream()}, objective, references={"teacher": teacher})
 

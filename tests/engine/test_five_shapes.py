@@ -27,7 +27,7 @@ def distil(toy):
         student = toy.net(seed=1)
 
         def objective(batches, step):
-            return LossTerms({name: 0.5 * soft(student, batch.images) for name, batch in batches.items()})
+            return LossTerms({name: 0.5 * soft(student, batch.inputs) for name, batch in batches.items()})
 
         streams = {"labelled": toy.make_stream(100), "unlabelled": toy.make_stream(60, seed=4, labelled=False)}
         return Task({"model": student}, streams, objective, references={"teacher": teacher}, evaluate=val)
@@ -39,7 +39,7 @@ def distil(toy):
         return Task(
             {"model": student},
             streams,
-            lambda b, _: LossTerms({"soft": soft(student, b["labelled"].images)}),
+            lambda b, _: LossTerms({"soft": soft(student, b["labelled"].inputs)}),
             evaluate=val,
         )
 
@@ -58,7 +58,7 @@ def adapt(toy):
 
             def objective(batches, step):
                 batch = batches["train"]
-                return LossTerms({"task": cross_entropy(model(batch.images).logits, batch.labels)})
+                return LossTerms({"task": cross_entropy(model(batch.inputs).logits, batch.labels)})
 
             val = {"val": toy.make_stream(60, seed=10 + time, train=False, shift=time * 0.3)}
             return Task(
@@ -78,7 +78,7 @@ def joint(toy):
         names = list(models)
 
         def objective(batches, step):
-            losses = [cross_entropy(models[t](batches[t].images).logits, batches[t].labels) for t in names]
+            losses = [cross_entropy(models[t](batches[t].inputs).logits, batches[t].labels) for t in names]
             gaps = [
                 (p - q).square().sum()
                 for a, b in itertools.pairwise(names)
@@ -102,16 +102,16 @@ def look_ahead(toy):
         def update(batches, step):
             labelled, unlabelled = batches["labelled"], batches["unlabelled"]
             weights = dict(student.named_parameters())
-            pseudo = teacher(unlabelled.images).logits.softmax(1)
-            before = cross_entropy(functional_call(student, weights, (unlabelled.images,)).logits, pseudo)
+            pseudo = teacher(unlabelled.inputs).logits.softmax(1)
+            before = cross_entropy(functional_call(student, weights, (unlabelled.inputs,)).logits, pseudo)
             grads = torch.autograd.grad(before, list(weights.values()), create_graph=True)
             ahead = {name: w - 0.1 * g for (name, w), g in zip(weights.items(), grads, strict=True)}
-            after = cross_entropy(functional_call(student, ahead, (labelled.images,)).logits, labelled.labels)
-            own = cross_entropy(teacher(labelled.images).logits, labelled.labels)
+            after = cross_entropy(functional_call(student, ahead, (labelled.inputs,)).logits, labelled.labels)
+            own = cross_entropy(teacher(labelled.inputs).logits, labelled.labels)
             step.backward(after + own)
             step.optimizers["student"].zero_grad()
             step.apply("teacher")
-            learned = cross_entropy(student(unlabelled.images).logits, pseudo.detach())
+            learned = cross_entropy(student(unlabelled.inputs).logits, pseudo.detach())
             step.backward(learned)
             step.apply("student")
             return LossTerms({"feedback": after.detach(), "teacher": own.detach(), "student": learned.detach()})
@@ -145,7 +145,7 @@ def line_search(toy):
         model = toy.net(seed=5)
 
         def objective(batches, step):
-            return LossTerms({"task": cross_entropy(model(batches["train"].images).logits, batches["train"].labels)})
+            return LossTerms({"task": cross_entropy(model(batches["train"].inputs).logits, batches["train"].labels)})
 
         return Task({"model": model}, {"train": toy.make_stream()}, objective)
 
@@ -165,7 +165,7 @@ def line_search(toy):
             batch = batches["train"]
 
             def loss(coordinates):
-                out = functional_call(model, weights(coordinates), (batch.images,))
+                out = functional_call(model, weights(coordinates), (batch.inputs,))
                 torch.manual_seed(step.number)  # the same dropout at every trial point
                 return cross_entropy(out.logits, batch.labels)
 
@@ -188,7 +188,7 @@ def line_search(toy):
             optimizers={},
             references={"model": model},
             evaluate=val,
-            predict=lambda batch: functional_call(model, weights(plane.coordinates), (batch.images,)),
+            predict=lambda batch: functional_call(model, weights(plane.coordinates), (batch.inputs,)),
         )
 
     return [Stage("collect", collect), Stage("search", search)]

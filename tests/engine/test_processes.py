@@ -80,7 +80,7 @@ def train(name, *, left=None, poison=None, watched=True, **settings):
         return tensor_stream(x, y, batch_size=20, train=train, seed=4, rank=runtime.rank, world=runtime.world)
     def objective(batches, step):
         batch = batches["train"]
-        loss = cross_entropy(model(batch.images).logits, batch.labels)
+        loss = cross_entropy(model(batch.inputs).logits, batch.labels)
         bad = (step.number, runtime.rank) == poison
         return LossTerms({"task": loss * math.nan if bad else loss})
     task = Task({"model": model}, {"train": stream(True)}, objective, evaluate={"val": stream(False)})

@@ -57,8 +57,8 @@ def two_streams(toy, spoil_at=None):
     def objective(batches, step):
         labelled, pool = batches["labelled"], batches["pool"]
         noise = torch.randn(3, generator=step.generator)
-        loss = cross_entropy(model(labelled.images).logits + 0.1 * noise, labelled.labels)
-        match = model(pool.images).logits.logsumexp(1).square().mean()
+        loss = cross_entropy(model(labelled.inputs).logits + 0.1 * noise, labelled.labels)
+        match = model(pool.inputs).logits.logsumexp(1).square().mean()
         if step.number == spoil_at:
             loss = loss * math.nan
         return LossTerms({"task": loss, "match": 0.01 * match}, {"seen": torch.tensor(float(len(labelled)))})
@@ -165,7 +165,7 @@ def test_weights_that_are_not_finite_are_not_kept(toy, tmp_path):
 
     def objective(batches, step):
         batch = batches["train"]
-        loss = cross_entropy(model(batch.images).logits, batch.labels)
+        loss = cross_entropy(model(batch.inputs).logits, batch.labels)
         if step.number == 9:
             bias = model.head.bias
             loss = loss + (bias - bias.detach()).abs().sum().sqrt()  # 0, and its gradient is 0 / 0
@@ -188,11 +188,11 @@ def test_a_step_never_reads_from_the_device(settings, toy, tmp_path):
     task = Task(
         {"model": model},
         {"train": stream},
-        lambda b, _: LossTerms({"task": cross_entropy(model(b["train"].images).logits, b["train"].labels)}),
+        lambda b, _: LossTerms({"task": cross_entropy(model(b["train"].inputs).logits, b["train"].labels)}),
     )
     run = loop.Fit(task, RunFolder(tmp_path).stage(0, "train"), runtime, fit, 0, toy.rows(), toy.quiet())
     images, labels = torch.empty(20, 10, device="meta"), torch.empty(20, dtype=torch.int64, device="meta")
-    batch = dataclasses.replace(next(stream.epoch(0)), images=images, labels=labels)
+    batch = dataclasses.replace(next(stream.epoch(0)), inputs=images, labels=labels)
     for _ in range(2):
         run._one(0, {"train": batch})
         run.number += 1
@@ -256,7 +256,7 @@ def test_a_resume_point_of_something_else_changes_nothing(toy, tmp_path):
 
     def plain(width=8, n=100):
         model = toy.net(seed=1, width=width)
-        loss = lambda b, _: LossTerms({"t": cross_entropy(model(b["train"].images).logits, b["train"].labels)})  # noqa: E731
+        loss = lambda b, _: LossTerms({"t": cross_entropy(model(b["train"].inputs).logits, b["train"].labels)})  # noqa: E731
         return Task({"model": model}, {"train": toy.make_stream(n)}, loss)
 
     stop(tmp_path, plain())
@@ -277,12 +277,12 @@ def test_references_are_evaluated_without_dropout(toy, tmp_path):
 
     def predict(batch):
         modes.append(helper.training)
-        return model(batch.images)
+        return model(batch.inputs)
 
     task = Task(
         {"model": model},
         {"train": toy.make_stream()},
-        lambda b, _: LossTerms({"t": cross_entropy(model(helper(b["train"].images)).logits, b["train"].labels)}),
+        lambda b, _: LossTerms({"t": cross_entropy(model(helper(b["train"].inputs)).logits, b["train"].labels)}),
         references={"helper": helper},
         evaluate={"val": toy.make_stream(60, seed=8, train=False)},
         predict=predict,
@@ -307,7 +307,7 @@ def test_a_buffer_that_a_module_replaces_is_the_one_saved(toy, tmp_path):
     task = Task(
         {"model": model},
         {"train": toy.make_stream()},
-        lambda b, _: LossTerms({"t": cross_entropy(model(b["train"].images).logits, b["train"].labels)}),
+        lambda b, _: LossTerms({"t": cross_entropy(model(b["train"].inputs).logits, b["train"].labels)}),
     )
     assert weights(toy.run(one(lambda: task), tmp_path, epochs=2))["seen"] == 10
 
@@ -334,7 +334,7 @@ def test_values_that_only_some_steps_log(toy, tmp_path):
     def task():
         def objective(batches, step):
             batch = batches["train"]
-            terms = {"task": cross_entropy(model(batch.images).logits, batch.labels)}
+            terms = {"task": cross_entropy(model(batch.inputs).logits, batch.labels)}
             return LossTerms(terms | ({"late": torch.tensor(10.0)} if step.number % 5 >= 3 else {}))
 
         return Task({"model": model}, {"train": toy.make_stream()}, objective)
@@ -428,13 +428,13 @@ def test_an_update_in_bf16_goes_on_with_the_weights_it_just_moved(toy, tmp_path)
 
     def update(batches, step):
         batch = batches["train"]
-        before = model(batch.images).logits
+        before = model(batch.inputs).logits
         loss = cross_entropy(before, batch.labels)
         step.backward(loss)
         step.apply()
-        after = model(batch.images).logits.detach()
+        after = model(batch.inputs).logits.detach()
         with torch.autocast("cpu", torch.bfloat16, cache_enabled=False):
-            assert torch.equal(model(batch.images).logits, after)
+            assert torch.equal(model(batch.inputs).logits, after)
         found.append((after - before).abs().max().item())
         return LossTerms({"task": loss.detach()})
 

@@ -19,7 +19,7 @@ def plan(toy, select=None, seen=None, **more):
     model, calls = toy.net(seed=1), []
 
     def objective(batches, step):
-        return LossTerms({"task": cross_entropy(model(batches["train"].images).logits, batches["train"].labels)})
+        return LossTerms({"task": cross_entropy(model(batches["train"].inputs).logits, batches["train"].labels)})
 
     def chosen(predictions):
         calls.append(predictions)
@@ -94,7 +94,7 @@ def test_optimisers_with_settings_of_their_own(toy, tmp_path):
     def update(batches, step):
         used.append({name: one.param_groups[0]["lr"] for name, one in step.optimizers.items()})
         terms = {
-            name: cross_entropy(net(batches["train"].images).logits, batches["train"].labels)
+            name: cross_entropy(net(batches["train"].inputs).logits, batches["train"].labels)
             for name, net in nets.items()
         }
         step.backward(sum(terms.values()))

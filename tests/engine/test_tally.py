@@ -26,7 +26,7 @@ def test_observed_values_are_means_over_the_epoch(toy, tmp_path):
 
     def objective(batches, step):
         batch = batches["train"]
-        logits = model(batch.images).logits
+        logits = model(batch.inputs).logits
         right = (logits.argmax(1) == batch.labels).float().mean()
         seen.append(right.item())
         step.observe("train/accuracy", right)

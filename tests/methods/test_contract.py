@@ -69,7 +69,7 @@ def test_final_weights_are_those_of_a_classifier_that_can_be_built_again(world, 
     assert load_weights(stage.weights)
     stream = world.parts().stream("test", train=False)
     batch = next(stream.epoch(0))
-    assert model.eval()(batch.images).logits.shape == (len(batch), 3)
+    assert model.eval()(batch.inputs).logits.shape == (len(batch), 3)
 
 
 def test_config_survives_a_round_trip(name):

@@ -23,7 +23,7 @@ def test_student_follows_the_mean_logits_of_its_members(world):
     for name in ("member_0", "member_1", "member_2"):
         model = parts.new_model()
         model.load_state_dict(done[name].weights("model"))
-        logits.append(model.eval()(batch.images).logits)
+        logits.append(model.eval()(batch.inputs).logits)
     torch.testing.assert_close(task.references["teacher"](batch).logits, torch.stack(logits).mean(0))
 
 
@@ -53,7 +53,7 @@ def test_trained_members_are_taken_as_they_are(world):
     assert list(done) == ["student"]
     task = METHODS["elodi"].plan(world.config("elodi", ensemble=(world.old, other)), world.parts())[0].prepare({})
     batch = next(task.streams["train"].epoch(0))
-    a, b = (model.eval()(batch.images).logits for model in world.parts(old=[world.old, other]).old_models())
+    a, b = (model.eval()(batch.inputs).logits for model in world.parts(old=[world.old, other]).old_models())
     torch.testing.assert_close(task.references["teacher"](batch).logits, (a + b) / 2, rtol=1e-4, atol=1e-5)
 
 

@@ -106,7 +106,7 @@ def test_flips_are_counted_by_class_name(world):
     plan = METHODS["interpolate"].plan(world.config("interpolate", alphas=(0.0, 0.5)), parts)
     told = plan[-1].prepare(done).describe["scores"][0]
     (before,), stream = parts.old_models(), parts.stream("val", train=False)
-    images, labels = torch.cat([batch.images for batch in stream.epoch(0)]), [ours[n] for n in stream.labels]
+    images, labels = torch.cat([batch.inputs for batch in stream.epoch(0)]), [ours[n] for n in stream.labels]
     said = list(zip(name_of(before, images), name_of(after, images), labels, strict=True))
     flips = sum(a == label != b for a, b, label in said)
     assert 0 < flips < sum(b != label for _, b, label in said)
@@ -118,7 +118,7 @@ def test_a_file_without_names_keeps_its_head(world, tmp_path):
     old = build("convnet", classes=[str(number) for number in range(3)], image_size=8, seed=4)
     torch.save({"state_dict": old.state_dict()}, tmp_path / "old.pth")
     parts = dataclasses.replace(parts, old=(f"file:{tmp_path / 'old.pth'}:convnet",))
-    images = next(parts.stream("val", train=False).epoch(0)).images
+    images = next(parts.stream("val", train=False).epoch(0)).inputs
     plan = METHODS["interpolate"].plan(world.config("interpolate"), parts)
     start = plan[0].prepare({}).modules["model"]
     assert torch.equal(start.eval()(images).logits, old.eval()(images).logits)

@@ -38,7 +38,7 @@ def test_published_weights_are_a_teacher(world, monkeypatch):
     stream = parts.stream()
     teacher, batch = parts.teacher(stream), next(stream.epoch(0))
     assert teacher.classes == words
-    small = torch.nn.functional.interpolate(batch.images, size=(224, 224), mode="bilinear", antialias=True)
+    small = torch.nn.functional.interpolate(batch.inputs, size=(224, 224), mode="bilinear", antialias=True)
     with torch.no_grad():
         expected = theirs(torchvision.transforms.functional.normalize(small, told.mean, told.std))
     torch.testing.assert_close(teacher(batch).logits, expected, rtol=1e-3, atol=1e-4)
@@ -73,7 +73,7 @@ def test_a_chain_of_versions_of_other_architectures(world):
     ]
     parts = dataclasses.replace(world.parts(old=[*chain, world.old]), old_weights=(1.0, 1.0, 2.0))
     batch = next(parts.stream().epoch(0))
-    logits = [model.eval()(batch.images).logits for model in parts.old_models()]
+    logits = [model.eval()(batch.inputs).logits for model in parts.old_models()]
     expected = (logits[0] + logits[1] + 2 * logits[2]) / 4
     torch.testing.assert_close(parts.teacher(parts.stream())(batch).logits, expected, rtol=1e-4, atol=1e-5)
 
@@ -93,7 +93,7 @@ def test_a_teacher_that_is_asked_once_saw_the_pictures_of_training(world, views,
 
     def predict(model, stream, features=False):
         for batch in stream.epoch(0):
-            seen.update(zip(stream.ids[batch.index], batch.images, strict=True))
+            seen.update(zip(stream.ids[batch.index], batch.inputs, strict=True))
         return Predictions(stream.ids, stream.labels, stream.labels, logits=np.zeros((20, 3), np.float32))
 
     parts = dataclasses.replace(
@@ -103,16 +103,16 @@ def test_a_teacher_that_is_asked_once_saw_the_pictures_of_training(world, views,
     assert parts.fixed_view
     parts.frozen(parts.old_models(), stream)
     (batch,) = stream.epoch(3)  # shuffled, 16 of the 20
-    for name, shown in zip(stream.ids[batch.index], batch.images, strict=True):
+    for name, shown in zip(stream.ids[batch.index], batch.inputs, strict=True):
         assert torch.equal(shown, seen[name])
 
 
 def test_evaluation_with_ten_crops_leaves_teachers_their_one_view(world):
     inputs = InputConfig(augment="none", views="ten_crop", resize=10)
     parts = world.parts(inputs=inputs)
-    assert len(next(parts.evaluation()["val"].epoch(0)).images) == 10
+    assert len(next(parts.evaluation()["val"].epoch(0)).inputs) == 10
     stream = parts.stream("val", train=False)
-    assert next(stream.epoch(0)).images.shape == (len(stream.ids), 3, 8, 8)
+    assert next(stream.epoch(0)).inputs.shape == (len(stream.ids), 3, 8, 8)
     world.run("upgrade", "x", parts=parts)
 
 
@@ -161,7 +161,7 @@ def test_stored_predictions_teach_only_what_their_model_knows(world, tmp_path):
     stored = world.parts(old=[str(tmp_path / "old.parquet")]).teacher(stream)
     assert stored.classes == names(world)[:2]
     batch = next(stream.epoch(0))
-    expected = old.eval()(batch.images).logits[:, [1, 0]].detach()
+    expected = old.eval()(batch.inputs).logits[:, [1, 0]].detach()
     torch.testing.assert_close(stored(batch).logits, expected, atol=1e-5, rtol=1e-5)
 
 

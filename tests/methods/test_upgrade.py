@@ -64,7 +64,7 @@ def test_one_strength_for_every_filter_and_per_image_weights(world):
 
     model = made.modules["model"].eval()
     with torch.no_grad():
-        values = kl_distillation(model(batch.images).logits, teacher(batch).logits)
+        values = kl_distillation(model(batch.inputs).logits, teacher(batch).logits)
     expected = (right * values).mean()
     made.modules["model"].eval()
     found = made.objective({"train": batch}, Step()).terms["kl_distillation"]
@@ -148,7 +148,7 @@ def test_several_teachers_of_other_architectures_and_weights(world):
     parts = dataclasses.replace(world.parts(old=[world.old, second]), old_weights=(2.0, 1.0))
     stream = parts.stream()
     batch = next(stream.epoch(0))
-    a, b = (model.eval()(batch.images).logits for model in parts.old_models())
+    a, b = (model.eval()(batch.inputs).logits for model in parts.old_models())
     torch.testing.assert_close(parts.teacher(stream)(batch).logits, (2 * a + b) / 3, rtol=1e-4, atol=1e-5)
     world.run("upgrade", "two", parts=parts)
 

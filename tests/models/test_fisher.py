@@ -27,7 +27,7 @@ class Softmax(nn.Module):
 def batches(n=7, side=2, size=3):
     images = torch.rand(n, 3, side, side, generator=torch.Generator().manual_seed(0))
     return [
-        Batch(images=part, labels=torch.full((len(part),), -1), index=torch.arange(len(part)))
+        Batch(inputs=part, labels=torch.full((len(part),), -1), index=torch.arange(len(part)))
         for part in images.split(size)
     ]
 
@@ -37,7 +37,7 @@ def test_against_the_closed_form_of_a_linear_classifier(how):
     torch.manual_seed(1)
     model = Softmax()
     found = empirical_fisher(model, batches(), how=how, chunk_size=2)
-    x = torch.cat([b.images.flatten(1) for b in batches()]).numpy().astype(np.float64)
+    x = torch.cat([b.inputs.flatten(1) for b in batches()]).numpy().astype(np.float64)
     w, b = (p.detach().numpy().astype(np.float64) for p in (model.head.weight, model.head.bias))
     z = x @ w.T + b
     p = np.exp(z - z.max(1, keepdims=True))

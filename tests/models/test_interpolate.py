@@ -36,12 +36,12 @@ def classifier(classes=ABC, *, seed=0, norm="batch", width=6):
 
 def batch(n=N, seed=9, size=8):
     images = torch.rand(n, 3, size, size, generator=torch.Generator().manual_seed(seed))
-    return Batch(images=images, labels=torch.zeros(n, dtype=torch.long), index=torch.arange(n))
+    return Batch(inputs=images, labels=torch.zeros(n, dtype=torch.long), index=torch.arange(n))
 
 
 @pytest.mark.parametrize("with_fisher", [False, True])
 def test_the_ends_are_the_models_themselves_bit_for_bit(with_fisher):
-    old, new, x = classifier(seed=1), classifier(seed=2), batch().images
+    old, new, x = classifier(seed=1), classifier(seed=2), batch().inputs
     fisher = None
     if with_fisher:
         fisher = {name: torch.rand_like(p) * (torch.rand_like(p) > 0.3) for name, p in old.named_parameters()}
@@ -119,14 +119,14 @@ def test_several_new_models_are_averaged_first():
     torch.testing.assert_close(mean["head.weight"], expected)
     model = interpolate_models(old, news, 0.5)
     torch.testing.assert_close(model.head.weight, (old.head.weight + expected) / 2)
-    assert torch.equal(interpolate_models(old, news[:1], 0.0)(batch().images).logits, news[0](batch().images).logits)
+    assert torch.equal(interpolate_models(old, news[:1], 0.0)(batch().inputs).logits, news[0](batch().inputs).logits)
 
 
 def test_a_grown_model_starts_from_the_old_weights():
     old, new = classifier(("c", "a"), seed=1), classifier(ABC, seed=2)
     fresh = new.head.weight[1].detach().clone()
     assert copy_weights(old, new) is new
-    x = batch().images
+    x = batch().inputs
     torch.testing.assert_close(new(x).logits[:, [2, 0]], old(x).logits)
     assert torch.equal(new.head.weight[1], fresh)
 
@@ -148,7 +148,7 @@ def test_inputs_stay_what_they_were():
 
 def test_every_image_counts_the_same_in_the_statistics():
     model, parts = classifier(seed=1), [batch(n, seed=n) for n in (6, 4, 2)]
-    seen = [model.body.conv1(model.prepare(one.images)) for one in parts]
+    seen = [model.body.conv1(model.prepare(one.inputs)) for one in parts]
     recalibrate(model, parts)
     means, variances = (np.array([f(x.detach().double().numpy()) for x in seen]) for f in (_mean, _variance))
     weights = np.array([6, 4, 2]) / 12
@@ -174,7 +174,7 @@ def test_a_last_batch_of_one_image_is_left_out():
 
 def test_batches_of_one_image_each_all_count():
     model, ones = classifier(seed=1), [batch(1, seed=s, size=16) for s in (1, 2, 3)]
-    mean = torch.stack([model.body.conv1(model.prepare(one.images)).mean(dim=(0, 2, 3)) for one in ones]).mean(dim=0)
+    mean = torch.stack([model.body.conv1(model.prepare(one.inputs)).mean(dim=(0, 2, 3)) for one in ones]).mean(dim=0)
     recalibrate(model, ones)
     torch.testing.assert_close(model.body.bn1.running_mean, mean)
 
@@ -184,7 +184,7 @@ def test_statistics_become_the_mean_over_equal_batches():
     batches = [batch(seed=s) for s in (1, 2, 3)]
     means = []
     for one in batches:
-        x = model.body.conv1(model.prepare(one.images))
+        x = model.body.conv1(model.prepare(one.inputs))
         means.append(x.mean(dim=(0, 2, 3)))
     momentum = model.body.bn1.momentum
     modes = {part: part.training for part in model.modules()}

@@ -59,7 +59,7 @@ def make_stream(
         extra: Stored values, first dimension the images'; a batch carries its rows in ``Batch.extra``.
 
     Returns:
-        The stream; ``Batch.images`` is float32 in 0..1 ``(N, 3, S, S)``, or ten of such for ten crops.
+        The stream; ``Batch.inputs`` is float32 in 0..1 ``(N, 3, S, S)``, or ten of such for ten crops.
 
     Raises:
         InputError: If too many images are undecodable, labels are missing for mixing, or the loader does not fit.
@@ -181,7 +181,7 @@ class _Batches:
         extra = {name: values[index] for name, values in self.extra.items()}
         if augment.views > 1:
             views = tuple(view.float().div_(255) for view in squares.unbind(1))
-            return Batch(images=views, labels=labels, index=index, extra=extra)
+            return Batch(inputs=views, labels=labels, index=index, extra=extra)
         images = augment.finish(squares, rows=rows, epoch=epoch)
         config, targets = augment.config, None
         if augment.train and (config.mixup > 0 or config.cutmix > 0):
@@ -193,7 +193,7 @@ class _Batches:
             images = mixing.mix(images, mixture)
             if self.images.labels[0] >= 0:
                 targets = mixing.mixed_targets(labels, mixture, classes=len(self.images.classes))
-        return Batch(images=images, labels=labels, index=index, targets=targets, extra=extra)
+        return Batch(inputs=images, labels=labels, index=index, targets=targets, extra=extra)
 
 
 def _resident(images: ImageSet, config: InputConfig, augment: Augment) -> bool:

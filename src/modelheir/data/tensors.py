@@ -108,7 +108,7 @@ def tensor_stream(
     def fetch(index: Tensor, rows: np.ndarray, epoch: int, number: int) -> Batch:
         parts = tuple(view[index] for view in views)
         return Batch(
-            images=parts if isinstance(x, tuple) else parts[0],
+            inputs=parts if isinstance(x, tuple) else parts[0],
             labels=labels[index],
             index=index,
             extra={name: values[index] for name, values in stored.items()},

@@ -63,9 +63,9 @@ def predict_model(
 
 def average_views(model: nn.Module, batch: Batch) -> Outputs:
     """Classify a batch; where it holds several views of an image (ten crops), average logits and features over them."""
-    if not isinstance(batch.images, tuple):
-        return model(batch.images)
-    views = [model(view) for view in batch.images]
+    if not isinstance(batch.inputs, tuple):
+        return model(batch.inputs)
+    views = [model(view) for view in batch.inputs]
     return Outputs(
         torch.stack([view.logits for view in views]).mean(0), torch.stack([view.features for view in views]).mean(0)
     )

@@ -90,9 +90,9 @@ def split(batch: Batch, parts: int) -> Iterator[Batch]:
         raise InputError(f"fit.accumulate = {parts}: must divide the {size} images that this process has in a batch.")
     for start in range(0, size, size // parts):
         rows = slice(start, start + size // parts)
-        images = batch.images
+        inputs = batch.inputs
         yield Batch(
-            images=tuple(view[rows] for view in images) if isinstance(images, tuple) else images[rows],
+            inputs=tuple(view[rows] for view in inputs) if isinstance(inputs, tuple) else inputs[rows],
             labels=batch.labels[rows],
             index=batch.index[rows],
             targets=None if batch.targets is None else batch.targets[rows],

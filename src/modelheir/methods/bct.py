@@ -71,7 +71,7 @@ def _task(config: Config, parts: Parts) -> Task:
 
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
-        new = model(batch.images)
+        new = model(batch.inputs)
         if config.single_head:
             return LossTerms(supervised(new, batch, step))
         through_old, *auxiliary = new.auxiliary

@@ -96,7 +96,7 @@ def _student(config: Config, parts: Parts, members: list[StageResult]) -> Task:
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
         targets = {name: one.target(batch, step) for name, one in towards.items()}
-        new = student(batch.images)
+        new = student(batch.inputs)
         terms = {
             name: towards[name].term(new, target, batch, step) for name, target in targets.items() if target is not None
         }

@@ -61,7 +61,7 @@ def plain_stage(name: str, config: Config, parts: Parts, *, start_from_old: bool
 
         def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
             batch = batches["train"]
-            return LossTerms(supervised(model(batch.images), batch, step))
+            return LossTerms(supervised(model(batch.inputs), batch, step))
 
         return parts.task(model, parts.stream(), objective)
 

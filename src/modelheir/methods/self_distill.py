@@ -69,7 +69,7 @@ def _task(config: Config, parts: Parts) -> Task:
 
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
-        new = model(batch.images)
+        new = model(batch.inputs)
         past = bank.targets(batch.index)
         values = distance(new, Outputs(past.logits, new.features.detach()), batch.labels, step)
         bank.update(step.gather(batch.index), step.gather(new.logits.detach().float()))

@@ -120,7 +120,7 @@ def distilled_task(config: Config, parts: Parts, model: Classifier, teacher: Any
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
         old = towards.target(batch, step)  # before the student, whose activations then fill the memory once
-        new = model(batch.images)
+        new = model(batch.inputs)
         task = supervised(new, batch, step)
         if old is None:
             return LossTerms(task)
@@ -149,7 +149,7 @@ def _two_teachers(config: Config, parts: Parts, model: Classifier, old: Any, ind
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch, terms = batches["train"], {}
         targets = [teacher(batch).logits for teacher in (old, independent)] if pull.on(step) else []
-        new = model(batch.images)
+        new = model(batch.inputs)
         if targets:
             values = distance(new.logits, targets[0], targets[1], batch.labels)
             terms = {config.scheme: losses.Term(values, loss_weight=pull.weight)}

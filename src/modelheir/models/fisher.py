@@ -64,14 +64,14 @@ def empirical_fisher(
             count += len(batch)
             if how != "loop":
                 try:
-                    for name, value in gradients(parameters, batch.images).items():
+                    for name, value in gradients(parameters, batch.inputs).items():
                         sums[name] += value.float().square().sum(dim=0)
                     continue
                 except (RuntimeError, NotImplementedError) as error:
                     if how == "vmap" or isinstance(error, torch.OutOfMemoryError):
                         raise
                     how = "loop"  # some operation has no batching rule; nothing was added for this batch yet
-            for image in batch.images:
+            for image in batch.inputs:
                 for name, value in grad(surprise)(parameters, image).items():
                     sums[name] += value.float().square()
     finally:

@@ -228,7 +228,7 @@ def recalibrate(model: nn.Module, batches: Iterable[Batch]) -> int:
             seen, largest = seen + len(batch), max(largest, len(batch))
             for part in layers:
                 part.momentum = len(batch) / seen  # a running mean in which every image counts the same
-            model(batch.images)
+            model(batch.inputs)
     finally:
         for part, momentum in momenta.items():
             part.momentum = momentum

@@ -63,7 +63,7 @@ def cache_outputs(model: nn.Module, stream: Stream, *, features: bool = False) -
 
 
 def _run(model: Any, batch: Batch) -> Outputs:
-    return model(batch.images) if isinstance(model, Classifier) or hasattr(model, "old_head") else model(batch)
+    return model(batch.inputs) if isinstance(model, Classifier) or hasattr(model, "old_head") else model(batch)
 
 
 def mean_logits(paths: Sequence[Path | str], *, weights: Sequence[float] | None = None) -> Predictions:

@@ -108,7 +108,7 @@ class Ensemble(nn.Module):
         Raises:
             ValueError: If the batch holds several views.
         """
-        images = batch.images
+        images = batch.inputs
         if not isinstance(images, Tensor):
             raise ValueError("a teacher reads one view of each image, and this batch holds several")
         logits, features = None, None
