@@ -63,7 +63,7 @@ def test_two_processes_with_half_a_batch_are_one_with_the_whole(make_images, con
     whole = list(stream_of(make_images(), config, **settings).epoch(0))
     halves = [list(stream_of(make_images(), config, rank=rank, world=2, **settings).epoch(0)) for rank in range(2)]
     for batch, *parts in zip(whole, *halves, strict=True):
-        for name in ("images", "labels", "index", "targets"):
+        for name in ("inputs", "labels", "index", "targets"):
             assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
 
 
