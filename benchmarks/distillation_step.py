@@ -33,8 +33,8 @@ from modelheir.engine.evaluate import predict_model
 from modelheir.engine.fit import Fit
 from modelheir.engine.progress import SilentProgress
 from modelheir.engine.runtime import Runtime
-from modelheir.methods import upgrade
-from modelheir.methods.parts import Parts
+from modelheir.methods.given.parts import Parts
+from modelheir.methods.upgrade import upgrade
 from modelheir.models import Ensemble, StoredOutputs, build
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.trackers import Trackers

@@ -102,4 +102,4 @@ def test_mistakes_are_one_sentence(name, settings, message, tmp_path, monkeypatc
 
 def test_explain_prints_the_map(capsys):
     modelheir.explain("upgrade")
-    assert "src/modelheir/methods/upgrade.py" in capsys.readouterr().out
+    assert "src/modelheir/methods/upgrade/upgrade.py" in capsys.readouterr().out

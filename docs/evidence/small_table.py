@@ -25,16 +25,16 @@ import torch
 from sklearn.datasets import make_classification
 from torch import Tensor, nn
 
-from modelheir import losses
+from modelheir import losses, objective
 from modelheir.analysis.arms import over_seeds
 from modelheir.config.fit import FitConfig
 from modelheir.engine.optim import learning_rate, make_optimizer, set_learning_rate
-from modelheir.methods.distances import KL, DistanceConfig, LogitDifference, make_distance
-from modelheir.methods.upgrade import Pull
+from modelheir.methods.upgrade.upgrade import Pull
 from modelheir.metrics.flips import flip_rates
 from modelheir.metrics.front import hypervolume
-from modelheir.models.choose_alpha import alpha_grid, choose_alpha, score_alphas
-from modelheir.models.interpolate import interpolate
+from modelheir.models.blends.choose_alpha import alpha_grid, choose_alpha, score_alphas
+from modelheir.models.blends.interpolate import interpolate
+from modelheir.objective.distances import KL, DistanceConfig, LogitDifference, make_distance
 from modelheir.types import Outputs
 
 CLASSES, INPUTS, TRAIN, SELECTION = 10, 20, 4000, 2000  # rows: 4000 to train, 2000 to choose, the other 6000 to report
@@ -225,7 +225,7 @@ def pulled(one: Towards, distance: Callable[..., Tensor], new: Outputs, old: Out
     else:
         flat = [Outputs(*(part.flatten(0, 1) for part in both[:2])) for both in (new, old)]
         values = distance(*flat, labels.flatten(), None).view(models, rows)
-    weights = losses.sample_weights(
+    weights = objective.sample_weights(
         one.pull.filter,
         new.logits.flatten(0, 1),
         old.logits.flatten(0, 1),

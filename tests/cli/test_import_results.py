@@ -16,10 +16,10 @@ def legacy(monkeypatch, predictions):
     """Readers that need no real old file; the readers themselves are tested with the models."""
     import torch
 
-    module = types.ModuleType("modelheir.models.legacy")
+    module = types.ModuleType("modelheir.models.files.legacy")
     module.read_result = lambda path: predictions
     module.read_checkpoint = lambda path: {"fc.weight": torch.ones(2, 3)}
-    monkeypatch.setitem(sys.modules, "modelheir.models.legacy", module)
+    monkeypatch.setitem(sys.modules, "modelheir.models.files.legacy", module)
 
 
 def test_result_to_parquet(legacy, tmp_path, capsys):

@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src" / "modelheir"
 MODULES = sorted(SOURCE.rglob("*.py"))
 MOST_LINES = 250
+MOST_FILES = 20
 
 #: files that may be longer, and why
 LONGER: dict[str, str] = {
@@ -30,12 +31,49 @@ def test_there_is_something_to_check():
     assert len(MODULES) > 100
 
 
-@pytest.mark.parametrize("folder", ["losses", "metrics"])
-def test_every_loss_and_metric_has_a_test_of_its_name(folder):
-    stems = {path.stem for path in (SOURCE / folder).glob("*.py")} - {"__init__"}
-    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / folder).glob("test_*.py")}
-    assert stems - tests == set()
-    assert len(stems) > 10
+#: folders whose every file has a test of its name, wherever it lies below them
+TESTED = ("losses", "metrics", "objective")
+
+
+@pytest.mark.parametrize("folder", TESTED)
+def test_every_file_has_a_test_of_its_name_in_the_same_place(folder):
+    source, tests = SOURCE / folder, ROOT / "tests" / folder
+    files = {path.relative_to(source).with_suffix("") for path in source.rglob("*.py") if path.stem != "__init__"}
+    there = {path.relative_to(tests).with_suffix("") for path in tests.rglob("test_*.py")}
+    assert sorted(str(one) for one in files if one.parent / f"test_{one.name}" not in there) == []
+    assert len(files) > 5
+
+
+def test_a_test_lies_where_its_file_lies():
+    """A test of the name of one file alone stands in the folder that mirrors the file's."""
+    places = {}
+    for path in MODULES:
+        places.setdefault(path.stem, []).append(path.parent.relative_to(SOURCE))
+    astray = []
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        place, there = path.parent.relative_to(ROOT / "tests"), places.get(path.stem.removeprefix("test_"), [])
+        if there and place not in there and place.parts[0] in {one.parts[0] for one in there if one.parts}:
+            astray.append(str(path.relative_to(ROOT)))
+    assert astray == []
+
+
+def test_no_folder_holds_more_files_than_one_can_survey():
+    folders = {path.parent for path in MODULES}
+    assert {
+        name_of(one): len(list(one.glob("*.py"))) for one in folders if len(list(one.glob("*.py"))) > MOST_FILES
+    } == {}
+
+
+def test_no_lazy_face_offers_a_name_that_one_of_its_files_has():
+    """It would give the function before somebody imported the file, and the file after."""
+    faces, clashes = sorted(SOURCE.rglob("__init__.pyi")), []
+    for path in faces:
+        module = importlib.import_module(".".join(["modelheir", *path.parent.relative_to(SOURCE).parts]))
+        clashes += [
+            f"{module.__name__}.{name}" for name in set(module.__all__) & {p.stem for p in path.parent.iterdir()}
+        ]
+    assert clashes == []
+    assert len(faces) >= 5
 
 
 def test_every_method_has_its_files():
@@ -43,10 +81,10 @@ def test_every_method_has_its_files():
 
     wanted = {
         path
-        for name in METHODS
+        for name, method in METHODS.items()
         for path in (
-            f"src/modelheir/methods/{name}.py",
-            f"tests/methods/test_{name}.py",
+            f"tests/{place_of(method)}/test_{name}.py",
+            f"src/modelheir/{place_of(method)}/{name}.py",
             f"docs/methods/{name}.md",
             f"configs/{name}/quick.yaml",
             f"configs/{name}/full.yaml",
@@ -54,6 +92,10 @@ def test_every_method_has_its_files():
         )
     }
     assert sorted(path for path in wanted if not (ROOT / path).is_file()) == []
+
+
+def place_of(method):
+    return "/".join(method.plan.__module__.split(".")[1:-1])
 
 
 def test_files_fit_on_a_few_screens():

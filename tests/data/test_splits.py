@@ -63,7 +63,7 @@ def test_small_classes_and_unlabelled_images(make_images):
 @settings(deadline=None, max_examples=25)
 @given(st.floats(0.01, 1), st.floats(0.01, 1), st.integers(0, 3))
 def test_a_smaller_share_is_a_subset(small, large, seed):
-    from modelheir.data.small import open_synthetic
+    from modelheir.data.sources.small import open_synthetic
 
     images = open_synthetic("", {"n": "40", "size": "2"}, None)["train"]
     small, large = sorted((small, large))

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from modelheir.checks import InputError
-from modelheir.data.files import open_folder
 from modelheir.data.images import ArrayPixels, FilePixels
+from modelheir.data.sources.files import open_folder
 from modelheir.data.verify import decoded_bytes, verified
 
 

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from modelheir.checks import InputError
 from modelheir.engine.optim import Plateau, learning_rate, make_optimizer
 from modelheir.engine.step import step_seed
-from modelheir.models.freeze import freeze, state_hash
+from modelheir.models.teachers.freeze import freeze, state_hash
 from modelheir.types import LossTerms, Stage, Task
 
 

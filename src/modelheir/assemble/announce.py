@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelheir.checks import InputError
 
 if TYPE_CHECKING:
-    from modelheir.methods.parts import Parts
+    from modelheir.methods.given.parts import Parts
     from modelheir.types import Stage, StageResult, Task
 
     Say = Callable[[str], None]
@@ -29,7 +29,7 @@ def check_teacher(parts: Parts, say: Say, *, allow_weak: bool = False) -> None:
     Raises:
         InputError: If the old model knows nothing of this data, or does not fit it.
     """
-    from modelheir.methods.stored import is_predictions
+    from modelheir.methods.given.stored import is_predictions
     from modelheir.models import is_informative
 
     stream, names = parts.stream("val", train=False), ", ".join(parts.old)

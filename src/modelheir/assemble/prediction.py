@@ -257,7 +257,7 @@ def evaluate(
 
 def _model_key(model: str) -> str:
     """Tell two states of one model apart, by the content of the files that it is read from."""
-    from modelheir.models.load import files_of
+    from modelheir.models.files.load import files_of
 
     digests: list[str] = []
     for path in files_of(model):
@@ -284,8 +284,8 @@ def export(
     Raises:
         InputError: If a format is unknown, its extra is not installed, or the export differs.
     """
-    from modelheir.models import export as exports
     from modelheir.models import load
+    from modelheir.models.files import export as exports
 
     for name in to:
         one_of(("safetensors", "onnx"), format=name)

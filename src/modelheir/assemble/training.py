@@ -16,7 +16,7 @@ from modelheir.runs.folder import RunFolder
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
     from modelheir.data import ImageSet
-    from modelheir.data.fingerprint import Fingerprint
+    from modelheir.data.fingerprints import Fingerprint
     from modelheir.engine.runtime import Runtime
     from modelheir.methods import Method
     from modelheir.types import StageResult
@@ -114,7 +114,7 @@ def _train(
     from modelheir.engine.evaluate import predict_model
     from modelheir.engine.progress import make_progress
     from modelheir.engine.stages import run_plan
-    from modelheir.methods.parts import Parts
+    from modelheir.methods.given.parts import Parts
     from modelheir.runs.environment import environment
     from modelheir.runs.trackers import Trackers
 

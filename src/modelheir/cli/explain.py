@@ -86,7 +86,7 @@ def _imported(module: ModuleType) -> list[str]:
             names[node.module] = None
             names |= {f"{node.module}.{alias.name}": None for alias in node.names}
     rows = ("modelheir.losses", "modelheir.methods.", "modelheir.models", "modelheir.data", "modelheir.metrics")
-    skipped = ("modelheir.methods.method", "modelheir.methods.parts", module.__name__)
+    skipped = ("modelheir.methods.method", "modelheir.methods.given.parts", module.__name__)
     return [name for name in names if name.startswith(rows) and name not in skipped and _file(name)]
 
 

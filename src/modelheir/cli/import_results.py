@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
         raise InputError(f"{path}: expected a name ending with .result, {', '.join(_CHECKPOINTS)}.")
     if config.ids:
         raise InputError("--ids belongs to .result files: a checkpoint has no rows.")
-    from modelheir.models.legacy import read_checkpoint
+    from modelheir.models.files.legacy import read_checkpoint
     from modelheir.runs.tensors import save_weights
 
     state = read_checkpoint(path)
@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
 
 def _result(path: Path, config: ImportConfig) -> int:
     from modelheir.cli.screen import percent
-    from modelheir.models.legacy import read_result
+    from modelheir.models.files.legacy import read_result
     from modelheir.runs.predictions import write_predictions
 
     found: Any = read_result(path)

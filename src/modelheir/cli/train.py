@@ -164,7 +164,7 @@ def _show(path: Path, config: TrainConfig) -> None:
 
 def _next_compare(path: Path, config: TrainConfig) -> str:
     """Return the command that compares the first old model with the run, after one for its predictions if needed."""
-    from modelheir.methods.stored import is_predictions
+    from modelheir.methods.given.stored import is_predictions
     from modelheir.runs.folder import RunFolder
 
     old, place = config.old[0], shlex.quote(str(path))

@@ -16,7 +16,7 @@ from modelheir import checks
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data.images import ImageSet
-from modelheir.data.sources import open_source
+from modelheir.data.sources.table import open_source
 from modelheir.data.verify import verified
 
 __all__ = ["carve", "first_share", "keep_classes", "open_splits"]

@@ -1,10 +1,12 @@
 """The front door of every method: a table. Importing it, and any method in it, does not import torch.
 
-To add one: a file here with ``Config``, ``plan`` and ``METHOD``, and a row below. CONTRIBUTING.md lists the rest.
+To add one: a file in its family's folder with ``Config``, ``plan`` and ``METHOD``, and a row below. CONTRIBUTING.md
+lists the rest.
 """
 
-from modelheir.methods import bct, elodi, finetune, interpolate, self_distill, upgrade
+from modelheir.methods import finetune
 from modelheir.methods.method import Method
+from modelheir.methods.upgrade import bct, elodi, interpolate, self_distill, upgrade
 
 __all__ = ["METHODS", "Method"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import OneOf
 from modelheir.methods.method import Method
-from modelheir.methods.supervised import SupervisedConfig, make_supervised
+from modelheir.objective.supervised import SupervisedConfig, make_supervised
 from modelheir.types import LossTerms, Stage, StageResult, Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from modelheir.methods.parts import Parts
+    from modelheir.methods.given.parts import Parts
     from modelheir.types import Batch, Step
 
 __all__ = ["METHOD", "Config", "plain_stage", "plan"]
@@ -48,7 +48,7 @@ def plain_stage(name: str, config: Config, parts: Parts, *, start_from_old: bool
             model = parts.old_copy()
         elif config.start:
             from modelheir.models import from_spec, load
-            from modelheir.models.interpolate import copy_weights
+            from modelheir.models.blends.interpolate import copy_weights
 
             start = load(config.start, classes=None if config.replace_head else parts.classes)
             spec = {**start.spec, "classes": list(parts.classes), "seed": parts.init_seed}

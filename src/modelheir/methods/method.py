@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelheir.methods.parts import Parts
+    from modelheir.methods.given.parts import Parts
     from modelheir.types import Stage
 
 __all__ = ["Method"]

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modelheir.models.bodies.mimo import average_members, join_members, repeat_members, split_members
 from modelheir.models.heads import ConvHead
-from modelheir.models.mimo import average_members, join_members, repeat_members, split_members
 from modelheir.types import Outputs
 
 __all__ = ["Classifier"]

@@ -3,8 +3,6 @@
 Renders plain values and computes no statistics; every table is also written as comma-separated values beside the page.
 """
 
-from modelheir.report.comparison import write_compare
-from modelheir.report.gallery import Gallery, flipped
-from modelheir.report.runs import write_runs
+import lazy_loader
 
-__all__ = ["Gallery", "flipped", "write_compare", "write_runs"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

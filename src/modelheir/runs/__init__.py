@@ -1,7 +1,5 @@
 """What a run leaves on disk: the only code that knows file names and formats. Importing it does not import torch."""
 
-from modelheir.runs.columns import read_column
-from modelheir.runs.folder import RunFolder
-from modelheir.runs.predictions import read_predictions, write_predictions
+import lazy_loader
 
-__all__ = ["RunFolder", "read_column", "read_predictions", "write_predictions"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

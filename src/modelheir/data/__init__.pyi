@@ -1,0 +1,9 @@
+from .fingerprints import fingerprint as fingerprint
+from .images import ImageSet as ImageSet
+from .images import encode_png as encode_png
+from .sources.table import SOURCES as SOURCES
+from .sources.table import open_source as open_source
+from .splits import open_splits as open_splits
+from .streams.images import make_stream as make_stream
+from .streams.rows import tensor_stream as tensor_stream
+from .transforms.augment import resolve as resolve

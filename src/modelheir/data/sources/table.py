@@ -1,0 +1,68 @@
+"""The table of data sources, and what a data set's name means: ``kind``, ``kind:place``, ``kind:place,key=value``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from modelheir import checks
+from modelheir.config.inputs import InputConfig
+from modelheir.data.images import ImageSet
+from modelheir.data.sources.arrow import open_manifest, open_parquet
+from modelheir.data.sources.cifar import open_cifar10, open_cifar100
+from modelheir.data.sources.files import open_folder, open_list
+from modelheir.data.sources.hub import open_hub
+from modelheir.data.sources.small import open_digits, open_synthetic
+
+__all__ = ["SOURCES", "open_source", "parse"]
+
+Open = Callable[[str, Mapping[str, str], InputConfig], dict[str, ImageSet]]
+
+SOURCES: dict[str, Open] = {
+    "digits": open_digits,
+    "synthetic": open_synthetic,
+    "cifar10": open_cifar10,
+    "cifar100": open_cifar100,
+    "folder": open_folder,
+    "list": open_list,
+    "manifest": open_manifest,
+    "parquet": open_parquet,
+    "hf": open_hub,
+}
+
+
+def parse(spec: str) -> tuple[str, str, dict[str, str]]:
+    """Take a data set's name apart into kind, place and options.
+
+    Example:
+        >>> parse("list:lists/train.txt,val=lists/val.txt")
+        ('list', 'lists/train.txt', {'val': 'lists/val.txt'})
+        >>> parse("synthetic:n=64,classes=3")
+        ('synthetic', '', {'n': '64', 'classes': '3'})
+    """
+    kind, _, rest = spec.strip().partition(":")
+    place, *pairs = re.split(r"(?:^|,)(?=[a-z]+=)", rest)
+    return kind, place, dict(pair.split("=", 1) for pair in pairs)
+
+
+def open_source(spec: str, config: InputConfig) -> dict[str, ImageSet]:
+    """Open every split that a data set has, as it is: nothing carved out, checked or decoded.
+
+    Args:
+        spec: For example ``digits``, ``folder:photos``, ``parquet:cifar10``, ``synthetic:n=64,classes=4,size=8``.
+        config: Only settings of reading are used.
+
+    Returns:
+        Split name (``train``, ``val``, ``test``, ``unlabelled``) -> images; only those that are there.
+
+    Raises:
+        InputError: If the kind is unknown or the source cannot be read.
+    """
+    kind, place, options = parse(spec)
+    if kind not in SOURCES and spec and Path(spec).exists():
+        near = "folder" if Path(spec).is_dir() else "parquet" if spec.endswith(".parquet") else "list"
+        raise checks.InputError(f"data = {spec!r} does not say its kind: write {near}:{spec}.")
+    if kind not in SOURCES:
+        raise checks.unknown("data source", kind, SOURCES)
+    return SOURCES[kind](place, options, config)

@@ -1,0 +1,124 @@
+"""From settings to what happens to each image: resolving "auto", reading, and the batch part on the device.
+
+An image's random choices are keyed by (seed, epoch, row), see ``draws``. Reading gives an 8-bit square; the batch
+part shifts, flips, runs a policy, scales to 0..1, erases. Both loaders share the two parts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.data.decode import DecodeError
+from modelheir.data.images import ArrayPixels, ImageSet
+from modelheir.data.transforms import geometry, policies
+from modelheir.data.transforms.draws import uniform
+
+__all__ = ["SMALL", "Augment", "resolve"]
+
+SMALL = 64  #: pixels a side up to which an image counts as small
+_BOX, _PLACE, _FLIP, _ERASE, _POLICY = 0, 20, 22, 23, 32  # first slots of the draws
+
+
+def resolve(config: InputConfig, images: ImageSet) -> InputConfig:
+    """Replace "auto" and 0 by what they mean for these images; a resolved config stays as it is.
+
+    Raises:
+        InputError: If ``resize`` is smaller than ``image_size``.
+    """
+    size = config.image_size or _own_size(images)
+    wide = size > SMALL or config.views == "ten_crop"
+    resize = config.resize or (round(size * 8 / 7) if wide else size)
+    if resize < size:
+        raise InputError(f"inputs.resize = {resize}: must be at least image_size = {size}.")
+    augment = config.augment
+    if augment == "auto":
+        augment = "random_resized_crop" if size > SMALL else ("crop_flip" if images.mirror else "crop")
+    pad = config.crop_pad or max(1, size // 8)
+    return dataclasses.replace(config, image_size=size, resize=resize, augment=augment, crop_pad=pad)
+
+
+def _own_size(images: ImageSet) -> int:
+    """Return the longest side of some images, spread over the split, if all of them are small."""
+    sides = set[int]()
+    looks = 1 if isinstance(images.pixels, ArrayPixels) else 16
+    for i in np.unique(np.linspace(0, len(images) - 1, looks).round().astype(int)) if len(images) else ():
+        with contextlib.suppress(DecodeError):
+            sides.update(images.size(int(i)))
+    return max(sides) if sides and max(sides) <= SMALL else 224
+
+
+class Augment:
+    """The two parts of making the model's input, for one split."""
+
+    def __init__(self, config: InputConfig, *, train: bool, seed: int) -> None:
+        """Keep a resolved config."""
+        self.config, self.train, self.seed = config, train, seed
+        self.size = config.image_size
+        kind = config.augment if train else "none"
+        policy = kind in ("randaugment", "autoaugment")
+        self.boxes = kind == "random_resized_crop" or (policy and self.size > SMALL)
+        self.shifts = kind in ("crop", "crop_flip") or (policy and not self.boxes)
+        self.flips = kind in ("flip", "crop_flip") or policy or self.boxes
+        self.policy = kind if policy else ""
+        self.erases = train and config.erase > 0
+        self.views = 10 if config.views == "ten_crop" and not train else 1
+        self.resize = self.size if train and kind != "none" else config.resize  #: short side before the square is cut
+
+    def read(self, image: np.ndarray) -> np.ndarray:
+        """Do what is the same in every epoch: uint8 ``(H, W, 3)`` to ``(S, S, 3)``; ``(10, S, S, 3)`` for ten crops.
+
+        Training without augmentation gives the centre view of evaluation.
+        """
+        if self.views == 10:
+            return geometry.ten_crops(image, resize=self.resize, size=self.size)
+        return geometry.prepare(image, resize=self.resize, size=self.size)
+
+    def read_box(self, image: np.ndarray, *, row: int, epoch: int) -> np.ndarray:
+        """Do the random resized crop of one image: uint8 ``(H, W, 3)`` to ``(S, S, 3)``."""
+        sizes = np.array([image.shape[:2]])
+        return geometry.resized_crop(image, self._crop_boxes(np.array([row]), epoch, sizes)[0], size=self.size)
+
+    def crop(self, images: Tensor, *, rows: np.ndarray, epoch: int) -> Tensor:
+        """Do the random resized crops of a batch of uint8 images ``(N, 3, H, W)`` of one size, on their device."""
+        sizes = np.broadcast_to(np.array(images.shape[2:]), (len(rows), 2))
+        boxes = torch.from_numpy(self._crop_boxes(rows, epoch, sizes)).to(images.device, non_blocking=True)
+        return geometry.resized_crops(images, boxes, size=self.size)
+
+    def finish(self, images: Tensor, *, rows: np.ndarray, epoch: int) -> Tensor:
+        """Do the rest for uint8 squares ``(N, 3, S, S)``: float32 in 0..1 on their device."""
+        if self.train and (self.shifts or self.flips or self.erases):
+            draws = uniform(seed=self.seed, epoch=epoch, index=rows, slots=_ERASE + 5)
+            pad = self.config.crop_pad
+            offsets = np.floor(draws[:, _PLACE : _PLACE + 2] * (2 * pad + 1)).astype(np.int64)
+            erased = geometry.erase_boxes(draws[:, _ERASE:], probability=self.config.erase, size=self.size)
+            flipped = (draws[:, _FLIP : _FLIP + 1] < 0.5).astype(np.int64)
+            packed = torch.from_numpy(np.concatenate([offsets, flipped, erased], axis=1))
+            choice = packed.to(images.device, non_blocking=True)
+            if self.shifts:
+                images = geometry.shift_crop(images, choice[:, :2], pad=pad)
+            if self.flips:
+                images = geometry.flip(images, choice[:, 2] == 1)
+            if self.policy:
+                images = policies.apply_operations(images, self._operations(rows, epoch))
+            if self.erases:
+                return geometry.erase_rectangles(images.float().div_(255), choice[:, 3:])
+        return images.float().div_(255)
+
+    def _crop_boxes(self, rows: np.ndarray, epoch: int, sizes: np.ndarray) -> np.ndarray:
+        draws = uniform(seed=self.seed, epoch=epoch, index=rows, slots=22, first_slot=_BOX)
+        return geometry.crop_boxes(draws, sizes)
+
+    def _operations(self, rows: np.ndarray, epoch: int) -> np.ndarray:
+        count = self.config.policy_operations
+        slots = 5 if self.policy == "autoaugment" else 2 * count
+        draws = uniform(seed=self.seed, epoch=epoch, index=rows, slots=slots, first_slot=_POLICY)
+        if self.policy == "autoaugment":
+            return policies.auto_augment(draws)
+        return policies.rand_augment(draws.reshape(-1, count, 2), magnitude=self.config.policy_magnitude)

@@ -1,0 +1,1 @@
+"""Losses that read labels, or target probabilities, and one model's logits."""

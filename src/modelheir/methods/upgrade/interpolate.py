@@ -1,0 +1,124 @@
+r"""Weight interpolation (BCWI): fine-tune from the old weights, then blend old and new; the selection split chooses.
+
+.. math:: \theta = \alpha\, \theta_{old} + (1 - \alpha)\, \theta_{new}
+          \quad\text{or}\quad \theta = \frac{\alpha F \theta_{old} + (1 - \alpha)\, \theta_{new}}{\alpha F + 1 - \alpha}
+
+Schumann et al., "Backward Compatibility During Data Updates by Weight Interpolation", 2023, arXiv:2301.10546. There
+the models are text classifiers; here batch-norm statistics can be recomputed after blending, which text models lack.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+
+from modelheir.checks import AtLeast, InputError, InRange, OneOf
+from modelheir.methods import finetune
+from modelheir.methods.method import Method
+from modelheir.objective.supervised import SupervisedConfig
+from modelheir.types import Stage, StageResult, Task
+
+if TYPE_CHECKING:
+    from modelheir.methods.given.parts import Parts
+    from modelheir.models import Classifier
+
+__all__ = ["METHOD", "Config", "plan"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of ``interpolate``."""
+
+    kind: Annotated[str, OneOf("plain", "fisher")] = "plain"  #: fisher weighs parameters by their information in old
+    new_models: Annotated[int, AtLeast(1)] = 1  #: fine-tuned models averaged before the blend
+    alphas: Annotated[tuple[float, ...], InRange(0, 1)] = ()  #: shares of old to try besides 0; () is a grid
+    tolerance: Annotated[float, AtLeast(0)] = 0.0  #: accuracy that a blend may lose against the new model, a fraction
+    recalibrate: bool = True  #: recompute batch-norm statistics on the training images after blending
+    supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
+
+
+def plan(config: Config, parts: Parts) -> list[Stage]:
+    """Fine-tune each new model from the old weights, then blend; the blend trains nothing."""
+    if len(parts.old) != 1:
+        raise InputError(f"train interpolate takes exactly one --old, got {len(parts.old)}.")
+    old = parts.old_models()[0]
+    parts.same_network(old)
+    if not set(old.classes) & set(parts.classes):
+        raise InputError(
+            f"--old {parts.old[0]} has no class in common with the data: it has {', '.join(old.classes[:3])}, the data "
+            f"{', '.join(parts.classes[:3])}; give an old model of the data's classes."
+        )
+    own = finetune.Config(supervised=config.supervised)
+    names = [f"new_{number}" for number in range(config.new_models)]
+    return [
+        *(
+            finetune.plain_stage(name, own, parts.member(number), start_from_old=True)
+            for number, name in enumerate(names)
+        ),
+        Stage("blend", lambda done: _blend(config, parts, [done[name] for name in names])),
+    ]
+
+
+def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
+    from modelheir.models import from_spec
+    from modelheir.models.blends import choose_alpha as choice
+    from modelheir.models.blends import interpolate as blending
+    from modelheir.models.blends.fisher import empirical_fisher
+
+    old = parts.old_models()[0].to(parts.device)
+    news = []
+    for result in finished:
+        spec = {**old.spec, "classes": list(parts.classes), "seed": parts.init_seed}
+        model = from_spec(spec).to(parts.device)
+        model.load_state_dict(result.weights("model"))
+        news.append(model)
+    selection = parts.evaluation()["val"]
+    # Every process reads all training images, so that all arrive at the same statistics, Fisher information and blend,
+    # and in one mixed order: a batch of one class would hide how far classes lie apart.
+    train = parts.splits["train"]
+    mixed = {"train": train.subset(np.random.default_rng(parts.data_seed).permutation(len(train)))}
+    calm = dataclasses.replace(parts, rank=0, world=1, splits=mixed).stream("train", train=False)
+    fisher = empirical_fisher(old, calm.epoch(0)) if config.kind == "fisher" else None
+
+    def blend(alpha: float) -> Classifier:
+        model = blending.interpolate_models(old, news, alpha, fisher=fisher)
+        if config.recalibrate and 0 < alpha < 1:
+            blending.recalibrate(model, calm.epoch(0))
+        return model
+
+    place = {name: number for number, name in enumerate(parts.classes)}
+    numbers = np.array([place.get(name, -2) for name in old.classes])  # -2 is no label, nor the -1 of unlabelled images
+    before = parts.predict(old, selection)
+    scores = choice.score_alphas(
+        sorted({0.0, *config.alphas}) if config.alphas else choice.alpha_grid(fisher=config.kind == "fisher"),
+        lambda alpha: parts.predict(blend(alpha), selection).prediction,
+        old=numbers[before.prediction],
+        labels=selection.labels[np.isin(selection.ids, before.sample_id)],  # an undecodable image has no prediction
+    )
+    chosen = choice.choose_alpha(scores, tolerance=config.tolerance)
+    task = parts.task(blend(chosen.alpha), calm, None)
+    told = {"alpha": chosen.alpha, "scores": [score._asdict() for score in scores]}
+    new = next(score for score in scores if score.alpha == 0)
+    row = {
+        "value": chosen.alpha,
+        "unit": "share of the old weights",
+        "direction": "chosen on the selection split",
+        "count": len(before),
+        "note": f"alpha = {chosen.alpha:g} of the old weights: accuracy {chosen.accuracy:.2%} and NFR {chosen.nfr:.2%} "
+        f"on the selection split; the new model itself (alpha = 0): {new.accuracy:.2%} and {new.nfr:.2%}",
+    }
+    return dataclasses.replace(task, describe={**task.describe, **told, "rows": {"alpha": row}})
+
+
+METHOD = Method(
+    name="interpolate",
+    summary="blend the old weights with fine-tuned new ones, as far as it costs no accuracy",
+    situation="an old model of the same architecture, and little budget",
+    not_for="models trained from different starts: halfway between them lies a bad model",
+    config=Config,
+    plan=plan,
+    needs_old=True,
+    paper="Schumann et al., Backward Compatibility by Weight Interpolation, 2023, arXiv:2301.10546",
+)

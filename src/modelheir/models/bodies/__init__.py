@@ -1,0 +1,1 @@
+"""Networks without a classifier: the library's, and those of this project."""

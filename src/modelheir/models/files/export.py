@@ -1,0 +1,149 @@
+"""Write a classifier for others to run: safetensors with its description, or ONNX; and prove that it says the same.
+
+Both take float images in 0..1, ``(N, 3, H, W)``, and give logits ``(N, C)``: normalisation is inside.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelheir.checks import InputError
+from modelheir.models.files.checkpoint import SPEC
+from modelheir.models.files.load import load
+from modelheir.runs.files import replace_file, write_json
+from modelheir.runs.tensors import save_weights
+
+__all__ = ["export_onnx", "export_safetensors", "parity_check"]
+
+
+class _Logits(nn.Module):
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images).logits
+
+
+def export_safetensors(model: Any, path: Path | str) -> None:
+    """Write weights with the model's description in the header, and the description beside them as ``.json``.
+
+    ``load("file:PATH")`` builds the model again from this one file.
+    """
+    path = Path(path)
+    save_weights(path, model.state_dict(), {SPEC: json.dumps(model.spec)})
+    write_json(path.with_suffix(".json"), model.spec)
+
+
+def export_onnx(model: Any, path: Path | str, image_size: int = 0) -> None:
+    """Write an ONNX file: input ``images``, output ``logits``, any batch size.
+
+    Args:
+        model: A classifier on the CPU; exported in evaluation mode and left as it was.
+        path: The file to write, whole or not at all.
+        image_size: Height and width of the input, in pixels; 0 is the size that the model was made for.
+
+    Raises:
+        InputError: If the ``export`` extra is not installed, or the size is not known.
+    """
+    _need("onnx", "onnxscript")
+    size = _size(model, image_size)
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = False
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # the exporter's own deprecations
+            program = torch.onnx.export(
+                _Logits(model),
+                (torch.zeros(2, 3, size, size),),
+                input_names=["images"],
+                output_names=["logits"],
+                dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+                dynamo=True,
+                verbose=False,
+            )
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    assert program is not None
+    replace_file(Path(path), lambda temporary: program.save(str(temporary), external_data=False))
+
+
+def parity_check(
+    model: Any, path: Path | str, *, tolerance: float = 1e-4, image_size: int = 0, images: Tensor | None = None
+) -> float:
+    """Compare an exported file with the model on a few images.
+
+    Args:
+        model: The classifier that was exported.
+        path: A ``.onnx`` or ``.safetensors`` file.
+        tolerance: Largest absolute difference of a logit, ``>= 0``.
+        image_size: As for :func:`export_onnx`.
+        images: What to compare on, ``(N, 3, H, W)`` in 0..1; ``None`` draws three images of noise, always the same.
+
+    Returns:
+        The largest absolute difference of a logit.
+
+    Raises:
+        InputError: If it is above ``tolerance``, or the file cannot be run.
+    """
+    path = Path(path)
+    if images is None:
+        size = _size(model, image_size)
+        images = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(0))
+    ours = _evaluate(model, images)
+    if path.suffix == ".onnx":
+        _need("onnxruntime")
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        theirs = torch.from_numpy(session.run(["logits"], {"images": images.numpy()})[0])
+    else:
+        theirs = _evaluate(load(f"file:{path}"), images)
+    if theirs.shape != ours.shape:
+        raise InputError(f"{path} gives logits of shape {tuple(theirs.shape)}, the model {tuple(ours.shape)}.")
+    difference = float((ours - theirs).abs().max())
+    if not difference <= tolerance:
+        raise InputError(
+            f"{path} differs from the model by up to {difference:.3g} in a logit, more than {tolerance:g}: "
+            "do not ship it; export again, or allow more."
+        )
+    return difference
+
+
+@torch.no_grad()
+def _evaluate(model: Any, images: Tensor) -> Tensor:
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        for module, _ in modes:
+            module.training = False
+        return model(images).logits
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _size(model: Any, image_size: int) -> int:
+    size = image_size or int(model.spec["image_size"])
+    if not size:
+        raise InputError("the model does not say its image size: give image_size.")
+    return size
+
+
+def _need(*packages: str) -> None:
+    missing = []
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError:
+            missing.append(package)
+    if missing:
+        raise InputError(f"this needs {' and '.join(missing)}: install modelheir[export].")

@@ -1,0 +1,1 @@
+"""Frozen models and their stored outputs."""

@@ -1,0 +1,198 @@
+import dataclasses
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+from modelheir.checks import InputError
+from modelheir.data.sources.files import open_folder
+from modelheir.data.splits import open_splits
+from modelheir.data.streams.images import StreamingStream, make_stream
+from modelheir.data.streams.rows import RowStream
+
+
+def stream_of(images, config, **changes):
+    usual = {"batch_size": 4, "train": True, "seed": 3, "device": "cpu"}
+    settings = {key: changes.pop(key) for key in list(changes) if key in {*usual, "rank", "world", "extra"}}
+    return make_stream(images, config=dataclasses.replace(config, **changes), **usual | settings)
+
+
+def same(left, right, atol=0.0):
+    left, right = list(left), list(right)
+    assert len(left) == len(right) > 0
+    for a, b in zip(left, right, strict=True):
+        assert torch.equal(a.index, b.index)
+        assert torch.equal(a.labels, b.labels)
+        assert torch.allclose(a.inputs, b.inputs, atol=atol, rtol=0)
+        assert (a.targets is None) == (b.targets is None)
+        assert a.targets is None or torch.equal(a.targets, b.targets)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("kind", ["none", "crop_flip", "randaugment", "autoaugment", "random_resized_crop"])
+def test_both_loaders_give_the_same_batches(make_images, config, train, kind):
+    settings = {"augment": kind, "erase": 0.3, "mixup": 0.8, "cutmix": 1.0, "train": train}
+    resident = stream_of(make_images(), config, loader="resident", **settings)
+    streaming = stream_of(make_images(), config, loader="streaming", **settings)
+    assert isinstance(resident, RowStream)
+    assert isinstance(streaming, StreamingStream)
+    assert len(resident) == len(streaming) == 3
+    same(resident.epoch(1), streaming.epoch(1), atol=2.01 / 255 if kind == "random_resized_crop" else 0.0)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_workers_change_nothing(make_images, config):
+    alone = stream_of(make_images(), config, loader="streaming", augment="random_resized_crop")
+    helped = stream_of(make_images(), config, loader="streaming", augment="random_resized_crop", workers=2)
+    same(alone.epoch(0), helped.epoch(0))
+    same(alone.epoch(1, 1), helped.epoch(1, 1))
+
+
+@pytest.mark.parametrize("loader", ["resident", "streaming"])
+def test_a_late_start_is_the_tail_of_the_epoch(make_images, config, loader):
+    stream = stream_of(make_images(), config, loader=loader)
+    whole = list(stream.epoch(2))
+    same(whole[1:], stream.epoch(2, 1))
+    same(whole, stream.epoch(2))
+
+
+@pytest.mark.parametrize("loader", ["resident", "streaming"])
+def test_two_processes_with_half_a_batch_are_one_with_the_whole(make_images, config, loader):
+    settings = {"loader": loader, "augment": "crop_flip", "erase": 0.5, "mixup": 0.8, "cutmix": 1.0}
+    whole = list(stream_of(make_images(), config, **settings).epoch(0))
+    halves = [list(stream_of(make_images(), config, rank=rank, world=2, **settings).epoch(0)) for rank in range(2)]
+    for batch, *parts in zip(whole, *halves, strict=True):
+        for name in ("inputs", "labels", "index", "targets"):
+            assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
+
+
+def test_evaluation_reads_all_in_order_untouched(make_images, config):
+    images = make_images(n=10)
+    batches = list(stream_of(images, config, train=False, erase=1.0, mixup=1.0).epoch(5))
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    seen = torch.cat([batch.inputs for batch in batches])
+    assert torch.equal(seen, torch.from_numpy(images.array.copy()).permute(0, 3, 1, 2).float() / 255)
+    assert torch.cat([batch.index for batch in batches]).tolist() == list(range(10))
+
+
+def test_streams_describe_their_rows_and_carry_stored_values(make_images, config):
+    images = make_images()
+    stored = torch.arange(12.0)[:, None] * torch.ones(3)
+    stream = stream_of(images, config, extra={"old_logits": stored})
+    assert (stream.ids == images.ids).all()
+    assert (stream.columns["domain"] == images.columns["domain"]).all()
+    assert stream.classes == images.classes
+    for batch in stream.epoch(0):
+        assert torch.equal(batch.extra["old_logits"], stored[batch.index])
+        assert stream.labels[batch.index].tolist() == batch.labels.tolist()
+    with pytest.raises(ValueError, match="old has 3"):
+        stream_of(images, config, extra={"old": torch.zeros(3)})
+    with pytest.raises(ValueError, match="stored values belong to unmixed images"):
+        stream_of(images, config, extra={"old_logits": stored}, mixup=0.5)
+
+
+def test_order_and_augmentation_have_their_own_seeds(make_images, config):
+    def epoch(**seeds):
+        return next(stream_of(make_images(), config, augment="crop", **seeds).epoch(0))
+
+    usual, moved = epoch(), epoch(augment_seed=9)
+    assert torch.equal(usual.index, moved.index)
+    assert not torch.equal(usual.inputs, moved.inputs)
+    assert not torch.equal(epoch(seed=9).index, usual.index)
+
+
+@pytest.mark.parametrize("loader", ["resident", "streaming"])
+def test_ten_crops_are_ten_views(make_images, config, loader):
+    stream = stream_of(make_images(), config, train=False, views="ten_crop", image_size=6, resize=8, loader=loader)
+    batch = next(stream.epoch(0))
+    images = torch.from_numpy(make_images().array[:4].copy()).permute(0, 3, 1, 2).float() / 255
+    assert len(batch.inputs) == 10
+    assert torch.equal(batch.inputs[3], images[:, :, 2:, 2:])
+    assert torch.equal(batch.inputs[9], images[:, :, 1:7, 1:7].flip(3))
+
+
+def test_unlabelled_images_mix_without_targets(make_images, config):
+    pool = make_images(labels=np.full(12, -1))
+    batch = next(stream_of(pool, config, mixup=0.5).epoch(0))
+    assert batch.targets is None
+    assert batch.labels.tolist() == [-1] * 4
+    with pytest.raises(InputError, match="mixup and cutmix need all images labelled, or none"):
+        stream_of(make_images(labels=np.array([-1, 0] * 6)), config, mixup=0.5)
+
+
+@pytest.fixture
+def damaged(tmp_path, save, config):
+    for name in ("cat", "dog"):
+        for i in range(6):
+            save(tmp_path / name / f"{i}.png", height=8 + i, width=8)
+    file = tmp_path / "cat" / "3.png"
+    file.write_bytes(file.read_bytes()[:-60])
+    return open_folder(str(tmp_path), {}, config)["train"]
+
+
+def test_undecodable_images_are_left_out_by_both_loaders(damaged, config, caplog):
+    settings = {"train": False, "image_size": 8, "max_bad_share": 0.1, "extra": {"row": torch.arange(12)}}
+    with caplog.at_level(logging.WARNING):
+        resident = stream_of(damaged, config, loader="resident", **settings)
+        streaming = stream_of(damaged, config, loader="streaming", **settings)
+        for stream in (resident, streaming):
+            seen = list(stream.epoch(0)) + list(stream.epoch(1))
+            names = [str(stream.ids[i]) for batch in seen for i in batch.index]
+            assert len(names) == 22
+            assert "cat/3.png" not in names
+            rows = [int(row) for batch in seen for row in batch.extra["row"]]
+            assert [str(damaged.ids[row]) for row in rows] == names
+    assert caplog.text.count("1 of 12 images cannot be decoded (cat/3.png") == 2
+
+
+def test_too_many_undecodable_images_stop_both_loaders(damaged, config):
+    with pytest.raises(InputError, match=r"1 of 12 images cannot be decoded .*over the share"):
+        stream_of(damaged, config, train=False, image_size=8, loader="resident")
+    with pytest.raises(InputError, match=r"1 of 12 images cannot be decoded .*over the share"):
+        list(stream_of(damaged, config, train=False, image_size=8, loader="streaming").epoch(0))
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_another_image_of_the_batch_stands_in_for_an_undecodable_one(damaged, config, caplog, world):
+    settings = {"image_size": 8, "max_bad_share": 0.1, "loader": "streaming", "augment": "crop", "erase": 0.5}
+    for rank in range(world):
+        stream = stream_of(damaged, config, rank=rank, world=world, **settings)
+        met = 0
+        for epoch in range(4):
+            for (_, rows), batch in zip(stream.order.batches(epoch), stream.epoch(epoch), strict=True):
+                met += 3 in rows
+                assert len(batch) == len(batch.inputs) == len(rows) == 4 // world
+                assert set(batch.index.tolist()) == {*rows} - {3}
+                assert batch.labels.tolist() == damaged.labels[batch.index].tolist()
+                shown = {row: image for row, image in zip(batch.index.tolist(), batch.inputs, strict=True)}
+                assert all(torch.equal(shown[int(i)], x) for i, x in zip(batch.index, batch.inputs, strict=True))
+        assert met
+        assert stream.skipped.keys() == {3}
+    assert caplog.text.count("1 of 12 images cannot be decoded (cat/3.png") == world
+
+
+def test_auto_keeps_what_fits(make_images, damaged, config):
+    assert isinstance(stream_of(make_images(), config), RowStream)
+    assert isinstance(stream_of(make_images(), config, resident_gib=1e-9), StreamingStream)
+    crops = {"image_size": 8, "augment": "random_resized_crop"}
+    assert isinstance(stream_of(damaged, config, **crops), StreamingStream)
+    with pytest.raises(InputError, match=r"cannot be resident; set inputs.loader=streaming"):
+        stream_of(damaged, config, loader="resident", **crops)
+
+
+def test_cifar_10_as_jpeg_is_the_same_from_both_loaders(cifar, config):
+    config = dataclasses.replace(config, train_per_class=30, resident_gib=0.0, verify="none", augment="none")
+    images = open_splits(f"parquet:{cifar}", config)["train"]
+    first = [
+        next(stream_of(images, config, loader=loader, batch_size=64).epoch(0)) for loader in ("resident", "streaming")
+    ]
+    same(first[:1], first[1:])
+    assert first[0].inputs.shape == (64, 3, 32, 32)
+
+
+def test_no_more_workers_than_cores(make_images, config, monkeypatch):
+    monkeypatch.setattr("modelheir.data.streams.images._cores", lambda: 1)
+    many = dataclasses.replace(config, workers=9, loader="streaming")
+    stream = make_stream(make_images(), config=many, batch_size=2, train=False, seed=0, device="cpu")
+    assert stream._loader.num_workers == 1

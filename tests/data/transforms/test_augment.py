@@ -1,0 +1,100 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import transforms
+
+from modelheir.checks import InputError
+from modelheir.config.inputs import imagenet
+from modelheir.data.sources.files import open_folder
+from modelheir.data.transforms.augment import Augment, resolve
+
+
+def test_small_images_keep_their_size_and_large_ones_take_224(make_images, config):
+    small = resolve(config, make_images(height=32, width=32))
+    assert (small.image_size, small.resize, small.augment, small.crop_pad) == (32, 32, "crop_flip", 4)
+    large = resolve(config, make_images(n=2, classes=2, height=70, width=90))
+    assert (large.image_size, large.resize, large.augment) == (224, 256, "random_resized_crop")
+    assert resolve(large, make_images()) == large
+    given = imagenet()
+    assert (given.image_size, given.resize, given.augment) == (large.image_size, large.resize, large.augment)
+
+
+def test_classes_that_mirroring_changes_are_not_flipped(make_images, config):
+    assert resolve(config, make_images(mirror=False)).augment == "crop"
+
+
+def test_ten_crops_leave_a_border_around_small_images(make_images, config):
+    assert resolve(dataclasses.replace(config, views="ten_crop"), make_images(height=32, width=32)).resize == 37
+
+
+def test_files_are_looked_at_for_their_size(tmp_path, save, config):
+    for name in ("a/1.png", "b/1.png"):
+        save(tmp_path / name, height=16, width=16)
+    assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 16
+    (tmp_path / "a" / "0.png").write_bytes(b"")  # to be left out where it is met
+    assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 16
+    save(tmp_path / "b" / "2.png", height=17, width=16)
+    assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 17
+    save(tmp_path / "b" / "3.png", height=65, width=16)
+    assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 224
+
+
+def test_a_large_image_far_down_the_folder_is_seen(tmp_path, save, config):
+    for number in range(40):
+        save(tmp_path / "ab"[number % 2] / f"{number}.png", height=16, width=65 if number % 2 else 16)
+    assert resolve(config, open_folder(str(tmp_path), {}, config)["train"]).image_size == 224
+
+
+def test_a_crop_larger_than_the_image_is_refused(make_images, config):
+    with pytest.raises(InputError, match=r"inputs.resize = 6: must be at least image_size = 8"):
+        resolve(dataclasses.replace(config, resize=6), make_images())
+
+
+@pytest.mark.parametrize("kind", ["none", "flip", "crop", "crop_flip", "randaugment", "autoaugment"])
+def test_an_image_is_augmented_alike_in_any_company(make_images, config, kind):
+    images = make_images(n=12)
+    settings = resolve(dataclasses.replace(config, augment=kind, erase=0.5), images)
+    augment = Augment(settings, train=True, seed=4)
+    squares = torch.from_numpy(images.array.copy()).permute(0, 3, 1, 2).contiguous()
+    rows = np.arange(12)
+    together = augment.finish(squares, rows=rows, epoch=2)
+    order = np.array([7, 2, 11])
+    assert torch.equal(augment.finish(squares[order], rows=order, epoch=2), together[order])
+    assert not torch.equal(augment.finish(squares, rows=rows, epoch=3), together)
+    assert together.dtype == torch.float32
+    assert together.min() >= 0
+    assert together.max() <= 1
+
+
+def test_evaluation_changes_nothing(make_images, config):
+    images = make_images()
+    settings = resolve(dataclasses.replace(config, augment="randaugment", erase=1.0), images)
+    augment = Augment(settings, train=False, seed=4)
+    squares = torch.from_numpy(images.array.copy()).permute(0, 3, 1, 2)
+    assert torch.equal(augment.finish(squares, rows=np.arange(12), epoch=0), squares.float() / 255)
+
+
+def test_flips_take_half_and_shifts_every_place(make_images, config):
+    settings = resolve(dataclasses.replace(config, augment="crop_flip"), make_images())
+    augment = Augment(settings, train=True, seed=0)
+    ramp = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).expand(900, 3, 8, 8).contiguous() + 1
+    out = (augment.finish(ramp, rows=np.arange(900), epoch=0) * 255).round().int()[:, 0]
+    flipped = out[:, 4, 3] > out[:, 4, 4]
+    assert abs(flipped.float().mean() - 0.5) < 0.08
+    upright = torch.where(flipped[:, None, None], out.flip(2), out)
+    places = torch.unique(upright[:, 4, 4], return_counts=True)
+    assert len(places[0]) == 9
+    assert (places[1] - 100).abs().max() < 50
+
+
+@pytest.mark.parametrize(("height", "width", "size", "resize"), [(60, 80, 48, 56), (80, 60, 32, 32), (96, 96, 72, 82)])
+def test_no_augmentation_is_the_usual_evaluation_view(make_images, config, height, width, size, resize):
+    images = make_images(n=2, classes=2, height=height, width=width)
+    settings = resolve(dataclasses.replace(config, augment="none", image_size=size, resize=resize), images)
+    short = transforms.Compose([transforms.Resize(resize), transforms.CenterCrop(size)])  # of Pillow images
+    for train in (True, False):
+        shown = Augment(settings, train=train, seed=0).read(images.image(1))
+        assert (shown == np.asarray(short(Image.fromarray(images.image(1))))).all()

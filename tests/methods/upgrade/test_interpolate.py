@@ -1,0 +1,183 @@
+"""Weight interpolation: the ends are the two models, the selection split chooses, the reporting split does not."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from modelheir.checks import InputError
+from modelheir.methods import METHODS
+from modelheir.models import build
+from modelheir.models.blends.interpolate import interpolate_models
+from modelheir.runs.tensors import load_weights
+
+WORKER = """
+import dataclasses, json, sys
+from pathlib import Path
+from types import SimpleNamespace
+
+sys.path.insert(0, sys.argv[1])
+from conftest import World
+from modelheir.methods import METHODS
+from modelheir.models import build
+from modelheir.runs.tensors import save_weights
+
+world = World(Path(sys.argv[2], "unused"))
+rank, count = world.runtime.rank, world.runtime.world
+out = Path(sys.argv[2], f"{rank}_of_{count}")
+world.tmp_path = out / "files"
+old = world.save_model("old", model="convnet")
+parts = dataclasses.replace(world.parts(old=[old], model="convnet"), rank=rank, world=count)
+new = build("convnet", classes=parts.classes, image_size=8, seed=6).state_dict()
+config = world.config("interpolate", kind="fisher", alphas=(0.0, 0.5), tolerance=1.0)
+stage = METHODS["interpolate"].plan(config, parts)[-1]
+task = stage.prepare({"new_0": SimpleNamespace(weights=lambda name: new)})
+save_weights(out / "blend.safetensors", task.modules["model"].state_dict())
+(out / "told.json").write_text(json.dumps({key: task.describe[key] for key in ("alpha", "scores")}))
+"""
+
+
+def test_blend_lies_between_old_and_new(world):
+    done = world.run("interpolate", "x", alphas=(0.0, 0.5), recalibrate=False)
+    assert list(done) == ["new_0", "blend"]
+    alpha = done["blend"].describe["alpha"]
+    old = world.parts().old_models()[0].state_dict()
+    new, blend = done["new_0"].weights("model"), done["blend"].weights("model")
+    for key, value in blend.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, alpha * old[key] + (1 - alpha) * new[key], atol=1e-6, rtol=1e-5)
+
+
+def test_choice_never_reads_the_reporting_split(world):
+    done = world.run("interpolate", "x", alphas=(0.0, 0.3, 0.7))
+    chosen = done["blend"].describe["alpha"]
+    parts = world.parts()
+    test = parts.splits["test"]
+    spoiled = dataclasses.replace(test, labels=(test.labels + 1) % 3)
+    parts = dataclasses.replace(parts, splits={**parts.splits, "test": spoiled})
+    plan = METHODS["interpolate"].plan(world.config("interpolate", alphas=(0.0, 0.3, 0.7)), parts)
+    assert plan[-1].prepare(done).describe["alpha"] == chosen
+
+
+@pytest.mark.parametrize("settings", [{"kind": "fisher"}, {"new_models": 2}])
+def test_kinds(world, settings):
+    done = world.run("interpolate", "x", alphas=(0.0, 0.5, 1.0), **settings)
+    assert len(done["blend"].describe["scores"]) == 3
+
+
+def test_old_batch_norm_nets_are_recalibrated(world):
+    old = world.save_model("conv", model="convnet")
+    done = world.run(
+        "interpolate", "x", parts=world.parts(old=[old], model="convnet"), alphas=(0.0, 0.5), tolerance=1.0
+    )
+    assert done["blend"].metrics["test/accuracy"] >= 0
+
+
+def test_takes_exactly_one_old_model(world):
+    with pytest.raises(InputError, match="exactly one --old, got 0"):
+        world.run("interpolate", "x", parts=world.parts(old=[]))
+
+
+@pytest.mark.parametrize(("name", "settings"), [("interpolate", {}), ("upgrade", {"start_from_old": True})])
+def test_another_network_than_the_old_one_is_refused(world, name, settings):
+    with pytest.raises(InputError, match=r"--model convnet is asked for.*which is a mlp"):
+        world.run(name, "x", parts=world.parts(model="convnet"), **settings)
+
+
+def name_of(model, images):
+    """Return the class names that a model predicts, by a loop over its logits."""
+    with torch.no_grad():
+        return [model.classes[int(row.argmax())] for row in model.eval()(images).logits]
+
+
+def test_flips_are_counted_by_class_name(world):
+    ours = world.parts().classes
+    old = world.save_model("reordered", classes=(ours[2], "gone", ours[0]), seed=2)
+    parts = world.parts(old=[old])
+    after = build("mlp", classes=ours, image_size=8, seed=5)
+    done = {"new_0": SimpleNamespace(weights=lambda name: after.state_dict())}
+    plan = METHODS["interpolate"].plan(world.config("interpolate", alphas=(0.0, 0.5)), parts)
+    told = plan[-1].prepare(done).describe["scores"][0]
+    (before,), stream = parts.old_models(), parts.stream("val", train=False)
+    images, labels = torch.cat([batch.inputs for batch in stream.epoch(0)]), [ours[n] for n in stream.labels]
+    said = list(zip(name_of(before, images), name_of(after, images), labels, strict=True))
+    flips = sum(a == label != b for a, b, label in said)
+    assert 0 < flips < sum(b != label for _, b, label in said)
+    assert told["nfr"] == pytest.approx(flips / len(labels))
+
+
+def test_a_file_without_names_keeps_its_head(world, tmp_path):
+    parts = world.parts(model="convnet")
+    old = build("convnet", classes=[str(number) for number in range(3)], image_size=8, seed=4)
+    torch.save({"state_dict": old.state_dict()}, tmp_path / "old.pth")
+    parts = dataclasses.replace(parts, old=(f"file:{tmp_path / 'old.pth'}:convnet",))
+    images = next(parts.stream("val", train=False).epoch(0)).inputs
+    plan = METHODS["interpolate"].plan(world.config("interpolate"), parts)
+    start = plan[0].prepare({}).modules["model"]
+    assert torch.equal(start.eval()(images).logits, old.eval()(images).logits)
+    done = world.run("interpolate", "x", parts=parts, alphas=(0.0, 1.0), tolerance=1.0)
+    assert done["blend"].describe["scores"][1]["nfr"] == 0
+    (matched,) = parts.old_models()
+    blend = interpolate_models(matched, start, 1.0)
+    assert torch.equal(blend.eval()(images).logits, old(images).logits)
+
+
+def test_an_old_model_of_other_classes_is_refused_before_training(world):
+    old = world.save_model("others", classes=("x", "y"))
+    with pytest.raises(InputError, match=r"no class in common with the data: it has x, y"):
+        METHODS["interpolate"].plan(world.config("interpolate"), world.parts(old=[old]))
+
+
+@pytest.mark.distributed
+def test_two_processes_blend_what_one_blends(tmp_path):
+    worker = tmp_path / "worker.py"
+    worker.write_text(WORKER)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    arguments = [worker, Path(__file__).parent, tmp_path]
+    subprocess.run([sys.executable, *arguments], check=True, env=env, timeout=200)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*launch, *arguments], check=True, env=env, timeout=200)
+    one, *two = (tmp_path / name for name in ("0_of_1", "0_of_2", "1_of_2"))
+    expected = load_weights(one / "blend.safetensors")
+    for folder in two:
+        assert json.loads((folder / "told.json").read_text()) == json.loads((one / "told.json").read_text())
+        torch.testing.assert_close(load_weights(folder / "blend.safetensors"), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_statistics_are_taken_over_mixed_batches_of_sorted_data(world, monkeypatch):
+    """Folders come sorted by class, and a batch of one class has less variance than the data."""
+    seen = []
+    monkeypatch.setattr(
+        "modelheir.models.blends.interpolate.recalibrate", lambda model, batches: seen.extend(b.labels for b in batches)
+    )
+    parts = world.parts()
+    train = parts.splits["train"]
+    ordered = train.subset(np.argsort(train.labels, kind="stable"))
+    done = world.run("interpolate", "x", parts=dataclasses.replace(parts, splits={**parts.splits, "train": ordered}))
+    assert seen
+    assert all(len(labels.unique()) == 3 for labels in seen if len(labels) == 16)
+    assert (torch.cat(seen)[: len(train)].bincount().numpy() == np.bincount(train.labels)).all()  # each image once
+    assert done["blend"].describe["scores"][0]["alpha"] == 0
+
+
+def test_the_new_model_itself_is_always_tried(world):
+    done = world.run("interpolate", "x", alphas=(0.5,))
+    assert [score["alpha"] for score in done["blend"].describe["scores"]] == [0.0, 0.5]
+
+
+def test_the_chosen_blend_is_told_with_what_it_gains(world):
+    done = world.run("interpolate", "x", alphas=(0.0, 1.0), tolerance=1.0)
+    row = done["blend"].describe["rows"]["alpha"]
+    assert row["value"] == 1.0  # the old model itself makes no new mistake
+    new, old = done["blend"].describe["scores"]
+    assert row["note"] == (
+        f"alpha = 1 of the old weights: accuracy {old['accuracy']:.2%} and NFR 0.00% on the selection split; "
+        f"the new model itself (alpha = 0): {new['accuracy']:.2%} and {new['nfr']:.2%}"
+    )

@@ -1,0 +1,250 @@
+"""Upgrade methods: every distance and filter trains, weights mean what they say, teachers stay as they are."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.methods import METHODS
+from modelheir.models.teachers.freeze import state_hash
+from modelheir.runs.predictions import write_predictions
+from modelheir.types import Predictions
+
+LAST = "train"
+
+
+def weights(done, stage=LAST):
+    return done[stage].weights("model")
+
+
+def task(world, **settings):
+    parts = settings.pop("parts", None) or world.parts()
+    (stage,) = METHODS["upgrade"].plan(world.config("upgrade", **settings), parts)
+    return stage.prepare({})
+
+
+class Step:
+    """The least an objective reads of the engine."""
+
+    epoch, number, device = 0, 0, torch.device("cpu")
+
+    @staticmethod
+    def gather(values):
+        return values
+
+    @staticmethod
+    def observe(name, value):
+        assert 0 <= value <= 1
+
+
+def one_loss(made):
+    """Evaluate a task's objective on its first batch, twice the same."""
+    torch.manual_seed(0)
+    batch = next(made.streams["train"].epoch(0))
+    return made.objective({"train": batch}, Step()), batch
+
+
+def test_weight_zero_is_plain_training_bit_for_bit(world):
+    plain, off = world.run("finetune", "plain"), world.run("upgrade", "off", pull__weight=0.0)
+    assert all(torch.equal(weights(plain)[key], value) for key, value in weights(off).items())
+
+
+def test_one_strength_for_every_filter_and_per_image_weights(world):
+    made = task(world, pull__filter="old_correct", pull__base=0.0, pull__focus=1.0, pull__normalize=False)
+    loss, batch = one_loss(made)
+    teacher = made.references["teacher"]
+    right = (teacher(batch).logits.argmax(1) == batch.labels).float()
+    assert 0 < right.mean() < 1
+    assert loss.observed["effective_lambda/kl_distillation"] == pytest.approx(right.mean().item())
+    # alpha = 0: images that the old model got wrong send no gradient through the distance
+    from modelheir.losses import kl_distillation
+
+    model = made.modules["model"].eval()
+    with torch.no_grad():
+        values = kl_distillation(model(batch.inputs).logits, teacher(batch).logits)
+    expected = (right * values).mean()
+    made.modules["model"].eval()
+    found = made.objective({"train": batch}, Step()).terms["kl_distillation"]
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_doubling_alpha_and_beta_doubles_the_pull_unless_weights_are_normalised(world):
+    def pull(**settings):
+        made = task(world, **settings)
+        made.modules["model"].eval()
+        return one_loss(made)[0].terms["kl_distillation"].item()
+
+    single = pull(pull__normalize=False, pull__base=1.0, pull__focus=5.0)
+    double = pull(pull__normalize=False, pull__base=2.0, pull__focus=10.0)
+    assert double == pytest.approx(2 * single, rel=1e-5)
+    assert pull(pull__base=2.0, pull__focus=10.0) == pytest.approx(pull(pull__base=1.0, pull__focus=5.0), rel=1e-5)
+
+
+def test_mixing_share_equals_its_sum_form(world):
+    share, plain = 0.8, task(world, pull__weight=4.0)
+    mixed = task(world, pull__weight=1.0, pull__mix_alpha=share)
+    for made in (plain, mixed):
+        made.modules["model"].eval()
+    total = one_loss(mixed)[0].total
+    torch.testing.assert_close(total, (1 - share) * one_loss(plain)[0].total, rtol=1e-5, atol=1e-6)
+
+
+def test_teacher_is_the_same_before_and_after_training(world):
+    made = task(world)
+    before = state_hash(made.references["teacher"])
+    from modelheir.engine.stages import run_plan
+    from modelheir.runs.folder import RunFolder
+    from modelheir.types import Stage
+
+    class Silent:
+        def __getattr__(self, name):
+            return lambda *a, **k: None
+
+    run_plan(
+        [Stage("train", lambda done: made)],
+        RunFolder(world.tmp_path / "x"),
+        runtime=world.runtime,
+        fit_config=world.fit,
+        seed=0,
+        log=Silent(),
+        progress=Silent(),
+    )
+    assert state_hash(made.references["teacher"]) == before
+    assert all(p.grad is None for p in made.references["teacher"].parameters())
+
+
+def test_live_and_stored_teachers_agree_where_the_view_is_fixed(world):
+    inputs = InputConfig(augment="none")
+    parts = world.parts(inputs=inputs)
+    live = world.run("upgrade", "live", parts=parts)
+    stream = parts.stream("train", train=False)
+    stored = parts.predict(parts.old_models()[0], stream)
+    write_predictions(world.tmp_path / "old.parquet", stored)
+    given = world.run("upgrade", "stored", parts=world.parts(inputs=inputs, old=[str(world.tmp_path / "old.parquet")]))
+    for key, value in weights(live).items():
+        torch.testing.assert_close(weights(given)[key], value, rtol=1e-4, atol=1e-5)
+
+
+def test_stored_outputs_that_miss_images_are_named(world):
+    parts = world.parts(inputs=InputConfig(augment="none"))
+    stored = parts.predict(parts.old_models()[0], parts.stream("train", train=False))
+    half = Predictions(
+        sample_id=stored.sample_id[5:],
+        label=stored.label[5:],
+        prediction=stored.prediction[5:],
+        logits=stored.logits[5:],
+        classes=stored.classes,
+    )
+    write_predictions(world.tmp_path / "half.parquet", half)
+    with pytest.raises(InputError, match=str(stored.sample_id[0])):
+        world.run("upgrade", "x", parts=dataclasses.replace(parts, old=(str(world.tmp_path / "half.parquet"),)))
+
+
+def test_several_teachers_of_other_architectures_and_weights(world):
+    second = world.save_model("second", seed=9, model="convnet")
+    parts = dataclasses.replace(world.parts(old=[world.old, second]), old_weights=(2.0, 1.0))
+    stream = parts.stream()
+    batch = next(stream.epoch(0))
+    a, b = (model.eval()(batch.inputs).logits for model in parts.old_models())
+    torch.testing.assert_close(parts.teacher(stream)(batch).logits, (2 * a + b) / 3, rtol=1e-4, atol=1e-5)
+    world.run("upgrade", "two", parts=parts)
+
+
+def test_classes_that_the_old_model_lacks_are_learned_from_labels_alone(world):
+    names = world.parts().classes
+    old = world.save_model("fewer", classes=(names[2], names[0]))
+    made = task(world, parts=world.parts(old=[old]))
+    loss, batch = one_loss(made)
+    assert made.references["teacher"](batch).logits.shape[1] == 2
+    assert torch.isfinite(loss.total)
+    world.run("upgrade", "grown", parts=world.parts(old=[old]))
+
+
+def test_normalised_weights_have_mean_one_where_classes_are_new(world):
+    names = world.parts().classes
+    old = world.save_model("fewer", classes=(names[2], names[0]))
+    loss, batch = one_loss(task(world, parts=world.parts(old=[old]), pull__weight=1.5))
+    assert (batch.labels == 1).any()
+    assert loss.observed["effective_lambda/kl_distillation"].item() == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize("scheme", ["muscle", "double_source"])
+def test_two_teacher_schemes_train_a_plain_model_first(world, scheme):
+    done = world.run("upgrade", scheme, scheme=scheme)
+    assert list(done) == ["plain", "train"]
+
+
+@pytest.mark.parametrize("scheme", ["muscle", "double_source"])
+@pytest.mark.parametrize("off", [{"pull__start_epoch": 2}, {"pull__weight": 0.0}])
+def test_two_teacher_schemes_train_plainly_until_the_pull_begins(world, scheme, off):
+    plain = world.run("finetune", "plain")
+    done = world.run("upgrade", scheme, scheme=scheme, pull__mix_alpha=0.8, **off)  # two epochs
+    assert all(torch.equal(weights(plain)[key], value) for key, value in weights(done).items())
+
+
+@pytest.mark.parametrize("scheme", ["muscle", "double_source"])
+def test_two_teacher_schemes_read_the_settings_of_kl(world, scheme):
+    done = world.run("upgrade", "run", scheme=scheme)
+
+    def term(square):
+        kl = {"distance__kl__temperature": 4.0, "distance__kl__scale_by_square": square}
+        made = METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **kl), world.parts())[-1].prepare(done)
+        made.modules["model"].eval()
+        return one_loss(made)[0].terms[scheme].item()
+
+    assert term(True) == pytest.approx(16 * term(False), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "setting", "value"),
+    [
+        ("muscle", "pull__filter", "all_pass"),
+        ("muscle", "pull__normalize", False),
+        ("muscle", "pull__base", 2.0),
+        ("muscle", "pull__focus", 2.0),
+        ("muscle", "new_class_bias", 1.0),
+        ("double_source", "pull__filter", "all_pass"),
+        ("double_source", "distance__loss", "logit_matching"),
+        ("double_source", "distance__logit_difference__margin", 0.0),
+        ("distance", "new_class_bias", 1.0),
+    ],
+)
+def test_settings_that_a_scheme_does_not_read_are_refused(world, scheme, setting, value):
+    key = "method." + setting.replace("__", ".")
+    with pytest.raises(InputError, match=f"^{key} = {value!r} has no effect .*method.scheme = {scheme!r}"):
+        METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **{setting: value}), world.parts())
+
+
+def test_double_source_reads_its_own_settings(world):
+    world.run("upgrade", "run", scheme="double_source", pull__base=2.0, pull__focus=3.0, new_class_bias=1.0)
+
+
+def test_likelihoods_come_from_a_file(world):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = world.parts()
+    ids = parts.splits["train"].ids
+    path = world.tmp_path / "likelihood.parquet"
+    pq.write_table(
+        pa.table({"sample_id": ids[::-1].tolist(), "likelihood": np.arange(len(ids))[::-1] / len(ids)}), path
+    )
+    settings = {"pull__filter": "likelihood", "likelihoods": str(path), "pull__normalize": False}
+    made = task(world, **settings, pull__base=1.0, pull__focus=2.0)
+    loss, batch = one_loss(made)
+    expected = 1 + 2 * (batch.index.float() / len(ids)).mean()
+    assert loss.observed["effective_lambda/kl_distillation"] == pytest.approx(float(expected), rel=1e-5)
+    world.run("upgrade", "weighted", supervised__likelihood_scale=1.0, **settings)
+    with pytest.raises(InputError, match=r"--method[.]likelihoods FILE"):
+        task(world, pull__filter="likelihood")
+
+
+def test_starting_from_the_old_weights(world):
+    made = task(world, start_from_old=True)
+    old = world.parts().old_models()[0].state_dict()
+    assert all(torch.equal(old[key], value) for key, value in made.modules["model"].state_dict().items())
+    with pytest.raises(InputError, match="exactly one --old"):
+        task(world, start_from_old=True, parts=world.parts(old=[world.old, world.old]))

@@ -1,0 +1,91 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from modelheir.objective import SupervisedConfig, make_supervised
+from modelheir.types import Batch, Outputs
+
+N, C = 6, 4
+LABELS = torch.tensor([0, 1, 2, 3, -1, 0])
+
+
+class Step:
+    """What the supervised part sees of the engine on one process."""
+
+    def __init__(self):
+        self.seen = {}
+
+    def gather(self, values):
+        return values
+
+    def observe(self, name, value):
+        self.seen[name] = value
+
+
+def make(draw, *, auxiliary=(), targets=None, extra=None):
+    inputs = torch.zeros(N, 1, 1, 1)
+    batch = Batch(inputs, LABELS, torch.arange(N), targets=targets, extra=extra or {})
+    return Outputs(draw(N, C), draw(N, 2), tuple(auxiliary)), batch
+
+
+def cross_entropy(logits, log_softmax, smoothing=0.0):
+    """Mean over labelled images by NumPy."""
+    rows = log_softmax(logits.numpy())[LABELS.numpy() >= 0]
+    labels = LABELS.numpy()[LABELS.numpy() >= 0]
+    target = (1 - smoothing) * np.eye(C)[labels] + smoothing / C
+    return -(target * rows).sum(1).mean()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_unlabelled_images_are_left_out_and_labels_are_smoothed(draw, log_softmax, smoothing):
+    outputs, batch = make(draw)
+    step = Step()
+    terms = make_supervised(SupervisedConfig(label_smoothing=smoothing))(outputs, batch, step)
+    assert list(terms) == ["task"]
+    assert terms["task"].item() == pytest.approx(cross_entropy(outputs.logits, log_softmax, smoothing), rel=1e-5)
+    right = outputs.logits.argmax(1).numpy() == LABELS.numpy()
+    assert step.seen["train/accuracy"].item() == pytest.approx(right[LABELS.numpy() >= 0].mean())
+
+
+def test_each_auxiliary_head_is_a_term_with_its_weight(draw, log_softmax):
+    heads = draw(N, C), draw(N, C)
+    outputs, batch = make(draw, auxiliary=heads)
+    terms = make_supervised(SupervisedConfig(auxiliary_weight=0.3))(outputs, batch, Step())
+    for number, logits in enumerate(heads):
+        wanted = 0.3 * cross_entropy(logits, log_softmax)
+        assert terms[f"auxiliary_{number}"].item() == pytest.approx(wanted, rel=1e-5)
+    assert list(make_supervised(SupervisedConfig(auxiliary_weight=0))(outputs, batch, Step())) == ["task"]
+
+
+def test_mixed_images_take_their_targets(draw, log_softmax):
+    targets = torch.softmax(draw(N, C), 1)
+    outputs, batch = make(draw, targets=targets)
+    step = Step()
+    got = make_supervised(SupervisedConfig(label_smoothing=0.1))(outputs, batch, step)["task"]
+    mixed = 0.9 * targets.numpy() + 0.1 / C
+    assert got.item() == pytest.approx(-(mixed * log_softmax(outputs.logits.numpy())).sum(1).mean(), rel=1e-5)
+    assert step.seen == {}  # no image has one right answer
+
+
+def test_one_against_all_is_the_mean_of_scipys_log_sigmoids(draw):
+    from scipy.special import log_expit
+
+    outputs, batch = make(draw)
+    got = make_supervised(SupervisedConfig(binary=True))(outputs, batch, Step())["task"].item()
+    z, known = outputs.logits.numpy().astype(float), LABELS.numpy() >= 0
+    hot = np.eye(C)[LABELS.numpy()]
+    each = -(hot * log_expit(z) + (1 - hot) * log_expit(-z))
+    assert got == pytest.approx(each[known].mean(), rel=1e-5)
+
+
+def test_likely_flips_count_less_at_an_equal_mean(draw, log_softmax):
+    likelihood = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+    outputs, batch = make(draw, extra={"likelihood": likelihood})
+    batch = dataclasses.replace(batch, labels=torch.tensor([0, 1, 2, 3, 1, 0]))
+    config = SupervisedConfig(likelihood_base=0.5, likelihood_scale=2.0)
+    got = make_supervised(config)(outputs, batch, Step())["task"].item()
+    weights = 1 / (2.0 * likelihood.numpy() + 0.5)
+    each = -log_softmax(outputs.logits.numpy())[np.arange(N), batch.labels.numpy()]
+    assert got == pytest.approx((weights / weights.mean() * each).mean(), rel=1e-5)

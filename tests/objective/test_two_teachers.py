@@ -1,0 +1,27 @@
+import pytest
+import torch
+
+from modelheir.losses import kl_distillation
+from modelheir.objective import double_source_distillation
+
+
+def test_equals_its_two_parts_by_hand(draw):
+    new, independent, old = draw(6, 5), draw(6, 5), draw(6, 3)
+    known = torch.tensor([4, 0, 2])  # the old model's classes among the new model's
+    labels = torch.tensor([4, 0, 2, 1, 3, -1])
+    value = double_source_distillation(new, old, independent, labels, known, base=1.0, scale=5.0, temperature=5.0)
+    for n in range(6):
+        one = slice(n, n + 1)
+        from_old = kl_distillation(new[one][:, known], old[one], temperature=5.0).item() / 25
+        from_new = kl_distillation(new[one], independent[one], temperature=5.0).item() / 25
+        label = int(labels[n])
+        weight = 0.0 if label in (1, 3) else 6.0 if label >= 0 and known[old[n].argmax()] == label else 1.0
+        second = 6.0 if independent[n].argmax() == label else 1.0
+        assert value[n].item() == pytest.approx(weight * from_old + second * from_new, rel=1e-4)
+
+
+def test_says_what_is_wrong(draw):
+    with pytest.raises(ValueError, match=r"old_classes must have shape \(3,\), got \(2,\)"):
+        double_source_distillation(
+            draw(2, 5), draw(2, 3), draw(2, 5), torch.zeros(2, dtype=torch.int64), torch.tensor([0, 1])
+        )
