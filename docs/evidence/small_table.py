@@ -34,7 +34,7 @@ from modelheir.metrics.flips import flip_rates
 from modelheir.metrics.front import hypervolume
 from modelheir.models.blends.choose_alpha import alpha_grid, choose_alpha, score_alphas
 from modelheir.models.blends.interpolate import interpolate
-from modelheir.objective.distances import KL, DistanceConfig, LogitDifference, make_distance
+from modelheir.objective.distances import DistanceConfig, KLDistillation, LogitDifference, make_distance
 from modelheir.types import Outputs
 
 CLASSES, INPUTS, TRAIN, SELECTION = 10, 20, 4000, 2000  # rows: 4000 to train, 2000 to choose, the other 6000 to report
@@ -220,7 +220,7 @@ def pulled(one: Towards, distance: Callable[..., Tensor], new: Outputs, old: Out
     """Return the filtered distance of each network, ``(M,)``, from the library's per-image distances and weights."""
     models, rows = labels.shape
     if one.distance.loss == "neighbourhood_alignment":  # compares rows of one batch, so networks must not be joined
-        near = functools.partial(losses.neighbourhood_alignment, **vars(one.distance.neighbourhood))
+        near = functools.partial(losses.neighbourhood_alignment, **vars(one.distance.neighbourhood_alignment))
         values = torch.func.vmap(near)(new.features, old.features, labels)
     else:
         flat = [Outputs(*(part.flatten(0, 1) for part in both[:2])) for both in (new, old)]
@@ -247,7 +247,7 @@ MATCHING = DistanceConfig(loss="logit_matching")
 LDI = DistanceConfig(loss="logit_difference")
 LDI_0 = DistanceConfig(loss="logit_difference", logit_difference=LogitDifference(margin=0.0))
 CNA = DistanceConfig(loss="neighbourhood_alignment")
-KL_4 = DistanceConfig(loss="kl_distillation", kl=KL(temperature=4.0))
+KL_4 = DistanceConfig(loss="kl_distillation", kl_distillation=KLDistillation(temperature=4.0))
 
 NONE = Arm("none")
 NAIVE = Arm("naive", (0.3, 1.0, 3.0), (Towards("old", DistanceConfig(loss="new_error"), ALL),))

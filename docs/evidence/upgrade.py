@@ -90,7 +90,12 @@ def arm(name: str, weight: float) -> tuple[str, dict]:
         return "interpolate", {"method.tolerance": weight, "fit.lr": 0.03}
     loss = {"KD": "kl_distillation", "FD-KL": "kl_distillation", "FD-LM": "logit_matching"}.get(name)
     if name == "KD":
-        return "upgrade", {**plain, **strength, "method.distance.loss": loss, "method.distance.kl.temperature": 4.0}
+        return "upgrade", {
+            **plain,
+            **strength,
+            "method.distance.loss": loss,
+            "method.distance.kl_distillation.temperature": 4.0,
+        }
     if name == "LDI":
         return "upgrade", {**plain, **strength, "method.distance.loss": "logit_difference"}
     if name == "CNA":

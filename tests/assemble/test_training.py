@@ -367,3 +367,19 @@ def test_a_short_update_on_real_images_gives_numbers_and_a_page(tmp_path):
     assert found["accuracy_new"] == pytest.approx(found["accuracy_old"] - found["nfr"] + found["pfr"])
     assert {row["class"] for row in found["per_class"]} >= {"airplane", "truck"}
     assert "airplane" in page.read_text()
+
+
+def test_a_setting_that_the_chosen_loss_does_not_read_is_refused(tmp_path):
+    import modelheir
+
+    with pytest.raises(
+        InputError, match=r"method\.distance\.renyi\.alpha = 3\.0 has no effect with .*loss = 'kl_distil"
+    ):
+        modelheir.train(
+            "upgrade",
+            data=DATA,
+            old="run:nowhere",
+            out=str(tmp_path / "x"),
+            method={"distance": {"renyi": {"alpha": 3.0}}},
+        )
+    assert not (tmp_path / "x").exists()

@@ -17,12 +17,12 @@ def test_every_method_is_explained(name, capsys):
     assert explain.main([name]) == 0
     out = capsys.readouterr().out
     assert METHODS[name].summary in " ".join(out.split())
-    for setting in settings(METHODS[name].config, "method"):
+    for setting in settings(METHODS[name].config, "method", every=False):
         assert f"--{setting.key}" in out
     root = Path(modelheir.__file__).parents[2]
     files = explain.method_files(name, sys.modules[METHODS[name].plan.__module__])
     sources = [file for file, _ in files if file.startswith("src/")]
-    assert f"src/modelheir/methods/{name}.py" in sources
+    assert sources[0].endswith(f"/{name}.py")
     for file in sources:
         assert (root / file).is_file(), file
 

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from modelheir import losses
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.losses import logit_difference, neighbourhood_alignment
@@ -26,6 +27,64 @@ def test_every_distance_trains_and_logs_its_terms(world, rows, loss):
     assert any(not torch.equal(before[key], value) for key, value in after.items())
 
 
+#: other values than the defaults, of every setting of every distance
+OTHER = {
+    "kl_distillation": {"temperature": 2.0, "scale_by_square": False},
+    "logit_matching": {"reduction": "half_sum"},
+    "logit_difference": {
+        **{"margin": 0.1, "power": 3.0, "top_k": 2, "rank_by": "old", "exclude_label": False, "one_sided": True},
+        **{"label_weight": 0.7, "relative": True, "p_norm": True},
+    },
+    "neighbourhood_alignment": {"temperature": 0.5, "top_k": 2, "supervised": True, "order": "in"},
+    "renyi": {"alpha": 3.0, "reorder": True},
+    "retentive_cross_entropy": {"two_heads": True},
+    "random_projection": {"width": 3, "new_projection": "frozen", "normalize": True, "bias": True},
+    "contrastive_feature_alignment": {"margin": 0.7},
+}
+
+
+class Alone:
+    """A step of one process."""
+
+    gather = None
+
+
+@pytest.mark.parametrize("name", DISTANCES)
+def test_settings_reach_the_function_of_that_name(draw, name):
+    """Each setting alone, and all together, give what the loss itself gives with them."""
+    row, given = DISTANCES[name], OTHER.get(name, {})
+    assert set(given) == ({field.name for field in dataclasses.fields(row.settings)} if row.settings else set())
+    new, old = (Outputs(draw(8, 5), draw(8, 4)) for _ in range(2))
+    labels = torch.tensor([0, 1, 2, 3, 4, 0, 1, 2])
+    usual = {} if row.settings is None else vars(row.settings())
+    for changed in ({}, *({key: value} for key, value in given.items()), given):
+        settings = {**usual, **changed}
+        config = DistanceConfig(loss=name, **({name: row.settings(**settings)} if row.settings else {}))
+        distance, modules = make_distance(config, new_features=4, old_features=4, seed=3)
+        pair = (getattr(new, row.reads), getattr(old, row.reads))
+        if row.module:
+            module = getattr(losses, row.module)(4, 4, seed=3, **settings)
+            expected = module.per_image(*pair)
+            assert [key for key, _ in modules[name].named_parameters()] == [key for key, _ in module.named_parameters()]
+        else:
+            assert not modules
+            expected = getattr(losses, name)(*pair, *((labels,) if row.labels else ()), **settings)
+        torch.testing.assert_close(distance(new, old, labels, Alone()), expected)
+
+
+def test_groups_of_settings_are_named_as_the_losses():
+    groups = {field.name for field in dataclasses.fields(DistanceConfig)} - {"loss", "mix_with", "mix_share"}
+    assert groups == {name for name, row in DISTANCES.items() if row.settings}
+    for name, row in DISTANCES.items():
+        assert hasattr(losses, row.module or name), name
+
+
+def test_a_distance_that_is_not_chosen_takes_no_settings():
+    config = DistanceConfig(loss="renyi", mix_with="imitation")
+    assert set(config.unread()) == {name for name, row in DISTANCES.items() if row.settings} - {"renyi"}
+    assert "mix_share" in DistanceConfig().unread()
+
+
 def test_features_of_stored_outputs_are_missed_in_words(world):
     parts = world.parts(inputs=InputConfig(augment="none"))
     stored = parts.predict(parts.old_models()[0], parts.stream("train", train=False))
@@ -40,9 +99,6 @@ def test_two_distances_mix():
     distance, modules = make_distance(config, new_features=3, old_features=3, seed=0)
     new, old = (Outputs(*torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(seed))) for seed in (0, 1))
     labels = torch.tensor([0, 1, 2, 0, 1])
-
-    class Alone:
-        gather = None
 
     ldi = logit_difference(new.logits, old.logits, labels)
     near = neighbourhood_alignment(new.features, old.features, labels)

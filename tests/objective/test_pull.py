@@ -34,13 +34,13 @@ def plan(world, name, parts, **settings):
         ("upgrade", {**ALL, "distance__mix_with": "new_error"}, "method.distance.mix_with = 'new_error'"),
         (
             "upgrade",
-            {**ALL, "distance__loss": "neighbourhood_alignment", "distance__neighbourhood__supervised": True},
-            "method.distance.neighbourhood.supervised = True",
+            {**ALL, "distance__loss": "neighbourhood_alignment", "distance__neighbourhood_alignment__supervised": True},
+            "method.distance.neighbourhood_alignment.supervised = True",
         ),
         (
             "upgrade",
-            {**ALL, "distance__loss": "feature_alignment", "distance__features__contrastive": True},
-            "method.distance.features.contrastive = True",
+            {**ALL, "distance__loss": "contrastive_feature_alignment"},
+            "method.distance.loss = 'contrastive_feature_alignment'",
         ),
         (
             "upgrade",

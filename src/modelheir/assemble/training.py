@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError, unknown, validate
+from modelheir.config.unread import refuse_unread
 from modelheir.runs.files import read_json, write_json, write_text
 from modelheir.runs.folder import RunFolder
 
@@ -55,6 +56,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
     settings = chosen.config() if method_config is None else method_config
     validate(config)
     validate(settings, "method")
+    refuse_unread(settings, chosen.config(), "method")
     if chosen.needs_old and not config.old:
         raise InputError(
             f"train {method} needs --old, the model in production: run:DIR, file:PATH, tv:NAME, timm:NAME."

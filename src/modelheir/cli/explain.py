@@ -58,7 +58,7 @@ def _print(method: Method) -> None:
         print((block.replace(".. math::", "Formula (LaTeX):") if formula else paragraph(block)) + "\n")
     show_table("Files", ["file", "what it is "], method_files(method.name, module))
     print("\nIts own settings and their defaults\n")
-    for one in settings(method.config, "method"):
+    for one in settings(method.config, "method", every=False):
         print(f"  --{one.key} {_shown(method.defaults.get(one.key, one.default))}")
         print(paragraph(f"{one.about} ({one.allowed})" if one.about else one.allowed, first=" " * 6, rest=" " * 6))
     print()

@@ -13,6 +13,7 @@ from typing import Any
 
 from modelheir.checks import Limit, limits
 from modelheir.config.mapping import allowed, default_of, plain_type
+from modelheir.config.unread import unread
 
 __all__ = ["Setting", "comments", "settings"]
 
@@ -53,11 +54,15 @@ def comments(config: type[Any]) -> dict[str, str]:
     return found
 
 
-def settings(config: type[Any], where: str = "", *, nested: bool = True, start: Any = None) -> Iterator[Setting]:
+def settings(
+    config: type[Any], where: str = "", *, nested: bool = True, start: Any = None, every: bool = True
+) -> Iterator[Setting]:
     """Yield every setting of a config dataclass in order; those of nested groups too, unless ``nested`` is false.
 
-    Defaults are those of ``start``, an instance, where it is given: a group may have defaults of its own.
+    Defaults are those of ``start``, an instance, where it is given: a group may have defaults of its own. Without
+    ``every``, what the choices among these defaults leave aside is left out.
     """
+    aside = () if every else unread(config() if start is None else start)
     said: dict[str, str] = {}
     for base in reversed(config.__mro__):
         if dataclasses.is_dataclass(base):
@@ -65,9 +70,11 @@ def settings(config: type[Any], where: str = "", *, nested: bool = True, start: 
     fields = {field.name: field for field in dataclasses.fields(config)}
     for name, hint, limit in limits(config):
         key, inner, field = f"{where}.{name}" if where else name, plain_type(hint), fields[name]
+        if name in aside:
+            continue
         own = default_of(field) if start is None else getattr(start, name)
         if dataclasses.is_dataclass(inner):
             if nested:
-                yield from settings(inner, key, start=own)  # type: ignore[arg-type]
+                yield from settings(inner, key, start=own, every=every)  # type: ignore[arg-type]
             continue
         yield Setting(key, inner, limit, own, said.get(name, ""))

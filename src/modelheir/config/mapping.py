@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import yaml
 
 from modelheir.checks import InputError, Limit, limits, nearest, validate
+from modelheir.config.unread import unread
 
 __all__ = ["allowed", "default_of", "flatten", "from_mapping", "plain_type", "read_yaml", "to_mapping"]
 
@@ -71,13 +72,15 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a config as plain values: dicts, lists, text, numbers.
+    """Return a config as plain values: dicts, lists, text, numbers; without what its choices leave aside.
 
     >>> from modelheir.config.fit import FitConfig
     >>> to_mapping(FitConfig(epochs=3))["epochs"]
     3
     """
-    return {field.name: _plain(getattr(config, field.name)) for field in dataclasses.fields(config)}
+    aside = unread(config)
+    fields = [field.name for field in dataclasses.fields(config) if field.name not in aside]
+    return {name: _plain(getattr(config, name)) for name in fields}
 
 
 def _plain(value: Any) -> Any:

@@ -21,6 +21,7 @@ def is_right(logits: Tensor, labels: Tensor) -> Tensor:
         ValueError: If the shapes do not fit, or the labels are mixed targets.
 
     Example:
+        >>> import torch
         >>> is_right(torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1]))
         tensor([ True, False])
     """
@@ -32,6 +33,7 @@ def is_right(logits: Tensor, labels: Tensor) -> Tensor:
 def is_wrong(logits: Tensor, labels: Tensor) -> Tensor:
     """Tell where the largest logit is not the label's; false for unlabelled images. As :func:`is_right`.
 
+    >>> import torch
     >>> is_wrong(torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([-1, 1]))
     tensor([False,  True])
     """

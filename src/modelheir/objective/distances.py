@@ -1,15 +1,17 @@
-"""Distances from a new model to an old one, by name: settings that every update method shares, and how they are built.
+"""The table of distances from a new model to an old one, and how a chosen one is built.
 
-The settings import no torch; :func:`make_distance` does.
+A row is named as its loss, and so is the group of its settings. The table imports no torch; :func:`make_distance` does.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from modelheir.checks import Above, AtLeast, InRange, OneOf
+from modelheir import losses
+from modelheir.checks import Above, AtLeast, InputError, InRange, OneOf
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,38 +20,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DISTANCES",
-    "KL",
+    "ContrastiveFeatureAlignment",
     "DistanceConfig",
-    "FeatureAlignment",
+    "KLDistillation",
     "LogitDifference",
     "LogitMatching",
-    "Neighbourhood",
+    "NeighbourhoodAlignment",
     "RandomProjection",
     "Renyi",
     "RetentiveCrossEntropy",
+    "Row",
     "label_setting",
     "make_distance",
 ]
 
-DISTANCES = (
-    "kl_distillation",
-    "logit_matching",
-    "logit_difference",
-    "neighbourhood_alignment",
-    "renyi",
-    "retentive_cross_entropy",
-    "random_projection",
-    "feature_alignment",
-    "new_error",
-    "imitation",
-    "strict_imitation",
-)
-_ON_LABELS = ("retentive_cross_entropy", "new_error", "strict_imitation")
-_ON_FEATURES = ("neighbourhood_alignment", "random_projection", "feature_alignment")
-
 
 @dataclasses.dataclass(frozen=True)
-class KL:
+class KLDistillation:
     """Settings of ``kl_distillation``."""
 
     temperature: Annotated[float, Above(0)] = 100.0  #: divisor of both logits; about 100 imitates logit matching
@@ -79,7 +66,7 @@ class LogitDifference:
 
 
 @dataclasses.dataclass(frozen=True)
-class Neighbourhood:
+class NeighbourhoodAlignment:
     """Settings of ``neighbourhood_alignment`` (CNA)."""
 
     temperature: Annotated[float, Above(0)] = 0.05  #: divisor of the cosine similarities
@@ -114,11 +101,38 @@ class RandomProjection:
 
 
 @dataclasses.dataclass(frozen=True)
-class FeatureAlignment:
-    """Settings of ``feature_alignment``."""
+class ContrastiveFeatureAlignment:
+    """Settings of ``contrastive_feature_alignment``: pull to the class, push from other classes."""
 
-    contrastive: bool = False  #: pull to the class, push from other classes
     margin: Annotated[float, Above(0)] = 3.0  #: distance at which another class is far enough
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What is known of a distance without importing it."""
+
+    settings: type[Any] | None  #: its group of settings, or none
+    reads: Literal["logits", "features"]
+    labels: Literal["", "reads", "needs"] = ""  #: takes no labels; takes them; has no value without one label an image
+    needs_where: str = ""  #: the setting with which one that reads labels needs them
+    gathers: bool = False  #: compares an image with those of all processes
+    module: str = ""  #: class of the loss where it has weights of its own; else it is the function of the row's name
+
+
+DISTANCES: dict[str, Row] = {
+    "kl_distillation": Row(KLDistillation, "logits"),
+    "logit_matching": Row(LogitMatching, "logits"),
+    "logit_difference": Row(LogitDifference, "logits", "reads", needs_where="label_weight"),
+    "neighbourhood_alignment": Row(NeighbourhoodAlignment, "features", "reads", needs_where="supervised", gathers=True),
+    "renyi": Row(Renyi, "logits"),
+    "retentive_cross_entropy": Row(RetentiveCrossEntropy, "logits", "needs"),
+    "random_projection": Row(RandomProjection, "features", module="RandomProjectionLoss"),
+    "feature_alignment": Row(None, "features"),
+    "contrastive_feature_alignment": Row(ContrastiveFeatureAlignment, "features", "needs"),
+    "new_error": Row(None, "logits", "needs"),
+    "imitation": Row(None, "logits"),
+    "strict_imitation": Row(None, "logits", "needs"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,14 +142,27 @@ class DistanceConfig:
     loss: Annotated[str, OneOf(*DISTANCES)] = "kl_distillation"  #: distance to the old model
     mix_with: Annotated[str, OneOf("none", *DISTANCES)] = "none"  #: a second distance, mixed in
     mix_share: Annotated[float, InRange(0, 1)] = 0.5  #: share of ``loss`` in the mix; the rest is ``mix_with``
-    kl: KL = dataclasses.field(default_factory=KL)
+    kl_distillation: KLDistillation = dataclasses.field(default_factory=KLDistillation)
     logit_matching: LogitMatching = dataclasses.field(default_factory=LogitMatching)
     logit_difference: LogitDifference = dataclasses.field(default_factory=LogitDifference)
-    neighbourhood: Neighbourhood = dataclasses.field(default_factory=Neighbourhood)
+    neighbourhood_alignment: NeighbourhoodAlignment = dataclasses.field(default_factory=NeighbourhoodAlignment)
     renyi: Renyi = dataclasses.field(default_factory=Renyi)
-    retentive: RetentiveCrossEntropy = dataclasses.field(default_factory=RetentiveCrossEntropy)
-    projection: RandomProjection = dataclasses.field(default_factory=RandomProjection)
-    features: FeatureAlignment = dataclasses.field(default_factory=FeatureAlignment)
+    retentive_cross_entropy: RetentiveCrossEntropy = dataclasses.field(default_factory=RetentiveCrossEntropy)
+    random_projection: RandomProjection = dataclasses.field(default_factory=RandomProjection)
+    contrastive_feature_alignment: ContrastiveFeatureAlignment = dataclasses.field(
+        default_factory=ContrastiveFeatureAlignment
+    )
+
+    def unread(self) -> dict[str, str]:
+        """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
+        why = f"loss = {self.loss!r}" + (f" and mix_with = {self.mix_with!r}" if self.mix_with != "none" else "")
+        others = {name: why for name, row in DISTANCES.items() if row.settings and name not in self.chosen}
+        return others if self.mix_with != "none" else {**others, "mix_share": "mix_with = 'none'"}
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """The distances that are computed."""
+        return (self.loss,) if self.mix_with == "none" else (self.loss, self.mix_with)
 
 
 def label_setting(config: DistanceConfig) -> str:
@@ -144,15 +171,12 @@ def label_setting(config: DistanceConfig) -> str:
     >>> label_setting(DistanceConfig(loss="imitation", mix_with="new_error"))
     "mix_with = 'new_error'"
     """
-    by_setting = {
-        "neighbourhood_alignment": ("neighbourhood.supervised", config.neighbourhood.supervised),
-        "feature_alignment": ("features.contrastive", config.features.contrastive),
-        "logit_difference": ("logit_difference.label_weight", config.logit_difference.label_weight),
-    }
-    for key, name in (("loss", config.loss), ("mix_with", config.mix_with)):
-        setting, value = (key, name) if name in _ON_LABELS else by_setting.get(name, (key, None))
-        if value:
-            return f"{setting} = {value!r}"
+    for key, name in zip(("loss", "mix_with"), config.chosen, strict=False):
+        row = DISTANCES[name]
+        if row.labels == "needs":
+            return f"{key} = {name!r}"
+        if row.needs_where and (value := getattr(getattr(config, name), row.needs_where)):
+            return f"{name}.{row.needs_where} = {value!r}"
     return ""
 
 
@@ -176,52 +200,43 @@ def make_distance(
     Raises:
         InputError: If the distance compares features and the old model has only logits.
     """
-    first, modules = _one(config.loss, config, new_features, old_features, seed)
-    if config.mix_with == "none":
-        return first, modules
-    second, more = _one(config.mix_with, config, new_features, old_features, seed)
-    share = config.mix_share
+    modules: dict[str, nn.Module] = {}
+    parts = [_one(name, config, new_features, old_features, seed, modules) for name in config.chosen]
+    if len(parts) == 1:
+        return parts[0], modules
+    share, (first, second) = config.mix_share, parts
 
     def mixed(new: Outputs, old: Outputs, labels: Tensor, step: Step) -> Tensor:
         return share * first(new, old, labels, step) + (1 - share) * second(new, old, labels, step)
 
-    return mixed, {**modules, **more}
+    return mixed, modules
 
 
 def _one(
-    name: str, config: DistanceConfig, new_features: int, old_features: int, seed: int
-) -> tuple[Distance, dict[str, nn.Module]]:
-    from modelheir import losses
-    from modelheir.checks import InputError
+    name: str,
+    config: DistanceConfig,
+    new_features: int,
+    old_features: int,
+    seed: int,
+    modules: dict[str, nn.Module],
+) -> Distance:
+    row = DISTANCES[name]
+    if row.reads == "features" and old_features == 0:
+        raise InputError(
+            f"method.distance.loss = {name!r} compares features, and the stored outputs of --old hold only logits."
+        )
+    given = dict(vars(getattr(config, name))) if row.settings else {}
+    read = operator.attrgetter(row.reads)
+    function: Any
+    if row.module:
+        module = getattr(losses, row.module)(new_features, old_features, seed=seed, **given)
+        modules[name], function, given = module, module.per_image, {}
+    else:
+        function = getattr(losses, name)
 
-    if name in _ON_FEATURES and old_features == 0:
-        raise InputError(f"method.loss = {name!r} compares features, and the stored outputs of --old hold only logits.")
-    kl, ldi, cna = config.kl, config.logit_difference, config.neighbourhood
-    if name == "kl_distillation":
-        return lambda n, o, y, s: losses.kl_distillation(n.logits, o.logits, **vars(kl)), {}
-    if name == "logit_matching":
-        how = cast(Any, config.logit_matching.reduction)
-        return lambda n, o, y, s: losses.logit_matching(n.logits, o.logits, reduction=how), {}
-    if name == "logit_difference":
-        settings: dict[str, Any] = {**vars(ldi), "top_k": ldi.top_k or None}
-        return lambda n, o, y, s: losses.logit_difference(n.logits, o.logits, y, **settings), {}
-    if name == "neighbourhood_alignment":
-        near: dict[str, Any] = vars(cna)
-        return lambda n, o, y, s: losses.neighbourhood_alignment(n.features, o.features, y, gather=s.gather, **near), {}
-    if name == "renyi":
-        return lambda n, o, y, s: losses.renyi(n.logits, o.logits, **vars(config.renyi)), {}
-    if name == "retentive_cross_entropy":
-        return lambda n, o, y, s: losses.retentive_cross_entropy(n.logits, o.logits, y, **vars(config.retentive)), {}
-    if name == "random_projection":
-        projection = losses.RandomProjectionLoss(new_features, old_features, seed=seed, **vars(config.projection))
-        return lambda n, o, y, s: projection.per_image(n.features, o.features), {"projection": projection}
-    if name == "feature_alignment" and config.features.contrastive:
-        margin = config.features.margin
-        return lambda n, o, y, s: losses.contrastive_feature_alignment(n.features, o.features, y, margin=margin), {}
-    if name == "feature_alignment":
-        return lambda n, o, y, s: losses.feature_alignment(n.features, o.features), {}
-    if name == "new_error":
-        return lambda n, o, y, s: losses.new_error(n.logits, o.logits, y), {}
-    if name == "imitation":
-        return lambda n, o, y, s: losses.imitation(n.logits, o.logits), {}
-    return lambda n, o, y, s: losses.strict_imitation(n.logits, o.logits, y), {}
+    def distance(new: Outputs, old: Outputs, labels: Tensor, step: Step) -> Tensor:
+        further = (labels,) if row.labels else ()
+        gather = {"gather": step.gather} if row.gathers else {}
+        return function(read(new), read(old), *further, **given, **gather)
+
+    return distance

@@ -91,7 +91,7 @@ def test_the_published_loss_is_a_settings_file_away():
     """Zhao et al., section 3.3: a share of 0.8 of the distance without the label's logit, and no margin."""
     import yaml
 
-    given = yaml.safe_load((Path(__file__).parents[2] / "configs/elodi/full.yaml").read_text())["method"]
+    given = yaml.safe_load((Path(__file__).parents[3] / "configs/elodi/full.yaml").read_text())["method"]
     assert (given["pull"]["mix_alpha"], given["members"]) == (0.8, 8)
     distance = given["distance"]
     assert distance["loss"] == "logit_difference"

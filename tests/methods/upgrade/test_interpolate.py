@@ -140,7 +140,7 @@ def test_two_processes_blend_what_one_blends(tmp_path):
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
     env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    arguments = [worker, Path(__file__).parent, tmp_path]
+    arguments = [worker, Path(__file__).parents[2], tmp_path]
     subprocess.run([sys.executable, *arguments], check=True, env=env, timeout=200)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run([*launch, *arguments], check=True, env=env, timeout=200)

@@ -190,7 +190,7 @@ def test_two_teacher_schemes_read_the_settings_of_kl(world, scheme):
     done = world.run("upgrade", "run", scheme=scheme)
 
     def term(square):
-        kl = {"distance__kl__temperature": 4.0, "distance__kl__scale_by_square": square}
+        kl = {"distance__kl_distillation__temperature": 4.0, "distance__kl_distillation__scale_by_square": square}
         made = METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **kl), world.parts())[-1].prepare(done)
         made.modules["model"].eval()
         return one_loss(made)[0].terms[scheme].item()

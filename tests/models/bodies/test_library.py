@@ -6,7 +6,8 @@ import torchvision
 
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
-from modelheir.models import build, library, load
+from modelheir.models import build, load
+from modelheir.models.bodies import library
 
 THREE = ("a", "b", "c")
 PRETRAINED = NetworkConfig(pretrained=True)

@@ -30,7 +30,7 @@ def logit_difference(
     *,
     margin: float = 0.5,
     power: float = 2.0,
-    top_k: int | None = None,
+    top_k: int = 0,
     rank_by: RankBy = "new",
     exclude_label: bool = True,
     one_sided: bool = False,
@@ -46,7 +46,7 @@ def logit_difference(
         labels: int64 ``(N,)``; a label outside the classes (-1, unlabelled) excludes and adds nothing.
         margin: Free difference ``m``, ``>= 0``, in logits; with ``relative`` a share of the largest ``|old|``.
         power: Exponent ``p``, ``>= 1``.
-        top_k: Classes counted, those ranked highest, 1 to ``C``; ``None`` counts all.
+        top_k: Classes counted, those ranked highest, 1 to ``C``; 0 counts all.
         rank_by: The logits that rank the classes for ``top_k``: of the ``"new"`` or of the ``"old"`` model.
         exclude_label: Leave the label's logit free to change.
         one_sided: Penalise only logits that rise above the old ones.
@@ -85,7 +85,7 @@ def logit_difference(
     fall = (-gap - margin).clamp_min(0).masked_fill(~is_label, 0)
 
     counted = classes
-    if top_k is not None:
+    if top_k:
         checks.in_range(1, classes, top_k=top_k)
         ranking = (new if rank_by == "new" else old).detach()
         if exclude_label:

@@ -35,7 +35,10 @@ __all__ = ["METHOD", "Config", "distilled_task", "plan"]
 #: scheme -> what it reads of ``pull``, ``distance`` and ``new_class_bias``, by how the keys begin
 _READ = {
     "distance": ("method.pull.", "method.distance."),
-    "muscle": ("method.pull.weight", "method.pull.mix_alpha", "method.pull.start_epoch", "method.distance.kl."),
+    "muscle": (
+        *("method.pull.weight", "method.pull.mix_alpha", "method.pull.start_epoch"),
+        "method.distance.kl_distillation.",
+    ),
 }
 _READ["double_source"] = (*_READ["muscle"], "method.pull.base", "method.pull.focus", "method.new_class_bias")
 
@@ -133,7 +136,7 @@ def distilled_task(config: Config, parts: Parts, model: Classifier, teacher: Any
 def _two_teachers(config: Config, parts: Parts, model: Classifier, old: Any, independent: Any, stream: Stream) -> Task:
     from modelheir import losses, objective
 
-    supervised, pull, kl = make_supervised(config.supervised), config.pull, vars(config.distance.kl)
+    supervised, pull, kl = make_supervised(config.supervised), config.pull, vars(config.distance.kl_distillation)
     classes = objective.ClassMap(model.classes, old.classes)
     if config.scheme == "muscle" and not classes.identical:
         raise InputError("method.scheme = 'muscle' needs the same classes in the old and the new model.")
