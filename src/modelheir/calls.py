@@ -59,8 +59,8 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
 
 def _check(given: Mapping[str, Any], name: str, own: type[Any]) -> None:
     """Require that the first part of every given name is known; what is inside groups is checked where it is read."""
-    from modelheir.cli.parsing import nearest_setting
     from modelheir.config.describe import settings
+    from modelheir.config.nearest import nearest_setting
     from modelheir.config.run import TrainConfig
 
     known = [one.key for prefix, config in (("", TrainConfig), ("method", own)) for one in settings(config, prefix)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelheir.cli.screen import percent, show_table
+from modelheir.screen import percent, show_table
 
 __all__ = ["show"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
 
 __all__ = ["CopyConfig", "main"]
 

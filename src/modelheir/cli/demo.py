@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from modelheir.checks import AtLeast, InRange
-from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import percent, show_table
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
+from modelheir.screen import percent, show_table
 
 __all__ = ["DemoConfig", "main"]
 

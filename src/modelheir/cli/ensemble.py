@@ -54,8 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         if not all(0 <= weight < float("inf") for weight in given.weights) or not sum(given.weights):
             raise InputError("--weights must be >= 0 and not all 0.")
     from modelheir.analysis.ensemble import ensemble
-    from modelheir.cli.screen import percent, show_table
     from modelheir.runs.predictions import members_of, read_predictions, write_predictions
+    from modelheir.screen import percent, show_table
 
     places = [Path(source.removeprefix("run:")) for source in given.sources]
     files, note = find_files(places, given.split)

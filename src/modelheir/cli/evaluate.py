@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from modelheir.checks import AtLeast, InputError, OneOf
-from modelheir.cli.parsing import Spec, parse
 from modelheir.cli.predict import does_not_know, run_defaults
-from modelheir.cli.screen import percent, show_table
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
+from modelheir.screen import percent, show_table
 
 __all__ = ["EvaluateConfig", "expand", "main"]
 

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError, unknown
-from modelheir.cli.screen import paragraph, show_table
 from modelheir.config.describe import settings
+from modelheir.screen import paragraph, show_table
 
 if TYPE_CHECKING:
     from modelheir.methods import Method

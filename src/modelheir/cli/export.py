@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 from modelheir.checks import Above, InputError, one_of
-from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import show_table
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
+from modelheir.screen import show_table
 
 __all__ = ["FORMATS", "ExportConfig", "main"]
 

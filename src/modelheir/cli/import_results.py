@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from modelheir.checks import InputError
-from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
 
 __all__ = ["ImportConfig", "main"]
 
@@ -56,9 +57,9 @@ def main(argv: list[str]) -> int:
 
 
 def _result(path: Path, config: ImportConfig) -> int:
-    from modelheir.cli.screen import percent
     from modelheir.models.files.legacy import read_result
     from modelheir.runs.predictions import write_predictions
+    from modelheir.screen import percent
 
     found: Any = read_result(path)
     if config.ids:

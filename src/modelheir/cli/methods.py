@@ -14,8 +14,8 @@ def main(argv: list[str]) -> int:
         return 0
     if argv:
         raise InputError(f"unexpected {argv[0]!r}: `modelheir explain {argv[0]}` tells about one method.")
-    from modelheir.cli.screen import show_table
     from modelheir.methods import METHODS
+    from modelheir.screen import show_table
 
     rows = [
         [method.situation, method.name, "yes" if method.needs_old else "no", method.summary]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from modelheir.checks import AtLeast, InputError, OneOf
-from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import read_yaml
 from modelheir.config.run import check_device
@@ -74,10 +75,10 @@ def main(argv: list[str]) -> int:
     if not config.out.endswith(".parquet"):
         raise InputError(f"--out {config.out}: predictions are written as Parquet, so the name must end with .parquet.")
     from modelheir import assemble
-    from modelheir.cli.screen import percent, speaks
     from modelheir.engine.progress import make_progress
     from modelheir.metrics.unknown_classes import unknown_classes
     from modelheir.runs.predictions import write_predictions
+    from modelheir.screen import percent, speaks
 
     of = "" if config.split == "auto" else f" {config.split}"
     with make_progress(quiet=config.quiet) as progress:

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from modelheir.checks import InputError, InRange, OneOf
 from modelheir.cli.outputs import check_outputs, page_files
-from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import percent, show_table
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
+from modelheir.screen import percent, show_table
 
 __all__ = ["ReportConfig", "main", "report_runs"]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError, unknown
-from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import paragraph
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
 from modelheir.config.describe import settings
 from modelheir.config.mapping import read_yaml, to_mapping
+from modelheir.screen import paragraph
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
@@ -144,9 +145,9 @@ def main(argv: list[str]) -> int:
 
 def _show(path: Path, config: TrainConfig) -> None:
     """Print the run's result and the next command."""
-    from modelheir.cli.screen import show_result, speaks
     from modelheir.runs.files import read_json
     from modelheir.runs.folder import RunFolder
+    from modelheir.screen import show_result, speaks
 
     if not speaks():
         return

@@ -3,7 +3,7 @@
 import pytest
 
 from modelheir.cli import main
-from modelheir.cli.screen import line_width, paragraph, percent, show_result, show_table
+from modelheir.screen import line_width, paragraph, percent, show_result, show_table
 
 
 def test_percent():
