@@ -202,14 +202,14 @@ def _write_page(
     places: Sequence[Path],
     names: Sequence[str],
 ) -> None:
-    from modelheir.analysis.pairing import in_step
+
     from modelheir.assemble.pages import gallery_images, run_curves, run_provenance
     from modelheir.report import write_compare
 
     runs = {name: place for name, place in zip(names, places, strict=True) if place.is_dir()}
     where = next((place for place in places[:2] if place.is_dir()), None)
     command = ["modelheir", "compare", given.old, given.new]
-    old, new = in_step(old, new)
+
     write_compare(
         given.html,
         result,

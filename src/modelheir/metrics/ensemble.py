@@ -15,7 +15,7 @@ import numpy as np
 from modelheir import checks
 from modelheir.checks import InputError
 from modelheir.metrics.confidence import softmax
-from modelheir.metrics.join import match_rows, name_ids
+from modelheir.metrics.join import pair_rows
 from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.types import Predictions
 
@@ -95,11 +95,7 @@ def ensemble_predictions(
     scores: list[np.ndarray] = []
     for member, name in zip(members, called, strict=True):
         first = members[0]
-        rows = match_rows(first.sample_id, member.sample_id, names=(called[0], name))
-        other = np.asarray(member.label)[rows] != first.label
-        if other.any():
-            ids = name_ids(first.sample_id[other])
-            raise InputError(f"{name} has another label than {called[0]} for {int(other.sum()):,} images ({ids}).")
+        rows = pair_rows(first, member, names=(called[0], name))
         if first.classes and member.classes and tuple(first.classes) != tuple(member.classes):
             raise InputError(f"{name} has other class names, or another order of them, than {called[0]}.")
         found = member.logits if by == "logits" else probabilities_of(member, name)
@@ -107,7 +103,7 @@ def ensemble_predictions(
             raise InputError(f"{name} has no logits: average probabilities instead (--by probabilities).")
         if scores and found.shape[1] != scores[0].shape[1]:
             raise InputError(f"{name} has {found.shape[1]} classes, {called[0]} has {scores[0].shape[1]}.")
-        scores.append(found[rows])
+        scores.append(found if rows is None else found[rows])
         if by == "logits":
             here, there = (set(unknown_classes(one.logits, one.classes)) for one in (first, member))
             if here != there:

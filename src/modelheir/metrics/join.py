@@ -9,16 +9,73 @@ from __future__ import annotations
 import numpy as np
 
 from modelheir.checks import InputError
+from modelheir.types import Predictions
 
-__all__ = ["match_rows", "name_ids", "text_hash"]
+__all__ = ["match_rows", "pair_rows", "renumber", "text_hash"]
 
 
-def name_ids(ids: np.ndarray) -> str:
-    """Name the first five ids.
+def pair_rows(
+    reference: Predictions,
+    other: Predictions,
+    *,
+    numbers: np.ndarray | None = None,
+    names: tuple[str, str] = ("the first file", "the second file"),
+) -> np.ndarray | None:
+    """Find the images of ``reference`` in ``other``: the one place where rows of predictions meet.
 
-    >>> name_ids(np.array(["a", "b"]))
-    'a, b'
+    Args:
+        reference: Predictions of ``N`` images.
+        other: Predictions of the same images, in any order.
+        numbers: The reference's number of each class of ``other``; ``None``: both number the classes alike.
+        names: What to call the two in errors.
+
+    Returns:
+        ``(N,)`` int64, the row in ``other`` of each image; ``None``: both have the same order.
+
+    Raises:
+        InputError: If ids repeat, one side has ids that the other lacks, or the labels differ.
+
+    Example:
+        >>> one, two = (Predictions(np.array(list(ids)), np.array([0, 0]), np.array([0, 1])) for ids in ("ab", "ba"))
+        >>> pair_rows(one, two).tolist()
+        [1, 0]
     """
+    rows = match_rows(reference.sample_id, other.sample_id, names=names)
+    in_order = bool((rows == np.arange(len(rows))).all())
+    label = np.asarray(other.label)
+    different = np.asarray(reference.label) != renumber(label if in_order else label[rows], numbers)
+    if different.any():
+        ids = _name_ids(np.asarray(reference.sample_id)[different][:6])
+        mixed = _only_numbers(reference) != _only_numbers(other)
+        raise InputError(
+            f"{names[1]} has another label than {names[0]} for {int(different.sum()):,} images ({ids}): "
+            "the files do not describe the same data"
+            + (
+                ", or one numbers the classes that the other names: give it their names with --classes FILE."
+                if mixed
+                else "."
+            )
+        )
+    return None if in_order else rows
+
+
+def renumber(values: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
+    """Return class numbers in another numbering, ``-1`` (no label) as it is; ``None`` changes nothing.
+
+    >>> renumber(np.array([0, 1, -1]), np.array([5, 3])).tolist()
+    [5, 3, -1]
+    """
+    if numbers is None:
+        return values
+    return np.where(values >= 0, numbers[np.maximum(values, 0)], values)
+
+
+def _only_numbers(found: Predictions) -> bool:
+    return all(name.isdigit() for name in found.classes or ())
+
+
+def _name_ids(ids: np.ndarray) -> str:
+    """Name the first five ids."""
     return ", ".join(str(name) for name in ids[:5]) + (", ..." if len(ids) > 5 else "")
 
 
@@ -78,14 +135,14 @@ def _exact(reference: list[str], ids: list[str], names: tuple[str, str]) -> np.n
         place = {text: row for row, text in enumerate(texts)}
         if len(place) < len(texts):
             again = list(dict.fromkeys(text for row, text in enumerate(texts) if place[text] != row))
-            named = name_ids(np.array(again[:6]))
+            named = _name_ids(np.array(again[:6]))
             raise InputError(f"{name} repeats {len(again):,} sample ids ({named}): keep one row each.")
         places.append(place)
     parts = []
     for here, there in ((0, 1), (1, 0)):
         gone = [text for text in places[here] if text not in places[there]]
         if gone:
-            named = name_ids(np.array(gone[:6]))
+            named = _name_ids(np.array(gone[:6]))
             parts.append(f"{names[there]} lacks {len(gone):,} sample ids of {names[here]} ({named})")
     if parts:
         raise InputError("; ".join(parts) + ": compare files that hold the same images.")
