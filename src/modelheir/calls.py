@@ -14,6 +14,7 @@ from modelheir.checks import InputError, unknown
 from modelheir.types import Predictions
 
 if TYPE_CHECKING:
+    from modelheir.analysis.comparison import Comparison
     from modelheir.analysis.ensemble import Ensemble
 
 __all__ = ["compare", "ensemble", "evaluate", "explain", "export", "predict", "train", "write_report"]
@@ -51,10 +52,19 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     if epochs is not None:
         shared["fit.epochs"] = epochs
     own = {key.removeprefix("method."): value for key, value in own.items()}
-    command = ["modelheir.train", name, *(f"{key}={value!r}" for key, value in settings.items())]
+    typed = {**({"config": str(config)} if config else {}), **({"epochs": epochs} if epochs is not None else {})}
+    call = _call("train", name, **typed, **settings)
     return run(
-        name, from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method"), command=command
+        name, from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method"), command=[call]
     )
+
+
+def _call(function: str, *values: Any, **named: Any) -> str:
+    """Write a call of this library as it is typed."""
+    dotted = {key: value for key, value in named.items() if not key.isidentifier()}
+    words = [repr(value) for value in values]
+    words += [f"{key}={value!r}" for key, value in named.items() if key not in dotted]
+    return f"modelheir.{function}({', '.join([*words, *([f'**{dotted!r}'] if dotted else [])])})"
 
 
 def _check(given: Mapping[str, Any], name: str, own: type[Any]) -> None:
@@ -82,7 +92,7 @@ def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 def _read(models: Sequence[str | Path | Predictions], split: str | None) -> tuple[list[Predictions], list[str]]:
     """Read files and run folders; predictions are taken as they are."""
-    from modelheir.cli.compare import find_files
+    from modelheir.runs.prediction_files import find_files
     from modelheir.runs.predictions import read_predictions
 
     places = [Path(str(one).removeprefix("run:")) for one in models if not isinstance(one, Predictions)]
@@ -112,7 +122,7 @@ def compare(
     bec: str = "new",
     correction: str = "holm",
     max_flips: int | None = None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare an old model with a new one: flips with intervals, by class and slice, and the verdict of the gate.
 
     Args:
@@ -132,7 +142,9 @@ def compare(
         max_flips: Sample ids listed of each kind of flip; ``None`` lists all.
 
     Returns:
-        The values that ``modelheir compare --json`` writes; rates are fractions from 0 to 1.
+        The comparison; rates are fractions from 0 to 1. It reads as the mapping that ``modelheir compare --json``
+        writes (``found["nfr"]``, ``found["gate"]["passed"]``) and by attributes (``found.rates.nfr.interval``);
+        ``found.to_json()`` is a plain dict.
 
     Raises:
         InputError: If the two do not describe the same images, or a file cannot be read.
@@ -196,9 +208,12 @@ def ensemble(
 
 def explain(name: str) -> None:
     """Print the map of a method: what it is for, its paper, its files and its settings with limits."""
-    from modelheir.cli.explain import main
+    from modelheir.assemble.explain import explain_text
+    from modelheir.methods import METHODS
 
-    main([name])
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    print(explain_text(METHODS[name]))
 
 
 def write_report(runs: Sequence[str | Path], **settings: Any) -> tuple[list[dict[str, Any]], Path]:
@@ -214,7 +229,10 @@ def write_report(runs: Sequence[str | Path], **settings: Any) -> tuple[list[dict
     Raises:
         InputError: If a folder holds no run, or no run has predictions.
     """
-    from modelheir.cli.report import ReportConfig, report_runs
+    from modelheir.assemble.report import ReportConfig, report_runs
     from modelheir.config.mapping import from_mapping
 
-    return report_runs([str(run) for run in runs], from_mapping(ReportConfig, settings))
+    places = [str(run) for run in runs]
+    return report_runs(
+        places, from_mapping(ReportConfig, settings), command=[_call("write_report", places, **settings)]
+    )

@@ -42,7 +42,8 @@ def main(argv: list[str]) -> int:
         if not config.quiet:
             print(f"[{done + 1}/{total}] seed {seed}: {arm}", file=sys.stderr, flush=True)
 
-    rows, page = demo(config.out, seeds=range(config.seeds), max_nfr=config.max_nfr, watch=watch)
+    command = ["modelheir", "demo", *argv]
+    rows, page = demo(config.out, seeds=range(config.seeds), max_nfr=config.max_nfr, watch=watch, command=command)
     _show(rows)
     print(f"Report: {page}")
     return 0
