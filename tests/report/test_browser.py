@@ -170,6 +170,26 @@ def test_the_page_of_many_runs_fits_a_phone(browser, tmp_path, chosen, images):
     assert cards(browser) == 1
 
 
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_gate_is_on_the_screen_of_a_phone(browser, tmp_path, paired):
+    row = {"error": 0.1, "error_interval": [0.08, 0.12], "nfr": 0.02, "nfr_interval": [0.01, 0.03], "seeds": [1, 2, 3]}
+    row |= {"relative_nfr": 0.2, "relative_nfr_interval": [0.1, 0.3], **({"nfr_difference": -0.01} if paired else {})}
+    reasons = ["NFR is 2.00% [1.00%, 3.00%]: its upper end is above 2.00%."]
+    runs = [{**row, "name": "focal distillation", "gate": {"passed": False, "reasons": reasons}}]
+    path = report.write_runs(tmp_path / "runs.html", runs)
+    size = {"width": 390, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(path.as_uri())
+        right, cut = browser.execute_script(
+            "const edge = (name) => document.querySelector(name).getBoundingClientRect().right;"
+            "return [edge('#runs td.word'), edge('#runs .scroll')]"
+        )
+        assert right <= cut
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_the_page_reads_without_scripts(opened):
     opened.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:

@@ -80,7 +80,7 @@ def write_compare(
         plane=figures.plane(models, error_old=found.rates.accuracy_old.rest.value),
         reliability=figures.reliability(tables, {"old": names[0], "new": names[1]}) if tables else "",
         curves=drawn,
-        lines=lines,
+        lines=figures.key(lines),
         provenance={run: provenance_rows(about) for run, about in (provenance or {}).items()},
         glossary=glossary.GLOSSARY,
         csv_name=beside.name,

@@ -84,7 +84,7 @@ def write_runs(
         gallery=None if flipped is None else gallery.illustrated(flipped, images),
         kinds=gallery.KINDS,
         curves=drawn,
-        lines=order,
+        lines=figures.key(order),
         provenance={run: provenance_rows(about) for run, about in (provenance or {}).items()},
         glossary=glossary.GLOSSARY,
         csv_name=beside.name,
