@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,6 +143,7 @@ def main(argv: list[str]) -> int:
 
 def _show(path: Path, config: TrainConfig) -> None:
     """Print the run's result and the next command."""
+    from modelheir.cli.next_step import next_compare, next_train
     from modelheir.runs.files import read_json
     from modelheir.runs.folder import RunFolder
     from modelheir.screen import show_result, speaks
@@ -157,65 +156,4 @@ def _show(path: Path, config: TrainConfig) -> None:
         for row in result.values():
             if "note" in row:
                 print(row["note"])
-    if config.old:
-        print(f"Next: {_next_compare(path, config)}")
-    else:
-        print(f"Next: modelheir train upgrade --old run:{shlex.quote(str(path))} --data {shlex.quote(config.data)}")
-
-
-def _next_compare(path: Path, config: TrainConfig) -> str:
-    """Return the command that compares the first old model with the run, after one for its predictions if needed."""
-    from modelheir.methods.given.stored import is_predictions
-    from modelheir.runs.folder import RunFolder
-
-    old, place = config.old[0], shlex.quote(str(path))
-    where = Path(old.removeprefix("run:").removeprefix("file:").split("#")[0])
-    after = f"{place} --html {place}/compare.html"
-    split = "test" if RunFolder(path).predictions("test").is_file() else "val"
-    if is_predictions(old):
-        if _same_images(where, RunFolder(path).predictions(split)):
-            return f"modelheir compare {shlex.quote(str(where))} {after}"
-        return f"modelheir compare OLD.parquet {after} (OLD.parquet: what the old model says on the {split} split)"
-    if (
-        "#" not in old
-        and where.is_dir()
-        and _same_images(RunFolder(where).predictions(split), RunFolder(path).predictions(split))
-    ):
-        return f"modelheir compare {shlex.quote(str(where))} {after}"
-    words = ["modelheir", "predict", old, "--data", config.data, *_input_flags(old, config)]
-    words += ["--split", split] if split != "test" else []
-    stored = str(path / "old.parquet")
-    return f"{shlex.join([*words, '--out', stored])} && modelheir compare {shlex.quote(stored)} {after}"
-
-
-def _same_images(old: Path, new: Path) -> bool:
-    """Tell whether two files of predictions are about the same images."""
-    from modelheir.runs.predictions import read_predictions
-
-    if not (old.is_file() and new.is_file()):
-        return False
-    try:
-        return set(read_predictions(old).sample_id) == set(read_predictions(new).sample_id)
-    except InputError:
-        return False
-
-
-#: settings that decide which images a split holds, and those that decide how the model sees them
-_SPLIT = (
-    *("root", "max_bad_share", "max_megapixels", "val_fraction", "test_fraction", "keep_together", "split_seed"),
-    "train_classes",
-)
-_SEEN = ("image_size", "resize", "views")
-
-
-def _input_flags(old: str, config: TrainConfig) -> list[str]:
-    """Return the flags with which ``predict`` reads the run's split; a run sees its images as it was trained to."""
-    from modelheir.cli.predict import run_defaults
-    from modelheir.config.inputs import InputConfig
-
-    brought = run_defaults(old).get("inputs", {})
-    usual, flags = {**to_mapping(InputConfig()), **brought}, list[str]()
-    for name, value in to_mapping(config.inputs).items():
-        if name in (_SPLIT if brought else (*_SPLIT, *_SEEN)) and value != usual[name]:
-            flags += [f"--inputs.{name}", json.dumps(value) if isinstance(value, list) else str(value)]
-    return flags
+    print(f"Next: {next_compare(path, config) if config.old else next_train(path, config)}")
