@@ -208,7 +208,7 @@ class Comparison(Record):
     others: tuple[Mapping[str, Any], ...] = ()  #: further models against the same old one, rows of ``analysis.front``
 
     def to_json(self) -> dict[str, Any]:
-        """Return the documented JSON: rates on top, their ``intervals``, then the tables; keys as in docs/glossary.md."""
+        """Return the JSON: rates on top, their ``intervals``, then the tables; keys as in docs/glossary.md."""
         files = {"old": self.old, "new": self.new, "note": self.note} if self.old or self.new else {}
         return {
             "n": self.n,

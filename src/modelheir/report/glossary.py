@@ -113,7 +113,7 @@ _GRADED = (
         "pfr_graded",
         "Graded PFR",
         "Mended mistakes, each weighted by how much surer the old model was of its answer than of the label.",
-        "",
+        "higher",
     ),
 )
 
