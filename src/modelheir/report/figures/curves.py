@@ -40,7 +40,7 @@ def curves(
     places = [place for line in lines.values() for place, _ in line]
     write = (lambda value: numerals.percent(value, 1)) if fraction else numerals.decimal
     floor = 0.0 if min(values, default=0.0) >= 0 else None
-    x = Axis(min(places, default=0.0), max(places, default=1.0), 58.0, WIDTH - 16.0, over, _whole)
+    x = Axis(min(places, default=0.0), max(places, default=1.0), 58.0, WIDTH - 22.0, over, _whole)
     y = Axis(*Axis.around(values, floor=floor), _HEIGHT - 44.0, 30.0, quantity, write)
     marks = [Frame(x, y).draw(y_ticks=4)]
     for name, line in lines.items():
