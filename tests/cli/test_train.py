@@ -95,7 +95,8 @@ def test_the_next_commands_settings_are_the_runs_own(name, tmp_path):
     words = ["--quiet", "--trackers", "wandb", "--inputs.download", "true", "--network.mean", "0.1", "0.2", "0.3"]
     words += ["--init_seed", "7", "--data", "folder:my photos", "--fit.weight_decay", "0.00012345"]
     config = train.parse_train([name, *words, "--out", "x"])[1]
-    line = shlex.split(next_train(tmp_path / "a b", config))
+    usual = train.parse_train(["upgrade"])[1]
+    line = shlex.split(next_train(tmp_path / "a b", config, usual))
     _, found, *_ = train.parse_train(line[2:])
     assert found.old == (f"run:{tmp_path / 'a b'}",)
     assert found.out == str(tmp_path / "upgrade")

@@ -77,9 +77,7 @@ def _imported(module: ModuleType) -> list[str]:
 
 
 def _file(name: str) -> Path | None:
-    import modelheir
-
-    root = Path(inspect.getfile(modelheir)).parent.joinpath(*name.split(".")[1:])
+    root = Path(__file__).parents[1].joinpath(*name.split(".")[1:])
     return next((path for path in (root.with_suffix(".py"), root / "__init__.py") if path.is_file()), None)
 
 

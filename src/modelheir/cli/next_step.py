@@ -13,22 +13,25 @@ from modelheir.config.describe import settings
 from modelheir.config.mapping import to_mapping
 from modelheir.config.run import TrainConfig
 
-__all__ = ["next_compare", "next_train"]
+__all__ = ["NEXT_METHOD", "next_compare", "next_train"]
 
-_METHOD = "upgrade"  #: what comes after a model that had no older one
+NEXT_METHOD = "upgrade"  #: what comes after a model that had no older one
 
 
-def next_train(path: Path, config: TrainConfig) -> str:
-    """Return the command that trains the next version of the run at ``path``, with the run's own settings."""
-    from modelheir.cli.train import parse_train
+def next_train(path: Path, config: TrainConfig, usual: TrainConfig) -> str:
+    """Return the command that trains the next version of a run with the run's own settings.
 
-    usual = parse_train([_METHOD])[1]
-    words = ["modelheir", "train", _METHOD, "--old", f"run:{path}"]
+    Args:
+        path: The run folder.
+        config: Its settings.
+        usual: Those that ``train NEXT_METHOD`` has by itself, which need no words.
+    """
+    words = ["modelheir", "train", NEXT_METHOD, "--old", f"run:{path}"]
     for one in settings(TrainConfig):
         value = _value(config, one.key)
         if one.key not in ("old", "out") and value != _value(usual, one.key):
             words += _flag(one.key, value)
-    free = _free(path.parent / _METHOD)
+    free = _free(path.parent / NEXT_METHOD)
     return shlex.join(words if str(free) == usual.out else [*words, "--out", str(free)])
 
 

@@ -143,7 +143,7 @@ def main(argv: list[str]) -> int:
 
 def _show(path: Path, config: TrainConfig) -> None:
     """Print the run's result and the next command."""
-    from modelheir.cli.next_step import next_compare, next_train
+    from modelheir.cli.next_step import NEXT_METHOD, next_compare, next_train
     from modelheir.runs.files import read_json
     from modelheir.runs.folder import RunFolder
     from modelheir.screen import show_result, speaks
@@ -156,4 +156,5 @@ def _show(path: Path, config: TrainConfig) -> None:
         for row in result.values():
             if "note" in row:
                 print(row["note"])
-    print(f"Next: {next_compare(path, config) if config.old else next_train(path, config)}")
+    usual = parse_train([NEXT_METHOD])[1]
+    print(f"Next: {next_compare(path, config) if config.old else next_train(path, config, usual)}")
