@@ -11,7 +11,7 @@ import numpy as np
 from modelheir.checks import InputError
 from modelheir.types import Predictions
 
-__all__ = ["match_rows", "pair_rows", "renumber", "text_hash"]
+__all__ = ["match_rows", "name_ids", "pair_rows", "renumber", "text_hash"]
 
 
 def pair_rows(
@@ -45,7 +45,7 @@ def pair_rows(
     label = np.asarray(other.label)
     different = np.asarray(reference.label) != renumber(label if in_order else label[rows], numbers)
     if different.any():
-        ids = _name_ids(np.asarray(reference.sample_id)[different][:6])
+        ids = name_ids(np.asarray(reference.sample_id)[different][:6])
         mixed = _only_numbers(reference) != _only_numbers(other)
         raise InputError(
             f"{names[1]} has another label than {names[0]} for {int(different.sum()):,} images ({ids}): "
@@ -74,8 +74,12 @@ def _only_numbers(found: Predictions) -> bool:
     return all(name.isdigit() for name in found.classes or ())
 
 
-def _name_ids(ids: np.ndarray) -> str:
-    """Name the first five ids."""
+def name_ids(ids: np.ndarray) -> str:
+    """Name the first five ids.
+
+    >>> name_ids(np.array(["a", "b"]))
+    'a, b'
+    """
     return ", ".join(str(name) for name in ids[:5]) + (", ..." if len(ids) > 5 else "")
 
 
@@ -135,14 +139,14 @@ def _exact(reference: list[str], ids: list[str], names: tuple[str, str]) -> np.n
         place = {text: row for row, text in enumerate(texts)}
         if len(place) < len(texts):
             again = list(dict.fromkeys(text for row, text in enumerate(texts) if place[text] != row))
-            named = _name_ids(np.array(again[:6]))
+            named = name_ids(np.array(again[:6]))
             raise InputError(f"{name} repeats {len(again):,} sample ids ({named}): keep one row each.")
         places.append(place)
     parts = []
     for here, there in ((0, 1), (1, 0)):
         gone = [text for text in places[here] if text not in places[there]]
         if gone:
-            named = _name_ids(np.array(gone[:6]))
+            named = name_ids(np.array(gone[:6]))
             parts.append(f"{names[there]} lacks {len(gone):,} sample ids of {names[here]} ({named})")
     if parts:
         raise InputError("; ".join(parts) + ": compare files that hold the same images.")
