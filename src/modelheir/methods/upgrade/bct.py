@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
+from modelheir.classes import match_classes
 from modelheir.methods.method import Method
 from modelheir.objective.supervised import SupervisedConfig, make_supervised
 from modelheir.types import LossTerms, Stage, Task
@@ -67,7 +68,8 @@ def _task(config: Config, parts: Parts) -> Task:
         seed=parts.init_seed,
     )
     supervised = make_supervised(config.supervised)
-    classes = objective.ClassMap(model.classes, model.old_classes)  # the old head may have fewer columns
+    # the old head may have fewer columns
+    classes = objective.ClassMap(match_classes(model.classes, model.old_classes))
 
     def loss(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
