@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelheir.checks import InputError
+from modelheir.classes import match_classes, some_names
 from modelheir.config.network import NetworkConfig
 from modelheir.models.bodies.library import published
 from modelheir.models.building import build, from_spec
@@ -221,13 +222,12 @@ def _with_new_head(model: Classifier, classes: tuple[str, ...], seed: int, sourc
 
 
 def _other_classes(spec: str, own: tuple[str, ...], asked: tuple[str, ...]) -> str:
-    if set(own) == set(asked):
+    found = match_classes(asked, own, names=("the class list", spec), may_differ=True)
+    if not found.lacking and not found.further:
         return f"{spec} has the same {len(own)} classes in another order: use the same class list, or replace the head."
-    missing = [name for name in asked if name not in own]
-    some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-    words = (
-        f"{len(missing)} of the {len(asked)} are new to it: {some}" if missing else f"only {len(asked)} were asked for"
-    )
+    words = f"only {len(asked)} were asked for"
+    if found.lacking:
+        words = f"{len(found.lacking)} of the {len(asked)} are new to it: {some_names(found.lacking, 5)}"
     return (
         f"{spec} knows {len(own)} classes, and {words}. Replace the head (replace_head) to train it on other classes."
     )
