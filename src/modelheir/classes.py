@@ -17,10 +17,23 @@ import numpy as np
 from modelheir import checks
 from modelheir.checks import InputError
 
-__all__ = ["BY_NAME", "BY_ORDER", "RULES", "ClassList", "ClassMatch", "match_classes", "renumber", "some_names"]
+__all__ = [
+    "BY_NAME",
+    "BY_ORDER",
+    "BY_ORDER_ADVICE",
+    "RULES",
+    "ClassList",
+    "ClassMatch",
+    "match_classes",
+    "renumber",
+    "some_names",
+]
 
 BY_NAME, BY_ORDER = "by-name", "by-order"
 RULES = (BY_NAME, BY_ORDER)  #: how two lists can be matched: the words of ``--classes``
+
+#: what to end an error with where the user can say so
+BY_ORDER_ADVICE = ", or match them in order with --classes by-order"
 
 ClassList = Sequence[str] | int | None  #: names in the order of the logits; a number of classes; or nothing known
 

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from modelheir.checks import InputError
+from modelheir.classes import match_classes
 from modelheir.metrics.join import match_rows, name_ids
 from modelheir.types import Predictions
 
@@ -114,18 +115,10 @@ def _match_classes(
     old: Predictions, new: Predictions, names: tuple[str, str]
 ) -> tuple[tuple[str, ...] | None, np.ndarray | None]:
     """Return the classes of both, the old ones first, and the number in it of each of the new model's classes."""
-    if not old.classes or not new.classes or tuple(old.classes) == tuple(new.classes):
-        longest = max(old.classes or (), new.classes or (), key=len)
-        return (tuple(longest) or None), None
-    added = [name for name in new.classes if name not in set(old.classes)]
-    if len(added) == len(new.classes):
-        raise InputError(
-            f"{names[0]} and {names[1]} share no class name (such as {old.classes[0]!r} and {new.classes[0]!r}): "
-            "give both the same names."
-        )
-    together = (*old.classes, *added)
-    place = {name: number for number, name in enumerate(together)}
-    return together, np.array([place[name] for name in new.classes], np.int64)
+    if not old.classes or not new.classes:  # numbers stand as they are; no list says how many there are
+        return tuple(old.classes or new.classes or ()) or None, None
+    found = match_classes(old.classes, new.classes, names=names)
+    return found.together, None if found.identical else found.numbers_together
 
 
 def _renumber(values: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:

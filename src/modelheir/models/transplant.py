@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from modelheir import checks
 from modelheir.checks import InputError
-from modelheir.classes import match_classes, some_names
+from modelheir.classes import ClassList, match_classes, some_names
 from modelheir.models.extend_head import head_rows, linear_head
 from modelheir.types import Outputs
 
@@ -73,6 +73,17 @@ class BackwardCompatible(nn.Module):
         self.register_buffer("columns", torch.tensor(columns, device=old_head.weight.device), persistent=False)
         if single_head:
             self.head.requires_grad_(False)
+
+    @property
+    def class_list(self) -> ClassList:
+        """The classes as ``modelheir.classes`` matches them."""
+        return self.classes
+
+    def rename(self, classes: Sequence[str]) -> None:
+        """Give the logits' columns these names, in order."""
+        new = dict(zip(self.classes, classes, strict=True))
+        self.model.rename(classes)
+        self.classes, self.old_classes = tuple(classes), tuple(new[name] for name in self.old_classes)
 
     @property
     def head(self) -> nn.Module:

@@ -95,8 +95,8 @@ def _extended(old: Classifier, parts: Parts) -> nn.Linear | None:
     from modelheir.models.extend_head import extend_head
 
     train = parts.splits["train"]
-    unseen = [number for number, name in enumerate(parts.classes) if name not in old.classes]
-    if not unseen:
+    unseen = np.flatnonzero(match_classes(parts.classes, old.classes).to_theirs < 0)
+    if not len(unseen):
         return None
     absent = [parts.classes[number] for number in unseen if not (train.labels == number).any()]
     if absent:

@@ -183,6 +183,7 @@ def _from_file(
     if not model:
         raise InputError(f"{path} does not say which network it holds: write file:{path}:MODEL, such as tv:resnet18.")
     config = dataclasses.replace(config, pretrained=False)
+    count = 0
     if not replace_head:
         count = _count(state, model, config, path)
         if classes is not None and len(classes) != count:
@@ -190,9 +191,9 @@ def _from_file(
                 f"{path} tells {count} classes apart and {len(classes)} were asked for: "
                 "give the matching class list, or replace the head."
             )
-        classes = classes or [str(number) for number in range(count)]
-    assert classes is not None
-    found = build(model, classes=classes, image_size=image_size, config=config, seed=seed)
+    numbers = [str(number) for number in range(count)]
+    found = build(model, classes=classes or numbers, image_size=image_size, config=config, seed=seed)
+    found.named = classes is not None
     state = from_library(state, found.layout)
     if replace_head:
         state = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
