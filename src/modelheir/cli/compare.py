@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from modelheir.address import predictions_place
 from modelheir.checks import InputError, nearest
 from modelheir.cli.outputs import check_outputs, page_files
 
@@ -117,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     if given.data and not given.html:
         raise InputError("--data finds the pictures of the page: give --html FILE with it.")
     classes = _class_list(given.classes) if given.classes else None
-    places = [Path(place.removeprefix("run:")) for place in (given.old, given.new, *given.also)]
+    places = [predictions_place(place) for place in (given.old, given.new, *given.also)]
     files, note = find_files(places, given.split)
     pages = page_files(given.html) if given.html else ()
     check_outputs(

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from modelheir.address import predictions_place
 from modelheir.checks import InputError
 from modelheir.cli.compare import Parser, find_files, short_names
 from modelheir.cli.outputs import check_outputs
@@ -57,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     from modelheir.cli.screen import percent, show_table
     from modelheir.runs.predictions import members_of, read_predictions, write_predictions
 
-    places = [Path(source.removeprefix("run:")) for source in given.sources]
+    places = [predictions_place(source) for source in given.sources]
     files, note = find_files(places, given.split)
     check_outputs([given.target], files)
     names = short_names(places)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelheir.address import parse_address
 from modelheir.classes import BY_NAME, BY_ORDER_ADVICE, ClassList, ClassMatch, match_classes
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ __all__ = ["is_predictions", "match_old", "read_outputs", "stored_outputs"]
 
 def is_predictions(spec: str) -> bool:
     """Tell whether an ``--old`` names a file of predictions rather than a model."""
-    return spec.removeprefix("file:").lower().endswith((".parquet", ".csv"))
+    return parse_address(spec).kind == "predictions"
 
 
 def match_old(classes: tuple[str, ...], theirs: ClassList, spec: str, *, rule: str) -> ClassMatch:
@@ -42,7 +43,7 @@ def read_outputs(
     from modelheir.metrics.ensemble import ensemble_predictions
     from modelheir.runs import read_predictions
 
-    files = [_known(read_predictions(spec.removeprefix("file:"))) for spec in specs]
+    files = [_known(read_predictions(parse_address(spec).path)) for spec in specs]
     together = files[0] if len(files) == 1 else ensemble_predictions(files, weights=weights)
     scores = together.logits if together.logits is not None else together.probabilities
     width = None if scores is None else scores.shape[1]
