@@ -55,6 +55,7 @@ def make_parts(given: argparse.Namespace, runtime: Runtime) -> Parts:
         asked=given.student,
         old=(),
         old_weights=(),
+        class_rule="by-name",
         seed=0,
         init_seed=0,
         data_seed=0,

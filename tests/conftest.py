@@ -76,7 +76,7 @@ class World:
         save_weights(folder.weights, made.state_dict())
         return f"run:{folder.path}"
 
-    def parts(self, *, inputs=None, fit=None, old=None, model="mlp", seed=1, **network):
+    def parts(self, *, inputs=None, fit=None, old=None, model="mlp", seed=1, rule="by-name", **network):
         """Return parts over the synthetic data."""
         inputs = inputs or InputConfig()
 
@@ -92,6 +92,7 @@ class World:
             asked=model,
             old=(self.old,) if old is None else tuple(old),
             old_weights=(),
+            class_rule=rule,
             seed=seed,
             init_seed=seed,
             data_seed=seed,

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir.address import predictions_place
 from modelheir.assemble import evaluate, export, predict
 from modelheir.checks import InputError, unknown
 from modelheir.types import Predictions
@@ -95,7 +96,7 @@ def _read(models: Sequence[str | Path | Predictions], split: str | None) -> tupl
     from modelheir.runs.prediction_files import find_files
     from modelheir.runs.predictions import read_predictions
 
-    places = [Path(str(one).removeprefix("run:")) for one in models if not isinstance(one, Predictions)]
+    places = [predictions_place(str(one)) for one in models if not isinstance(one, Predictions)]
     files = iter(find_files(places, split)[0])
     found: list[Predictions] = []
     names: list[str] = []

@@ -1,9 +1,11 @@
 """What a run says before its first batch."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from modelheir.assemble import predict, train
+from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
@@ -78,7 +80,7 @@ def test_stored_predictions_without_the_selection_split_say_so(tmp_path, capsys)
     assert first == f"--old {old}: no predictions of the whole selection split, so its accuracy there is unknown"
 
 
-def test_classes_that_are_numbers_are_said_to_be_matched_by_order(tmp_path, caplog):
+def test_classes_that_are_numbers_are_matched_in_order_only_where_the_user_says_so(tmp_path, caplog):
     for split in ("train", "val", "test"):
         for number, name in enumerate(("cat", "dog")):
             folder = tmp_path / "pets" / split / name
@@ -87,8 +89,13 @@ def test_classes_that_are_numbers_are_said_to_be_matched_by_order(tmp_path, capl
                 Image.fromarray(np.full((8, 8, 3), 100 * number + i, np.uint8)).save(folder / f"{i}.png")
     old = save_model(tmp_path / "old", classes=("0", "1", "2"))
     data = f"folder:{tmp_path / 'pets'}"
-    train("upgrade", config(tmp_path / "new", data=data, old=(old,), allow_weak_teacher=True))
-    assert "shares no class name with the data; classes by order: 0 = cat, 1 = dog." in caplog.text
+    settings = {"data": data, "old": (old,), "allow_weak_teacher": True}
+    with pytest.raises(InputError, match=r"share no class name: the data has cat, dog, --old .* has 0, 1, 2; give"):
+        train("upgrade", config(tmp_path / "new", **settings))
+    train("upgrade", config(tmp_path / "new", **settings, classes="by-order"))
+    assert "old: classes by order: 0 = cat, 1 = dog." in caplog.text
+    with pytest.raises(InputError, match="there is no --old"):
+        train("finetune", config(tmp_path / "plain", classes="by-order"))
 
 
 def test_the_training_images_decide_the_size_for_every_split(tmp_path, capsys):

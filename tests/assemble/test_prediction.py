@@ -74,7 +74,7 @@ def test_crops_need_ten_crops_and_a_name(model, tmp_path):
 
 
 def test_many_models_go_into_one_cache_and_run_once(tmp_path, monkeypatch):
-    import modelheir.assemble.prediction as prediction
+    import modelheir.assemble.evaluation as evaluation
 
     specs = []
     for name, seed in (("one", 1), ("two", 2)):
@@ -87,7 +87,7 @@ def test_many_models_go_into_one_cache_and_run_once(tmp_path, monkeypatch):
     rows = evaluate(specs, DATA, **settings)
     assert rows[0]["nfr"] == rows[0]["pfr"] == 0.0
     assert len(list((tmp_path / "cache").glob("*.parquet"))) == 2
-    monkeypatch.setattr(prediction, "_predict", lambda *a: pytest.fail("run again"))
+    monkeypatch.setattr(evaluation, "predict_images", lambda *a, **k: pytest.fail("run again"))
     assert evaluate(specs, DATA, **settings) == rows
 
 
@@ -150,8 +150,57 @@ def test_a_class_that_the_model_does_not_know_counts_as_wrong(model, images, tmp
 def test_the_old_model_is_blamed_for_its_own_failure(model, tmp_path):
     spec = a_run(tmp_path / "new", model, "{image_size: 8}")
     other = a_run(tmp_path / "old", build("convnet", classes=("x", "y"), image_size=8), "{image_size: 8}")
-    with pytest.raises(InputError, match=r"the old model run:.*old: the model knows none of the data's 3 classes"):
+    with pytest.raises(InputError, match=r"the old model run:.*old: the data and the model share no class name"):
         evaluate([spec], DATA, cache=tmp_path / "cache", device="cpu", old=other)
+
+
+def test_classes_in_order_only_where_the_user_says_so(model, images, tmp_path):
+    """Ten names on the one side and other ten on the other once ran by order without a word, at chance."""
+    other = build("convnet", classes=("x", "y", "z"), image_size=8, seed=3).eval()
+    spec, words = a_run(tmp_path / "other", other, "{image_size: 8, resize: 10}"), "share no class name: the data has"
+    for call in (lambda: predict(other, DATA), lambda: predict(spec), lambda: evaluate([spec], cache=tmp_path / "c")):
+        with pytest.raises(InputError, match=f"{words} class0, class1, class2, the model has x, y, z; give .*by-order"):
+            call()
+    with torch.no_grad():
+        expected = other(tv.center_crop(pictures(images["test"]), [8, 8])).logits.numpy()
+    found = predict(spec, classes="by-order", device="cpu")
+    assert found.logits == pytest.approx(expected, abs=0.02)
+    assert found.classes == model.classes
+    (row,) = evaluate([spec], classes="by-order", cache=tmp_path / "c", device="cpu")
+    assert row["accuracy"] == np.mean(expected.argmax(1) == images["test"].labels)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_weights_without_names_fit_data_of_as_many_classes(count, images, tmp_path, caplog):
+    made = build("convnet", classes=[str(number) for number in range(count)], image_size=8, seed=6).eval()
+    torch.save(made.state_dict(), tmp_path / "w.pt")
+    spec, settings = f"file:{tmp_path / 'w.pt'}:convnet", {"inputs": INPUTS, "device": "cpu"}
+    if count != 3:
+        with pytest.raises(InputError, match=f"tells {count} classes apart without naming them, and the data has 3"):
+            predict(spec, DATA, **settings)
+    found = predict(spec, DATA, classes="by-name" if count == 3 else "by-order", **settings)
+    with torch.no_grad():
+        expected = made(tv.center_crop(pictures(images["test"]), [8, 8])).logits.numpy()
+    assert found.logits[:, :count] == pytest.approx(expected[:, :3], abs=0.02)
+    assert found.logits.shape[1] == 3
+    assert unknown_classes(found.logits, found.classes) == (("class2",) if count == 2 else ())
+    assert "w.pt:convnet: classes by order: 0 = class0, 1 = class1" in caplog.text
+
+
+def test_without_data_a_run_takes_its_own_and_no_other_model_takes_digits(model, images, tmp_path):
+    spec = a_run(tmp_path / "own", model, "{image_size: 8, resize: 10, split_seed: 5}")
+    found = predict(spec, device="cpu")
+    splits = open_splits(DATA, InputConfig(image_size=8, resize=10, split_seed=5))
+    assert found.sample_id.tolist() == splits["test"].ids.tolist() != images["test"].ids.tolist()
+    (row,) = evaluate([spec], cache=tmp_path / "c", device="cpu")
+    assert read_predictions(row["file"]).sample_id.tolist() == splits["test"].ids.tolist()
+    torch.save(model.state_dict(), tmp_path / "w.pt")
+    alone = f"file:{tmp_path / 'w.pt'}:convnet"
+    for call in (lambda: predict(alone), lambda: predict(model), lambda: evaluate([alone], cache=tmp_path / "c")):
+        with pytest.raises(InputError, match=r"which data\? Only a run .* none( among file:.*)?: give --data"):
+            call()
+    rows = evaluate([alone], old=spec, cache=tmp_path / "c", device="cpu", inputs=INPUTS)  # the old model's data
+    assert rows[0]["nfr"] == 0
 
 
 def constant(answer):

@@ -8,6 +8,8 @@ import modelheir.assemble
 from modelheir.checks import InputError
 from modelheir.cli import evaluate
 
+DIGITS = ["--data", "digits"]
+
 
 def rows(models, data, **named):
     (model,) = models
@@ -21,7 +23,7 @@ def rows(models, data, **named):
 def test_table_with_flips(calls, tmp_path, capsys):
     calls.replace(modelheir.assemble, "evaluate", rows)
     file = tmp_path / "rows.json"
-    words = ["a", "run:b", "--old", "a", "--cache", str(tmp_path), "--json", str(file), "--quiet"]
+    words = ["a", "run:b", "--old", "a", "--cache", str(tmp_path), "--json", str(file), "--quiet", *DIGITS]
     assert evaluate.main(words) == 0
     out = capsys.readouterr().out
     assert "on test of digits, 95% intervals" in out
@@ -34,12 +36,12 @@ def test_table_with_flips(calls, tmp_path, capsys):
 
 def test_failed_models_are_listed_and_fail_the_command(calls, capsys):
     calls.replace(modelheir.assemble, "evaluate", rows)
-    assert evaluate.main(["a", "broken", "c", "--quiet"]) == 2
+    assert evaluate.main(["a", "broken", "c", "--quiet", *DIGITS]) == 2
     said = capsys.readouterr()
     assert "failed: broken: weights do not fit" in said.err
     assert "NFR" not in said.out
     with pytest.raises(InputError, match="weights do not fit"):
-        evaluate.main(["broken"])
+        evaluate.main(["broken", *DIGITS])
 
 
 def configured(folder, text):
@@ -72,12 +74,12 @@ def test_runs_bring_their_inputs_and_the_first_its_data(calls, tmp_path, capsys)
 def test_an_old_model_that_fails_is_named(calls):
     calls.replace(modelheir.assemble, "evaluate", rows)
     with pytest.raises(InputError, match="--old broken: weights do not fit"):
-        evaluate.main(["a", "c", "--old", "broken", "--quiet"])
+        evaluate.main(["a", "c", "--old", "broken", "--quiet", *DIGITS])
 
 
 def test_unknown_classes_are_said_once_a_model(calls, capsys):
     calls.replace(modelheir.assemble, "evaluate", lambda *a, **b: [{**rows(*a, **b)[0], "unknown": ["ship"]}])
-    evaluate.main(["a", "c", "--old", "a", "--quiet"])
+    evaluate.main(["a", "c", "--old", "a", "--quiet", *DIGITS])
     out = capsys.readouterr().out
     assert out.count("does not know 1 of the classes (ship)") == 2
     assert "c does not know" in out
@@ -95,3 +97,13 @@ def test_patterns_take_library_names(monkeypatch):
 @pytest.mark.slow
 def test_torchvision_lists_its_models():
     assert "tv:resnet18" in evaluate.expand(["tv:resnet*"])
+
+
+def test_the_data_is_never_guessed_and_classes_go_through(calls):
+    calls.replace(modelheir.assemble, "evaluate", rows)
+    with pytest.raises(InputError, match=r"which data\? .* none among a, tv:x: give --data"):
+        evaluate.main(["a", "tv:x", "--old", "a", "--quiet"])
+    evaluate.main(["a", *DIGITS, "--quiet"])
+    assert calls["evaluate"][1]["classes"] == "by-name"
+    evaluate.main(["a", *DIGITS, "--quiet", "--classes", "by-order"])
+    assert calls["evaluate"][1]["classes"] == "by-order"

@@ -42,6 +42,19 @@ def test_a_run_brings_its_settings(calls, predictions, tmp_path):
     assert (named["inputs"].image_size, named["inputs"].split_seed) == (12, 4)
 
 
+def test_classes_go_through_and_no_model_takes_data_that_nobody_named(calls, predictions, tmp_path):
+    with pytest.raises(InputError, match=r"which data\? .* none among tv:resnet18: give --data"):
+        predict.main(["tv:resnet18", "--out", str(tmp_path / "p.parquet"), "--quiet"])
+    assert not (tmp_path / "p.parquet").exists()
+    calls.replace(modelheir.assemble, "predict", predictions)
+    words = ["tv:resnet18", "--data", "digits", "--out", str(tmp_path / "p.parquet"), "--quiet"]
+    for given, expected in (([], "by-name"), (["--classes", "by-order"], "by-order")):
+        predict.main([*words, *given])
+        assert calls["predict"][1]["classes"] == expected
+    with pytest.raises(InputError, match="Did you mean 'by-order'"):
+        predict.main([*words, "--classes", "by-oder"])
+
+
 def test_an_old_model_of_fewer_classes_is_compared(tmp_path, capsys):
     data, names = "synthetic:n=60,classes=3,size=8", ("class0", "class1", "class2")
     images = open_splits(data, InputConfig())["test"]

@@ -47,6 +47,23 @@ def test_rows_are_joined_by_id_in_the_order_of_the_first():
     np.testing.assert_allclose(together.probabilities, (probabilities_of(first) + probabilities_of(make(1))) / 2)
 
 
+@pytest.mark.parametrize("by", ["logits", "probabilities"])
+def test_classes_are_matched_by_name_in_any_order(by):
+    first, second = dataclasses.replace(make(0), classes=tuple("abcd")), make(1)
+    turn = [3, 1, 0, 2]  # the columns of the second file, by the first one's numbers
+    turned = dataclasses.replace(
+        second,
+        label=np.argsort(turn)[second.label],
+        prediction=np.argsort(turn)[second.prediction],
+        logits=second.logits[:, turn],
+        classes=tuple("abcd"[number] for number in turn),
+    )
+    found, expected = (ensemble_predictions([first, one], by=by) for one in (turned, second))
+    values = [one.logits if by == "logits" else one.probabilities for one in (found, expected)]
+    np.testing.assert_allclose(*values, rtol=1e-6)
+    assert found.classes == first.classes
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -54,7 +71,7 @@ def test_rows_are_joined_by_id_in_the_order_of_the_first():
         ({"logits": None}, "no logits"),
         ({"logits": np.zeros((N, 3))}, "has 3 classes"),
         ({"sample_id": np.array(list("abcdex"))}, "lacks 1 sample ids"),
-        ({"classes": tuple("bacd")}, "other class names"),
+        ({"classes": tuple("bacx")}, r"do not name the same classes \(only one of them has d, x\)"),
     ],
 )
 def test_members_that_do_not_fit(change, words):

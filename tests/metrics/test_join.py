@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from modelheir.checks import InputError
 from modelheir.metrics import join
-from modelheir.metrics.join import match_rows, pair_rows, renumber
+from modelheir.metrics.join import match_rows, pair_rows, renumber_labels
 from modelheir.types import Predictions
 
 
@@ -65,4 +65,4 @@ def test_labels_must_agree_in_the_numbering_of_the_first():
     many = said("abcdefg", [0] * 7)
     with pytest.raises(InputError, match=r"for 6 images \(b, c, d, e, f, \.\.\.\)"):
         pair_rows(many, said("abcdefg", [0, 1, 1, 1, 1, 1, 1]))
-    assert renumber(np.array([0, -1]), None).tolist() == [0, -1]
+    assert renumber_labels(np.array([0, -1]), None).tolist() == [0, -1]

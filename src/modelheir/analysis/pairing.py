@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 
 from modelheir.checks import InputError
-from modelheir.metrics.join import pair_rows, renumber
+from modelheir.classes import match_classes
+from modelheir.metrics.join import pair_rows, renumber_labels
 from modelheir.types import Predictions
 
 __all__ = ["Pair", "Side", "pair_up"]
@@ -77,7 +78,9 @@ def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("th
         if keep is not None:
             order = keep if order is None else order[keep]
         prediction = np.asarray(found.prediction)
-        sides.append(Side(found, order, renumber(prediction if order is None else prediction[order], table), table))
+        sides.append(
+            Side(found, order, renumber_labels(prediction if order is None else prediction[order], table), table)
+        )
     label = label if keep is None else label[keep]
     ids = np.asarray(old.sample_id)
     return Pair(
@@ -95,18 +98,10 @@ def _match_classes(
     old: Predictions, new: Predictions, names: tuple[str, str]
 ) -> tuple[tuple[str, ...] | None, np.ndarray | None]:
     """Return the classes of both, the old ones first, and the number in it of each of the new model's classes."""
-    if not old.classes or not new.classes or tuple(old.classes) == tuple(new.classes):
-        longest = max(old.classes or (), new.classes or (), key=len)
-        return (tuple(longest) or None), None
-    added = [name for name in new.classes if name not in set(old.classes)]
-    if len(added) == len(new.classes):
-        raise InputError(
-            f"{names[0]} and {names[1]} share no class name (such as {old.classes[0]!r} and {new.classes[0]!r}): "
-            "give both the same names."
-        )
-    together = (*old.classes, *added)
-    place = {name: number for number, name in enumerate(together)}
-    return together, np.array([place[name] for name in new.classes], np.int64)
+    if not old.classes or not new.classes:  # numbers stand as they are; no list says how many there are
+        return tuple(old.classes or new.classes or ()) or None, None
+    found = match_classes(old.classes, new.classes, names=names)
+    return found.together, None if found.identical else found.numbers_together
 
 
 def _count(label: np.ndarray, sides: list[Side], classes: tuple[str, ...] | None) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from modelheir.address import parse_address, predictions_place
 from modelheir.assemble.pages import find_images, run_curves, run_provenance
 from modelheir.checks import InputError, InRange, OneOf
 
@@ -51,7 +52,7 @@ def report_runs(
     from modelheir.runs.predictions import read_predictions
 
     outputs = page_files(Path(config.html))
-    folders = {name: Path(run.removeprefix("run:")) for name, run in zip(_names(runs), runs, strict=True)}
+    folders = {name: predictions_place(run) for name, run in zip(_names(runs), runs, strict=True)}
     rows: list[dict[str, Any]] = []
     pairs: dict[str, tuple[Any, Any]] = {}
     for name, folder in folders.items():
@@ -61,7 +62,7 @@ def report_runs(
             continue
         new = read_predictions(path)
         place = config.old or _own_old(folder)
-        path_old = _predictions(Path(place.removeprefix("run:")), config.split) if place else None
+        path_old = _predictions(predictions_place(place), config.split) if place else None
         check_outputs(outputs, [path, *([path_old] if path_old else [])])
         old = read_predictions(path_old) if path_old else None
         rows.append({**run_row(name, new, old, max_nfr=config.max_nfr), "seeds": _seeds(folder)})
@@ -92,7 +93,7 @@ def report_runs(
 
 def _names(runs: Sequence[str]) -> list[str]:
     """Name runs by their folders; by more of the path where two would share a name."""
-    paths = [Path(os.path.normpath(run.removeprefix("run:"))) for run in runs]
+    paths = [Path(os.path.normpath(predictions_place(run))) for run in runs]
     for run, path in zip(runs, paths, strict=True):
         if not (path / "status.json").is_file():
             raise InputError(f"{run} is not a run folder: it has no status.json.")
@@ -123,9 +124,12 @@ def _config(folder: Path) -> dict[str, Any]:
 
 def _own_old(folder: Path) -> str:
     """Return the run's first ``--old`` if its predictions are still there."""
-    place = next(iter(_config(folder).get("old") or ()), "").removeprefix("run:").removeprefix("file:").split("#")[0]
-    known = place and (Path(place).is_dir() or place.endswith((".parquet", ".csv"))) and Path(place).exists()
-    return place if known else ""
+    given = next(iter(_config(folder).get("old") or ()), "")
+    if not given:
+        return ""
+    old = parse_address(given)
+    known = old.kind in ("run", "predictions") and not old.stage and old.path.exists()  # a stage said other things
+    return given if known else ""
 
 
 def _seeds(folder: Path) -> list[int]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError, unknown, validate
+from modelheir.classes import BY_NAME
 from modelheir.config.unread import refuse_unread
 from modelheir.runs.files import read_json, write_json, write_text
 from modelheir.runs.folder import RunFolder
@@ -61,6 +62,8 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         raise InputError(
             f"train {method} needs --old, the model in production: run:DIR, file:PATH, tv:NAME, timm:NAME."
         )
+    if config.classes != BY_NAME and not config.old:
+        raise InputError(f"classes = {config.classes!r} is about the classes of --old, and there is no --old.")
 
     from modelheir.data import fingerprint, open_splits
     from modelheir.engine.runtime import Runtime
@@ -133,6 +136,7 @@ def _train(
         asked=config.model,
         old=tuple(config.old),
         old_weights=tuple(config.old_weights),
+        class_rule=config.classes,
         seed=config.seed,
         init_seed=config.seed if config.init_seed is None else config.init_seed,
         data_seed=config.seed if config.data_seed is None else config.data_seed,

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from modelheir.address import predictions_place
 from modelheir.checks import InputError, nearest
 
 __all__ = ["Parser", "main", "parser"]
@@ -117,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
     if given.data and not given.html:
         raise InputError("--data finds the pictures of the page: give --html FILE with it.")
     classes = _class_list(given.classes) if given.classes else None
-    places = [Path(place.removeprefix("run:")) for place in (given.old, given.new, *given.also)]
+    places = [predictions_place(place) for place in (given.old, given.new, *given.also)]
     files, note = find_files(places, given.split)
     pages = page_files(given.html) if given.html else ()
     check_outputs(

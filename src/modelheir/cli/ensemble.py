@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from modelheir.address import predictions_place
 from modelheir.checks import InputError
 from modelheir.cli.compare import Parser
 
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     from modelheir.runs.predictions import members_of, read_predictions, write_predictions
     from modelheir.screen import percent, show_table
 
-    places = [Path(source.removeprefix("run:")) for source in given.sources]
+    places = [predictions_place(source) for source in given.sources]
     files, note = find_files(places, given.split)
     check_outputs([given.target], files)
     names = short_names(places)

@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from modelheir.address import parse_address
+from modelheir.assemble.run_settings import own_data, run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
-from modelheir.cli.predict import does_not_know, run_defaults
+from modelheir.classes import BY_NAME, RULES
+from modelheir.cli.predict import does_not_know
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
@@ -24,8 +27,9 @@ __all__ = ["EvaluateConfig", "expand", "main"]
 class EvaluateConfig:
     """Settings of ``evaluate``."""
 
-    data: str = "digits"  #: where images come from; the first run's own where a MODEL is a run
+    data: str = ""  #: where images come from; empty is the first run's own where a MODEL is a run
     split: Annotated[str, OneOf("train", "val", "test")] = "test"
+    classes: Annotated[str, OneOf(*RULES)] = BY_NAME  #: how each model's classes are matched with the data's
     old: str = ""  #: the model in production; adds the columns NFR and PFR
     cache: str = "runs/cache"  #: folder of the kept predictions, one Parquet file a model
     json: str = ""  #: file for the rows, as JSON
@@ -63,14 +67,14 @@ def expand(models: Sequence[str]) -> list[str]:
     """
     found: dict[str, None] = {}
     for model in models:
-        kind, colon, pattern = model.partition(":")
-        if not colon or kind not in ("tv", "timm") or not set("*?[") & set(pattern):
+        address = parse_address(model)
+        if address.kind not in ("tv", "timm") or not set("*?[") & set(address.place):
             found[model] = None
             continue
-        names = fnmatch.filter(_pretrained(kind), pattern)
+        names = fnmatch.filter(_pretrained(address.kind), address.place)
         if not names:
             raise InputError(f"{model!r} matches no model with pretrained weights.")
-        found |= {f"{kind}:{name}": None for name in names}
+        found |= {f"{address.kind}:{name}": None for name in names}
     return list(found)
 
 
@@ -88,9 +92,10 @@ def main(argv: list[str]) -> int:
     """Evaluate and print the table; a model that fails is listed, and makes the exit code 2."""
     said = parse(SPEC, argv)
     models = expand(said.words)
-    runs = {model: run_defaults(model) for model in [*models, *filter(None, [said.configs[""].old])]}
-    own = {"data": next((of["data"] for of in runs.values() if of.get("data")), EvaluateConfig.data)}
-    config = parse(dataclasses.replace(SPEC, defaults=own), argv).configs[""]
+    config = said.configs[""]
+    every = [*models, *filter(None, [config.old])]
+    runs = {model: run_settings(model) for model in every}
+    data = config.data or own_data(every)
     from modelheir import assemble
     from modelheir.engine.progress import make_progress
     from modelheir.runs.files import write_json
@@ -113,9 +118,10 @@ def main(argv: list[str]) -> int:
         def one(model: str, old: str | None) -> list[dict[str, Any]]:
             return assemble.evaluate(
                 [model],
-                config.data,
+                data,
                 cache=config.cache,
                 split=config.split,
+                classes=config.classes,
                 inputs={name: inputs_of(name) for name in (model, old) if name},
                 device=config.device,
                 batch_size=config.batch_size,
@@ -138,7 +144,7 @@ def main(argv: list[str]) -> int:
                 if len(models) == 1:
                     raise
                 rows.append({"model": model, "failed": str(error)})
-    _show(rows, bool(config.old), f"{config.split} of {config.data}")
+    _show(rows, bool(config.old), f"{config.split} of {data}")
     for row in {row["model"]: row for row in [*before, *rows]}.values():
         if row.get("unknown"):
             print(does_not_know(row["model"], row["unknown"]))

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
+from modelheir.address import parse_address
 from modelheir.checks import Above, InputError, one_of
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
@@ -43,8 +44,7 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--to names no format. Known: {', '.join(FORMATS)}.")
     for name in formats:
         one_of(FORMATS, format=name)
-    folder = Path(model.removeprefix("run:").split("#")[0])
-    out = Path(config.out) if config.out else (folder if folder.is_dir() else Path()) / "export"
+    out = Path(config.out) if config.out else (parse_address(model).run or Path()) / "export"
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file: give a folder.")
     from modelheir import assemble

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modelheir.address import parse_address
 from modelheir.checks import InputError
+from modelheir.classes import BY_NAME
 from modelheir.config.describe import settings
 from modelheir.config.mapping import to_mapping
 from modelheir.config.run import TrainConfig
@@ -56,25 +58,25 @@ def _free(place: Path) -> Path:
 
 def next_compare(path: Path, config: TrainConfig) -> str:
     """Return the command that compares the first old model with the run, after one for its predictions if needed."""
-    from modelheir.methods.given.stored import is_predictions
     from modelheir.runs.folder import RunFolder
 
-    old, place = config.old[0], shlex.quote(str(path))
-    where = Path(old.removeprefix("run:").removeprefix("file:").split("#")[0])
+    old, place = parse_address(config.old[0]), shlex.quote(str(path))
+    where = old.path
     after = f"{place} --html {place}/compare.html"
     split = "test" if RunFolder(path).predictions("test").is_file() else "val"
-    if is_predictions(old):
+    if old.kind == "predictions":
         if _same_images(where, RunFolder(path).predictions(split)):
             return f"modelheir compare {shlex.quote(str(where))} {after}"
         return f"modelheir compare OLD.parquet {after} (OLD.parquet: what the old model says on the {split} split)"
     if (
-        "#" not in old
-        and where.is_dir()
+        old.run == where
+        and not old.stage
         and _same_images(RunFolder(where).predictions(split), RunFolder(path).predictions(split))
     ):
         return f"modelheir compare {shlex.quote(str(where))} {after}"
-    words = ["modelheir", "predict", old, "--data", config.data, *_input_flags(old, config)]
+    words = ["modelheir", "predict", old.text, "--data", config.data, *_input_flags(old.text, config)]
     words += ["--split", split] if split != "test" else []
+    words += ["--classes", config.classes] if config.classes != BY_NAME else []
     words += ["--device", config.device] if config.device != "auto" else []
     stored = str(path / "old.parquet")
     return f"{shlex.join([*words, '--out', stored])} && modelheir compare {shlex.quote(stored)} {after}"
@@ -102,10 +104,10 @@ _SEEN = ("image_size", "resize", "views")
 
 def _input_flags(old: str, config: TrainConfig) -> list[str]:
     """Return the flags with which ``predict`` reads the run's split; a run sees its images as it was trained to."""
-    from modelheir.cli.predict import run_defaults
+    from modelheir.assemble.run_settings import run_settings
     from modelheir.config.inputs import InputConfig
 
-    brought = run_defaults(old).get("inputs", {})
+    brought = run_settings(old).get("inputs", {})
     usual, flags = {**to_mapping(InputConfig()), **brought}, list[str]()
     for name, value in to_mapping(config.inputs).items():
         if name in (_SPLIT if brought else (*_SPLIT, *_SEEN)) and value != usual[name]:

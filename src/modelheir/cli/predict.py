@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
+from modelheir.assemble.run_settings import run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
+from modelheir.classes import BY_NAME, RULES
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
-from modelheir.config.mapping import read_yaml
 from modelheir.config.run import check_device
 
-__all__ = ["PredictConfig", "does_not_know", "main", "run_defaults"]
+__all__ = ["PredictConfig", "does_not_know", "main"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,10 +23,11 @@ class PredictConfig:
     """Settings of ``predict``."""
 
     out: str = ""  #: predictions file to write, ending .parquet
-    data: str = "digits"  #: where images come from; a run's own where MODEL is a run
+    data: str = ""  #: where images come from; empty is the run's own where MODEL is a run
     split: Annotated[str, OneOf("auto", "train", "val", "test", "unlabelled")] = (
         "auto"  #: which images; auto is the data's only split, else test
     )
+    classes: Annotated[str, OneOf(*RULES)] = BY_NAME  #: how the model's classes are matched with the data's
     features: bool = False  #: keep the features beside the logits
     ten_crop: bool = False  #: average the logits of ten crops
     crops: str = ""  #: with ten_crop: file for the logits of every crop, ending .npz
@@ -48,14 +50,6 @@ SPEC = Spec(
 )
 
 
-def run_defaults(model: str) -> dict[str, Any]:
-    """Return the data and input settings of a run folder, or nothing for other models."""
-    path = Path(model.removeprefix("run:").split("#")[0]) / "config.yaml"
-    if not path.is_file():
-        return {}
-    return {key: value for key, value in read_yaml(path).items() if key in ("data", "inputs")}
-
-
 def does_not_know(model: str, classes: Sequence[str]) -> str:
     """Say in one line which classes of the data a model does not know.
 
@@ -69,7 +63,7 @@ def does_not_know(model: str, classes: Sequence[str]) -> str:
 def main(argv: list[str]) -> int:
     """Predict, write the file and say what came out."""
     (model,) = parse(SPEC, argv).words
-    config = parse(dataclasses.replace(SPEC, defaults=run_defaults(model)), argv).configs[""]
+    config = parse(dataclasses.replace(SPEC, defaults=run_settings(model)), argv).configs[""]
     if not config.out:
         raise InputError("--out FILE is missing: where should the predictions go? For example --out new.parquet.")
     if not config.out.endswith(".parquet"):
@@ -85,8 +79,9 @@ def main(argv: list[str]) -> int:
         progress.stage(f"predict{of}", 0)
         found = assemble.predict(
             model,
-            config.data,
+            config.data or None,
             split=config.split,
+            classes=config.classes,
             inputs=config.inputs,
             device=config.device,
             batch_size=config.batch_size,

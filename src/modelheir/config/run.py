@@ -7,6 +7,7 @@ import re
 from typing import Annotated
 
 from modelheir.checks import AtLeast, InputError, OneOf
+from modelheir.classes import BY_NAME, RULES
 from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import from_mapping, read_yaml, to_mapping
@@ -30,6 +31,7 @@ class TrainConfig:
     data: str = "digits"  #: digits, cifar10, folder:DIR, parquet:PATH, list:FILE, manifest:FILE, hf:NAME, synthetic
     old: tuple[str, ...] = ()  #: models in production: run:DIR, file:PATH, tv:NAME, timm:NAME, or predictions files
     old_weights: Annotated[tuple[float, ...], AtLeast(0)] = ()  #: one an old model; () is all equal
+    classes: Annotated[str, OneOf(*RULES)] = BY_NAME  #: how classes of old models and data are matched
     model: str = ""  #: the network to train; empty takes one that suits the image size
     out: str = ""  #: run folder; empty is runs/METHOD
     seed: Annotated[int, AtLeast(0)] = 0  #: of everything that is drawn

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from modelheir.classes import match_classes, renumber
 from modelheir.engine.runtime import Runtime
 from modelheir.metrics.accuracy import in_top_k
 from modelheir.types import Batch, Outputs, Predictions, Stream
@@ -53,12 +54,8 @@ def predict_model(
     run = (lambda batch: average_views(model, batch)) if hasattr(model, "spec") else model
     with evaluation([model]):
         found = predict_stream(run, stream, runtime, precision=precision, features=features)
-    ours, theirs = tuple(stream.classes), tuple(model.classes)
-    if ours == theirs:
-        return found
-    place = {name: number for number, name in enumerate(theirs)}
-    table = np.array([*(place.get(name, -1) for name in ours), -1], dtype=np.int64)
-    return dataclasses.replace(found, classes=theirs, label=table[found.label])
+    matched = match_classes(stream.classes, model.classes, may_differ=True)
+    return dataclasses.replace(found, classes=matched.theirs, label=renumber(found.label, matched.to_theirs))
 
 
 def average_views(model: nn.Module, batch: Batch) -> Outputs:

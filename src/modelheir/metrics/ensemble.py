@@ -14,6 +14,7 @@ import numpy as np
 
 from modelheir import checks
 from modelheir.checks import InputError
+from modelheir.classes import ClassMatch, match_classes, some_names
 from modelheir.metrics.confidence import softmax
 from modelheir.metrics.join import pair_rows
 from modelheir.metrics.unknown_classes import unknown_classes
@@ -86,8 +87,8 @@ def ensemble_predictions(
         Predictions with ``logits`` or ``probabilities``, as asked.
 
     Raises:
-        InputError: If ids, labels, class names or numbers of classes differ, scores are missing, or the logits are of
-            models that do not know the same classes.
+        InputError: If ids, labels, class names (in whatever order) or numbers of classes differ, scores are missing,
+            or the logits are of models that do not know the same classes.
         ValueError: If the weights are not usable.
     """
     checks.one_of(("logits", "probabilities"), by=by)
@@ -95,15 +96,15 @@ def ensemble_predictions(
     scores: list[np.ndarray] = []
     for member, name in zip(members, called, strict=True):
         first = members[0]
-        rows = pair_rows(first, member, names=(called[0], name))
-        if first.classes and member.classes and tuple(first.classes) != tuple(member.classes):
-            raise InputError(f"{name} has other class names, or another order of them, than {called[0]}.")
+        matched = _same_classes(first, member, called[0], name)
+        rows = pair_rows(first, member, numbers=None if matched is None else matched.to_ours, names=(called[0], name))
         found = member.logits if by == "logits" else probabilities_of(member, name)
         if found is None:
             raise InputError(f"{name} has no logits: average probabilities instead (--by probabilities).")
         if scores and found.shape[1] != scores[0].shape[1]:
             raise InputError(f"{name} has {found.shape[1]} classes, {called[0]} has {scores[0].shape[1]}.")
-        scores.append(found if rows is None else found[rows])
+        found = found if rows is None else found[rows]
+        scores.append(found if matched is None else found[:, matched.to_theirs])
         if by == "logits":
             here, there = (set(unknown_classes(one.logits, one.classes)) for one in (first, member))
             if here != there:
@@ -121,3 +122,16 @@ def ensemble_predictions(
         classes=members[0].classes,
         columns=members[0].columns,
     )
+
+
+def _same_classes(first: Predictions, member: Predictions, called: str, name: str) -> ClassMatch | None:
+    """Match a member's classes with the first one's; ``None`` where all stand in one order, or one has no names."""
+    if not first.classes or not member.classes:
+        return None
+    found = match_classes(first.classes, member.classes, names=(called, name))
+    if found.lacking or found.further:
+        raise InputError(
+            f"{called} and {name} do not name the same classes (only one of them has "
+            f"{some_names([*found.lacking, *found.further], 5)}): an average needs one class list."
+        )
+    return None if found.identical else found

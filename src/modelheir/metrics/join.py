@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from modelheir.checks import InputError
+from modelheir.classes import renumber
 from modelheir.types import Predictions
 
-__all__ = ["match_rows", "name_ids", "pair_rows", "renumber", "text_hash"]
+__all__ = ["match_rows", "name_ids", "pair_rows", "renumber_labels", "text_hash"]
 
 
 def pair_rows(
@@ -43,7 +44,7 @@ def pair_rows(
     rows = match_rows(reference.sample_id, other.sample_id, names=names)
     in_order = bool((rows == np.arange(len(rows))).all())
     label = np.asarray(other.label)
-    different = np.asarray(reference.label) != renumber(label if in_order else label[rows], numbers)
+    different = np.asarray(reference.label) != renumber_labels(label if in_order else label[rows], numbers)
     if different.any():
         ids = name_ids(np.asarray(reference.sample_id)[different][:6])
         mixed = _only_numbers(reference) != _only_numbers(other)
@@ -59,15 +60,13 @@ def pair_rows(
     return None if in_order else rows
 
 
-def renumber(values: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
+def renumber_labels(values: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
     """Return class numbers in another numbering, ``-1`` (no label) as it is; ``None`` changes nothing.
 
-    >>> renumber(np.array([0, 1, -1]), np.array([5, 3])).tolist()
+    >>> renumber_labels(np.array([0, 1, -1]), np.array([5, 3])).tolist()
     [5, 3, -1]
     """
-    if numbers is None:
-        return values
-    return np.where(values >= 0, numbers[np.maximum(values, 0)], values)
+    return values if numbers is None else renumber(values, numbers)
 
 
 def _only_numbers(found: Predictions) -> bool:

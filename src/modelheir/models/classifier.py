@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from modelheir.classes import ClassList
 from modelheir.models.bodies.mimo import average_members, join_members, repeat_members, split_members
 from modelheir.models.heads import ConvHead
 from modelheir.types import Outputs
@@ -57,6 +58,7 @@ class Classifier(nn.Module):
         self.head = head
         self.auxiliary_heads = nn.ModuleList(auxiliary_heads)
         self.spec = copy.deepcopy(dict(spec))
+        self.named = True  #: whether the names of the classes are known; ``load`` sets it
         self.layout = dict(layout or {"body": "", "head": "fc"})
         self.auxiliary: str = spec["network"]["auxiliary"]
         self.members: int = spec["network"]["mimo_members"]
@@ -69,6 +71,15 @@ class Classifier(nn.Module):
     def classes(self) -> tuple[str, ...]:
         """Names of the logits' columns."""
         return tuple(self.spec["classes"])
+
+    @property
+    def class_list(self) -> ClassList:
+        """The classes as ``modelheir.classes`` matches them: only how many, where the loaded weights say no names."""
+        return self.classes if self.named else len(self.classes)
+
+    def rename(self, classes: Sequence[str]) -> None:
+        """Give the logits' columns these names, in order."""
+        self.spec["classes"], self.named = list(classes), True
 
     @property
     def image_size(self) -> int:

@@ -12,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from modelheir import checks
 from modelheir.checks import InputError
+from modelheir.classes import match_classes
 
 __all__ = ["class_mean_weights", "empty_head", "extend_head", "head_rows", "linear_head"]
 
@@ -64,11 +66,11 @@ def extend_head(old: Any, classes: Sequence[str], features: Tensor, labels: Tens
         InputError: If the old head is not linear.
         ValueError: If a new class has no image.
     """
-    head, known = linear_head(old, "old"), list(old.classes)
+    head = linear_head(old, "old")
     new = empty_head(head, len(classes))
-    unseen = [number for number, name in enumerate(classes) if name not in known]
-    seen = [number for number, name in enumerate(classes) if name in known]
-    rows = [known.index(classes[number]) for number in seen]
+    rows_of = match_classes(classes, old.classes, may_differ=True).to_theirs
+    unseen, seen = np.flatnonzero(rows_of < 0).tolist(), np.flatnonzero(rows_of >= 0).tolist()
+    rows = rows_of[seen].tolist()
     new.weight[seen] = head.weight[rows]
     if unseen:
         length = float(head.weight.norm(dim=1).mean())

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from modelheir import checks
 from modelheir.checks import InputError
+from modelheir.classes import ClassList, match_classes, some_names
 from modelheir.models.extend_head import head_rows, linear_head
 from modelheir.types import Outputs
 
@@ -46,32 +47,43 @@ class BackwardCompatible(nn.Module):
         super().__init__()
         checks.in_range(0, 1, alpha=alpha)
         classes, size, width = tuple(model.classes), int(model.feature_size), old_head.in_features
-        shared = [name for name in classes if name in old_classes]
-        if not shared:
-            raise InputError("the old and the new model share no class name: a transplanted head needs at least one.")
+        found = match_classes(classes, old_classes, names=("the new model", "the old model"))
+        columns, rows = (list(numbers) for numbers in zip(*found.pairs, strict=True))
         if width > size and not projection:
             raise InputError(
                 f"the old head reads {width} features and the new model has {size}: "
                 "take a wider new model, or turn the projection on."
             )
-        if single_head and len(shared) < len(classes):
-            missing = [name for name in classes if name not in old_classes]
+        if single_head and found.lacking:
             raise InputError(
-                f"the old head alone cannot tell {len(missing)} new classes apart ({', '.join(missing[:5])}): "
+                f"the old head alone cannot tell {len(found.lacking)} new classes apart "
+                f"({some_names(found.lacking, 5)}): "
                 "extend it first, or keep the new head."
             )
         self.model, self.alpha, self.single_head = model, alpha, single_head
         self.classes, self.feature_size = classes, size
-        self.old_classes = tuple(shared)  #: columns of the old-head logits, in the new model's order
-        self.old_head = head_rows(old_head, [list(old_classes).index(name) for name in shared])
+        self.old_classes = tuple(
+            classes[column] for column in columns
+        )  #: columns of the old-head logits, in the new model's order
+        self.old_head = head_rows(old_head, rows)
         self.projection = nn.Linear(size, width, bias=False, dtype=old_head.weight.dtype) if projection else None
         if self.projection is not None:
             nn.init.orthogonal_(self.projection.weight, generator=torch.Generator().manual_seed(seed))
-        columns = torch.tensor([classes.index(name) for name in shared], device=old_head.weight.device)
         self.columns: Tensor
-        self.register_buffer("columns", columns, persistent=False)
+        self.register_buffer("columns", torch.tensor(columns, device=old_head.weight.device), persistent=False)
         if single_head:
             self.head.requires_grad_(False)
+
+    @property
+    def class_list(self) -> ClassList:
+        """The classes as ``modelheir.classes`` matches them."""
+        return self.classes
+
+    def rename(self, classes: Sequence[str]) -> None:
+        """Give the logits' columns these names, in order."""
+        new = dict(zip(self.classes, classes, strict=True))
+        self.model.rename(classes)
+        self.classes, self.old_classes = tuple(classes), tuple(new[name] for name in self.old_classes)
 
     @property
     def head(self) -> nn.Module:

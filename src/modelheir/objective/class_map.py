@@ -1,18 +1,18 @@
 """Class map: which outputs of two models mean the same class, and which images both can be compared on.
 
-Classes are matched by name where both models have names; models without names are matched by position, over their
-common prefix. Images whose label is not shared are masked, not removed, so that shapes stay fixed.
+``modelheir.classes`` decides which are the same. Images whose label is not shared are masked, not removed, so that
+shapes stay fixed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from modelheir import checks
+from modelheir.classes import ClassMatch
 
 __all__ = ["ClassMap", "Shared"]
 
@@ -30,16 +30,14 @@ class ClassMap(nn.Module):
     """Select the shared classes from the outputs of a new and an old model.
 
     Args:
-        new: Class names of the new model in the order of its logits, or how many there are.
-        old: The same of the old model.
+        match: Of the new model's class list, *ours*, with the old one's.
 
     Raises:
-        InputError: If names repeat or no class is shared.
+        ValueError: If no class is shared.
 
     Example:
-        >>> shared = ClassMap(["cat", "dog", "owl"], ["owl", "cat"])
-        >>> shared.pairs
-        ((0, 1), (2, 0))
+        >>> from modelheir.classes import match_classes
+        >>> shared = ClassMap(match_classes(["cat", "dog", "owl"], ["owl", "cat"]))
         >>> new, old = torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[4.0, 5.0]])
         >>> shared(new, old, torch.tensor([2]))
         Shared(new=tensor([[1., 3.]]), old=tensor([[5., 4.]]), labels=tensor([1]), mask=tensor([True]))
@@ -49,15 +47,15 @@ class ClassMap(nn.Module):
     old_index: Tensor
     position: Tensor
 
-    def __init__(self, new: Sequence[str] | int, old: Sequence[str] | int) -> None:
+    def __init__(self, match: ClassMatch) -> None:
         super().__init__()
-        self.pairs = _pairs(new, old)  #: (new index, old index) of each shared class, in the new model's order
-        self.counts = (new if isinstance(new, int) else len(new), old if isinstance(old, int) else len(old))
-        self.identical = self.counts[0] == self.counts[1] and all(i == j for i, j in self.pairs)
-        self.identical = self.identical and len(self.pairs) == self.counts[0]
-        new_index, old_index = torch.tensor(self.pairs).unbind(1)
+        if not match.pairs:
+            raise ValueError("a class map needs at least one shared class")
+        self.counts = (len(match.ours), len(match.theirs))
+        self.identical = match.identical
+        new_index, old_index = torch.tensor(match.pairs).unbind(1)
         position = torch.full((self.counts[0],), -1)
-        position[new_index] = torch.arange(len(self.pairs))
+        position[new_index] = torch.arange(len(new_index))
         self.register_buffer("new_index", new_index, persistent=False)
         self.register_buffer("old_index", old_index, persistent=False)
         self.register_buffer("position", position, persistent=False)
@@ -85,28 +83,3 @@ class ClassMap(nn.Module):
     def is_new(self) -> Tensor:
         """Return bool ``(C,)``: true for classes that the old model does not know."""
         return self.position < 0
-
-
-def _pairs(new: Sequence[str] | int, old: Sequence[str] | int) -> tuple[tuple[int, int], ...]:
-    if isinstance(new, int) or isinstance(old, int):
-        sizes = [classes if isinstance(classes, int) else len(classes) for classes in (new, old)]
-        pairs = tuple((i, i) for i in range(min(sizes)))
-    else:
-        for side, names in (("new", new), ("old", old)):
-            repeated = sorted({name for name in names if names.count(name) > 1})
-            if repeated:
-                raise checks.InputError(f"class names of the {side} model repeat: {', '.join(repeated[:5])}")
-        place = {name: j for j, name in enumerate(old)}
-        pairs = tuple((i, place[name]) for i, name in enumerate(new) if name in place)
-    if not pairs:
-        raise checks.InputError(
-            f"the new and the old model share no class: new has {_few(new)}, old has {_few(old)}; give both the same "
-            "names, or models without names to match by position"
-        )
-    return pairs
-
-
-def _few(classes: Sequence[str] | int) -> str:
-    if isinstance(classes, int):
-        return f"{classes} classes"
-    return ", ".join(list(classes)[:3]) + (", ..." if len(classes) > 3 else "") if classes else "no classes"

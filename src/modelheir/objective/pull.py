@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
+from modelheir.classes import match_classes
 from modelheir.objective.distances import DistanceConfig, label_setting, make_distance
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Towards:
         self.distance, modules = make_distance(
             distance, new_features=model.feature_size, old_features=teacher.feature_size, seed=seed
         )
-        self.classes = ClassMap(model.classes, teacher.classes)
+        self.classes = ClassMap(match_classes(model.classes, teacher.classes, names=("the new model", "the old model")))
         self.modules: dict[str, nn.Module] = {f"{name}{key}": module for key, module in modules.items()}
         self.references: dict[str, nn.Module] = {f"{name}teacher": teacher, f"{name}classes": self.classes}
 

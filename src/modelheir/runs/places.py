@@ -12,6 +12,7 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from modelheir.address import without_run
 from modelheir.checks import InputError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _open(place: str) -> tuple[FileSystem, str]:
     if re.match(r"[a-z0-9]{2,}://", place):
         system, path = fs.FileSystem.from_uri(place)
         return system, path.rstrip("/")
-    return fs.LocalFileSystem(), os.path.abspath(place.removeprefix("run:")).replace(os.sep, "/")  # noqa: PTH100
+    return fs.LocalFileSystem(), os.path.abspath(without_run(place)).replace(os.sep, "/")  # noqa: PTH100
 
 
 def _files(system: FileSystem, path: str) -> list[FileInfo]:

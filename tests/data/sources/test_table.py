@@ -1,20 +1,7 @@
 import pytest
 
 from modelheir.checks import InputError
-from modelheir.data.sources.table import SOURCES, open_source, parse
-
-
-@pytest.mark.parametrize(
-    ("spec", "expected"),
-    [
-        ("digits", ("digits", "", {})),
-        ("folder:a,b/c=d", ("folder", "a,b/c=d", {})),
-        ("parquet:p/q,image=x,label=y", ("parquet", "p/q", {"image": "x", "label": "y"})),
-        ("synthetic:n=3", ("synthetic", "", {"n": "3"})),
-    ],
-)
-def test_names_come_apart(spec, expected):
-    assert parse(spec) == expected
+from modelheir.data.sources.table import SOURCES, open_source
 
 
 def test_unknown_kinds_offer_the_nearest(config):

@@ -57,13 +57,34 @@ def test_a_checkpoint_without_names_is_matched_by_the_common_prefix(world, tmp_p
     world.run("upgrade", "x", parts=parts)
 
 
-def test_other_names_for_as_many_classes_are_taken_in_order_and_it_is_said(world, caplog):
-    old = world.save_model("words", classes=("x", "y", "z"))
-    assert world.parts(old=[old]).old_models()[0].classes == names(world)
+def test_other_names_are_taken_in_order_only_where_the_user_says_so(world, caplog):
+    old, ours = world.save_model("words", classes=("x", "y", "z")), ", ".join(names(world))
+    with pytest.raises(InputError) as caught:
+        world.parts(old=[old]).old_models()
+    assert str(caught.value) == (
+        f"the data and --old {old} share no class name: the data has {ours}, --old {old} has x, y, z; give both the "
+        "same names, or match them in order with --classes by-order."
+    )
+    assert world.parts(old=[old], rule="by-order").old_models()[0].classes == names(world)
     pairs = ", ".join(f"{a} = {b}" for a, b in zip("xyz", names(world), strict=True))
-    assert f"words shares no class name with the data; classes by order: {pairs}." in caplog.text
-    fewer = world.save_model("fewer", classes=("x", "y"))  # names of its own, and not as many: not ours to guess
-    assert world.parts(old=[fewer]).old_models()[0].classes == ("x", "y")
+    assert f"words: classes by order: {pairs}." in caplog.text
+    fewer = world.save_model("fewer", classes=("x", names(world)[0]))  # by name this would be the second column
+    assert world.parts(old=[fewer], rule="by-order").old_models()[0].classes == names(world)[:2]
+
+
+def test_stored_outputs_follow_the_same_rule(world, tmp_path):
+    ids = world.parts().stream("train", train=False).ids
+    logits = np.random.default_rng(0).normal(size=(len(ids), 2)).astype(np.float32)
+    said = Predictions(ids, np.full(len(ids), -1), logits.argmax(1), logits=logits)
+    columns = {}
+    for rule, classes in (("by-name", None), ("by-name", names(world)[1::-1]), ("by-order", ("x", "y"))):
+        write_predictions(tmp_path / "old.parquet", dataclasses.replace(said, classes=classes))
+        parts = world.parts(old=[str(tmp_path / "old.parquet")], rule=rule)
+        columns[classes] = parts.teacher(parts.stream("train", train=False)).classes
+    assert columns == {None: names(world)[:2], names(world)[1::-1]: names(world)[1::-1], ("x", "y"): names(world)[:2]}
+    parts = world.parts(old=[str(tmp_path / "old.parquet")])
+    with pytest.raises(InputError, match="share no class name"):
+        parts.teacher(parts.stream("train", train=False))
 
 
 def test_a_chain_of_versions_of_other_architectures(world):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelheir.checks import InputError
+from modelheir.classes import match_classes
 
 __all__ = ["number_labels", "same_classes"]
 
@@ -59,11 +60,10 @@ def same_classes(found: Mapping[str, Sequence[str]], *, where: str) -> tuple[str
     """
     (first, reference), *others = found.items()
     for split, names in others:
-        missing, further = sorted(set(reference) - set(names)), sorted(set(names) - set(reference))
-        if missing or further:
-            parts = [f"{split} lacks {_some(missing)}"] * bool(missing) + [f"{first} lacks {_some(further)}"] * bool(
-                further
-            )
+        matched = match_classes(reference, names, may_differ=True)
+        lacks = ((split, sorted(matched.lacking)), (first, sorted(matched.further)))
+        parts = [f"{side} lacks {_some(absent)}" for side, absent in lacks if absent]
+        if parts:
             raise InputError(f"{where}: the class lists of {first} and {split} differ: {'; '.join(parts)}.")
     return tuple(reference)
 

@@ -1,12 +1,12 @@
-"""The table of data sources, and what a data set's name means: ``kind``, ``kind:place``, ``kind:place,key=value``."""
+"""The table of data sources, by the kind that stands before the colon of a data set's name."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from modelheir import checks
+from modelheir.address import parse_data
 from modelheir.config.inputs import InputConfig
 from modelheir.data.images import ImageSet
 from modelheir.data.sources.arrow import open_manifest, open_parquet
@@ -15,7 +15,7 @@ from modelheir.data.sources.files import open_folder, open_list
 from modelheir.data.sources.hub import open_hub
 from modelheir.data.sources.small import open_digits, open_synthetic
 
-__all__ = ["SOURCES", "open_source", "parse"]
+__all__ = ["SOURCES", "open_source"]
 
 Open = Callable[[str, Mapping[str, str], InputConfig], dict[str, ImageSet]]
 
@@ -32,20 +32,6 @@ SOURCES: dict[str, Open] = {
 }
 
 
-def parse(spec: str) -> tuple[str, str, dict[str, str]]:
-    """Take a data set's name apart into kind, place and options.
-
-    Example:
-        >>> parse("list:lists/train.txt,val=lists/val.txt")
-        ('list', 'lists/train.txt', {'val': 'lists/val.txt'})
-        >>> parse("synthetic:n=64,classes=3")
-        ('synthetic', '', {'n': '64', 'classes': '3'})
-    """
-    kind, _, rest = spec.strip().partition(":")
-    place, *pairs = re.split(r"(?:^|,)(?=[a-z]+=)", rest)
-    return kind, place, dict(pair.split("=", 1) for pair in pairs)
-
-
 def open_source(spec: str, config: InputConfig) -> dict[str, ImageSet]:
     """Open every split that a data set has, as it is: nothing carved out, checked or decoded.
 
@@ -59,10 +45,11 @@ def open_source(spec: str, config: InputConfig) -> dict[str, ImageSet]:
     Raises:
         InputError: If the kind is unknown or the source cannot be read.
     """
-    kind, place, options = parse(spec)
+    found = parse_data(spec)
+    kind = found.kind
     if kind not in SOURCES and spec and Path(spec).exists():
         near = "folder" if Path(spec).is_dir() else "parquet" if spec.endswith(".parquet") else "list"
         raise checks.InputError(f"data = {spec!r} does not say its kind: write {near}:{spec}.")
     if kind not in SOURCES:
         raise checks.unknown("data source", kind, SOURCES)
-    return SOURCES[kind](place, options, config)
+    return SOURCES[kind](found.place, found.options, config)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError
-from modelheir.methods.given.stored import is_predictions, read_outputs, stored_outputs
+from modelheir.methods.given.stored import is_predictions, match_old, read_outputs, stored_outputs
 from modelheir.types import Task
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Parts:
     asked: str  #: the model as the user named it; "" where the default was taken
     old: tuple[str, ...]  #: the models in production, or files of their predictions
     old_weights: tuple[float, ...]
+    class_rule: str  #: how their classes are matched with the data's: by-name or by-order
     seed: int  #: of the training steps (dropout, mixing)
     init_seed: int  #: of the initial weights
     data_seed: int  #: of the order and augmentation of the data
@@ -186,11 +187,10 @@ class Parts:
     def old_models(self) -> list[Classifier]:
         """Load the old models.
 
-        Where a model shares no class name with the data and has none of its own (numbers), or has as many classes by
-        other names (words of ImageNet against its ids), its classes are taken in order, over the common prefix.
+        Classes that are taken in order (``modelheir.classes``) get the data's names, and a line says so.
 
         Raises:
-            InputError: If one of them is a file of predictions, which has no weights.
+            InputError: If one of them is a file of predictions, which has no weights, or shares no class with the data.
         """
         from modelheir.models import load
 
@@ -199,13 +199,10 @@ class Parts:
                 raise InputError(f"--old {spec} holds predictions; this method needs the model itself (run:, file:).")
         models = [load(spec) for spec in self.old]
         for spec, model in zip(self.old, models, strict=True):
-            theirs, ours = model.classes, self.classes
-            numbers = tuple(str(number) for number in range(len(theirs)))
-            if not set(theirs) & set(ours) and (theirs == numbers or len(theirs) == len(ours)):
-                model.spec["classes"] = [*ours[: len(theirs)], *theirs[len(ours) :]]
-                named = ", ".join(f"{a} = {b}" for a, b in list(zip(theirs, ours, strict=False))[:3])
-                more = ", ..." if len(ours) > 3 else ""
-                _say(f"{spec} shares no class name with the data; classes by order: {named}{more}.")
+            found = match_old(self.classes, model.class_list, spec, rule=self.class_rule)
+            if found.in_order and found.together:
+                model.rename([found.together[number] for number in found.numbers_together])
+                _say(f"{spec}: classes by order: {found.in_words()}.")
         return models
 
     def teacher(self, stream: Stream) -> nn.Module:
@@ -221,7 +218,7 @@ class Parts:
         if len(weights) != len(self.old):
             raise InputError(f"--old_weights gives {len(weights)} weights for {len(self.old)} old models.")
         if all(stored):
-            return self._stored(read_outputs(self.old, weights, self.classes), stream)
+            return self._stored(read_outputs(self.old, weights, self.classes, rule=self.class_rule), stream)
         return self.frozen(self.old_models(), stream, weights=weights)
 
     def frozen(

@@ -8,32 +8,49 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelheir.address import parse_address
+from modelheir.classes import BY_NAME, BY_ORDER_ADVICE, ClassList, ClassMatch, match_classes
+
 if TYPE_CHECKING:
     from modelheir.data import ImageSet
     from modelheir.models import StoredOutputs
     from modelheir.types import Predictions
 
-__all__ = ["is_predictions", "read_outputs", "stored_outputs"]
+__all__ = ["is_predictions", "match_old", "read_outputs", "stored_outputs"]
 
 
 def is_predictions(spec: str) -> bool:
     """Tell whether an ``--old`` names a file of predictions rather than a model."""
-    return spec.removeprefix("file:").lower().endswith((".parquet", ".csv"))
+    return parse_address(spec).kind == "predictions"
 
 
-def read_outputs(specs: Sequence[str], weights: Sequence[float], classes: tuple[str, ...]) -> Predictions:
-    """Read files of predictions, averaged; columns without names are the first of ``classes``.
+def match_old(classes: tuple[str, ...], theirs: ClassList, spec: str, *, rule: str) -> ClassMatch:
+    """Match the data's classes with an old model's."""
+    sides = ("the data", f"--old {spec}")
+    return match_classes(classes, theirs, rule=rule, names=sides, advice=BY_ORDER_ADVICE)
+
+
+def read_outputs(
+    specs: Sequence[str], weights: Sequence[float], classes: tuple[str, ...], *, rule: str = BY_NAME
+) -> Predictions:
+    """Read files of predictions, averaged; columns that are matched in order get the names of ``classes``.
 
     Columns of classes that a model does not know are left out, as the model itself has none.
+
+    Raises:
+        InputError: If a file cannot be read, or shares no class with the data.
     """
     from modelheir.metrics.ensemble import ensemble_predictions
     from modelheir.runs import read_predictions
 
-    files = [_known(read_predictions(spec.removeprefix("file:"))) for spec in specs]
+    files = [_known(read_predictions(parse_address(spec).path)) for spec in specs]
     together = files[0] if len(files) == 1 else ensemble_predictions(files, weights=weights)
-    if together.classes is None and together.logits is not None:  # unnamed columns: the common prefix
-        return dataclasses.replace(together, classes=classes[: together.logits.shape[1]])
-    return together
+    scores = together.logits if together.logits is not None else together.probabilities
+    width = None if scores is None else scores.shape[1]
+    found = match_old(classes, together.classes or width, ", ".join(specs), rule=rule)
+    if not found.in_order or found.together is None or width is None:
+        return together
+    return dataclasses.replace(together, classes=tuple(found.together[number] for number in found.numbers_together))
 
 
 def _known(found: Predictions) -> Predictions:

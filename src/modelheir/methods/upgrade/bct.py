@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
+from modelheir.classes import match_classes
 from modelheir.methods.method import Method
 from modelheir.objective.supervised import SupervisedConfig, make_supervised
 from modelheir.types import LossTerms, Stage, Task
@@ -67,7 +68,8 @@ def _task(config: Config, parts: Parts) -> Task:
         seed=parts.init_seed,
     )
     supervised = make_supervised(config.supervised)
-    classes = objective.ClassMap(model.classes, model.old_classes)  # the old head may have fewer columns
+    # the old head may have fewer columns
+    classes = objective.ClassMap(match_classes(model.classes, model.old_classes))
 
     def loss(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
@@ -93,8 +95,8 @@ def _extended(old: Classifier, parts: Parts) -> nn.Linear | None:
     from modelheir.models.extend_head import extend_head
 
     train = parts.splits["train"]
-    unseen = [number for number, name in enumerate(parts.classes) if name not in old.classes]
-    if not unseen:
+    unseen = np.flatnonzero(match_classes(parts.classes, old.classes).to_theirs < 0)
+    if not len(unseen):
         return None
     absent = [parts.classes[number] for number in unseen if not (train.labels == number).any()]
     if absent:

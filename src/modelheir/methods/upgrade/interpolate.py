@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
+from modelheir.classes import match_classes
 from modelheir.methods import finetune
 from modelheir.methods.method import Method
 from modelheir.objective.supervised import SupervisedConfig
@@ -45,11 +46,6 @@ def plan(config: Config, parts: Parts) -> list[Stage]:
         raise InputError(f"train interpolate takes exactly one --old, got {len(parts.old)}.")
     old = parts.old_models()[0]
     parts.same_network(old)
-    if not set(old.classes) & set(parts.classes):
-        raise InputError(
-            f"--old {parts.old[0]} has no class in common with the data: it has {', '.join(old.classes[:3])}, the data "
-            f"{', '.join(parts.classes[:3])}; give an old model of the data's classes."
-        )
     own = finetune.Config(supervised=config.supervised)
     names = [f"new_{number}" for number in range(config.new_models)]
     return [
@@ -88,8 +84,8 @@ def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
             blending.recalibrate(model, calm.epoch(0))
         return model
 
-    place = {name: number for number, name in enumerate(parts.classes)}
-    numbers = np.array([place.get(name, -2) for name in old.classes])  # -2 is no label, nor the -1 of unlabelled images
+    numbers = match_classes(parts.classes, old.classes).to_ours
+    numbers = np.where(numbers < 0, -2, numbers)  # -2 is no label, nor the -1 of unlabelled images
     before = parts.predict(old, selection)
     scores = choice.score_alphas(
         sorted({0.0, *config.alphas}) if config.alphas else choice.alpha_grid(fisher=config.kind == "fisher"),

@@ -14,6 +14,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
 from modelheir.checks import AtLeast, InputError, OneOf
+from modelheir.classes import match_classes
 from modelheir.config.describe import settings
 from modelheir.methods.method import Method
 from modelheir.objective.distances import DistanceConfig
@@ -137,7 +138,7 @@ def _two_teachers(config: Config, parts: Parts, model: Classifier, old: Any, ind
     from modelheir import losses, objective
 
     supervised, pull, kl = make_supervised(config.supervised), config.pull, vars(config.distance.kl_distillation)
-    classes = objective.ClassMap(model.classes, old.classes)
+    classes = objective.ClassMap(match_classes(model.classes, old.classes, names=("the new model", "the old model")))
     if config.scheme == "muscle" and not classes.identical:
         raise InputError("method.scheme = 'muscle' needs the same classes in the old and the new model.")
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from modelheir import checks
 from modelheir.checks import InputError
+from modelheir.classes import match_classes
 from modelheir.types import Batch
 
 __all__ = ["align_state", "copy_weights", "interpolate", "interpolate_models", "recalibrate", "soup"]
@@ -117,9 +118,9 @@ def align_state(
         InputError: If the two are not of one architecture.
     """
     fill: Mapping[str, Tensor] = new.state_dict() if missing is None else missing
-    names, theirs = list(old.classes), list(new.classes)
-    new_rows = [number for number, name in enumerate(theirs) if name in names]
-    old_rows = [names.index(theirs[number]) for number in new_rows]
+    matched = match_classes(new.classes, old.classes, may_differ=True)
+    counts = len(matched.theirs), len(matched.ours)  # of the old and the new model
+    new_rows, old_rows = ([pair[side] for pair in matched.pairs] for side in (0, 1))
     heads = set(_head_tensors(new))
     result: dict[str, Tensor] = {}
     for name, value in values.items():
@@ -127,10 +128,10 @@ def align_state(
             raise InputError(f"only models of one architecture can be interpolated: the new model has no {name!r}.")
         target = fill[name]
         per_class = name in heads or (value.shape != target.shape and value.shape[1:] == target.shape[1:])
-        blocks = value.shape[0] // len(names) if value.ndim else 0
-        if per_class and blocks and value.shape[0] == blocks * len(names) and target.shape[0] == blocks * len(theirs):
-            rows = target.detach().clone().unflatten(0, (blocks, len(theirs)))
-            rows[:, new_rows] = value.detach().to(target).unflatten(0, (blocks, len(names)))[:, old_rows]
+        blocks = value.shape[0] // counts[0] if value.ndim else 0
+        if per_class and blocks and (value.shape[0], target.shape[0]) == (blocks * counts[0], blocks * counts[1]):
+            rows = target.detach().clone().unflatten(0, (blocks, counts[1]))
+            rows[:, new_rows] = value.detach().to(target).unflatten(0, (blocks, counts[0]))[:, old_rows]
             result[name] = rows.flatten(0, 1)
         elif value.shape == target.shape:
             result[name] = value.detach().to(target.device)
@@ -164,7 +165,7 @@ def interpolate_models(old: Any, new: Any, alpha: float, *, fisher: Mapping[str,
         fisher: Importance of the old model's parameters, by its own names and shapes.
 
     Raises:
-        InputError: If the architectures differ, or no class has the same name in the old and the new model.
+        InputError: If the architectures differ, or the old and the new model share no class name.
     """
     several = list(new) if isinstance(new, Sequence) else [new]
     model = copy.deepcopy(several[0])
@@ -173,12 +174,7 @@ def interpolate_models(old: Any, new: Any, alpha: float, *, fisher: Mapping[str,
     if any({k: v.shape for k, v in one.state_dict().items()} != _shapes(model) for one in several):
         raise InputError("the new models of a soup must be of one architecture.")
     model.load_state_dict(soup([one.state_dict() for one in several]))
-    if not set(old.classes) & set(model.classes):
-        theirs, ours = (", ".join(list(one.classes)[:3]) for one in (old, model))
-        raise InputError(
-            f"models with no class in common cannot be interpolated: the old model has {theirs}, the new one {ours}; "
-            "give both the same names."
-        )
+    match_classes(old.classes, model.classes, names=("the old model", "the new model"))  # refuses what shares no class
     state = model.state_dict()
     lacking = set(state) - set(old.state_dict())
     if lacking:

@@ -6,12 +6,13 @@ Weights fit whole or not at all. Another class list is never squeezed in silentl
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelheir.address import Address, parse_address
 from modelheir.checks import InputError
+from modelheir.classes import match_classes, some_names
 from modelheir.config.network import NetworkConfig
 from modelheir.models.bodies.library import published
 from modelheir.models.building import build, from_spec
@@ -25,7 +26,6 @@ from modelheir.runs.tensors import load_weights
 __all__ = ["files_of", "load"]
 
 _HEADS = ("head.", "auxiliary_heads.")
-_SUFFIXES = (".safetensors", ".pt", ".pth", ".tar", ".ckpt", ".bin")
 
 
 def load(
@@ -60,19 +60,16 @@ def load(
     """
     if replace_head and classes is None:
         raise InputError("replace_head needs the new class list: give classes.")
-    kind, rest = _kind(spec)
-    if kind in ("tv", "timm"):
-        found = _published(spec, config or NetworkConfig())
-    elif kind == "file":
-        path, written = _file_and_model(rest)
+    address = parse_address(spec)
+    address.need_model()
+    network = config or NetworkConfig()
+    if address.kind in ("tv", "timm"):
+        found = _published(spec, network)
+    elif address.kind == "file":
         wanted = classes if replace_head or names is None else names
-        found = _from_file(path, model or written, config or NetworkConfig(), wanted, image_size, replace_head, seed)
-    elif kind == "run":
-        found = _from_run(rest)
+        found = _from_file(address.path, model or address.network, network, wanted, image_size, replace_head, seed)
     else:
-        raise InputError(
-            f"{spec!r} is no trained model: give run:DIR, file:PATH, tv:NAME or timm:NAME (and is the path right?)."
-        )
+        found = _from_run(address)
     if replace_head and classes is not None:
         return _with_new_head(found, tuple(classes), seed, spec)
     if classes is not None and found.classes != tuple(classes):
@@ -89,24 +86,16 @@ def files_of(spec: str) -> tuple[Path, ...]:
     Raises:
         InputError: If there is no such run folder, or no finished stage of that name in it.
     """
-    kind, rest = _kind(spec)
-    if kind == "file":
-        return (_file_and_model(rest)[0],)
-    if kind != "run":
+    address = parse_address(spec)
+    if address.kind == "file":
+        return (address.path,)
+    if address.kind != "run":
         return ()
-    folder, stage = _run(rest)
-    if not stage:
+    folder = _run(address)
+    if not address.stage:
         return folder.weights, folder.model
-    place = _stage(folder, stage)
+    place = _stage(folder, address.stage)
     return place.weights, place.summary
-
-
-def _kind(spec: str) -> tuple[str, str]:
-    """Return the kind of a model's name and what follows; a bare path is a file or a run folder."""
-    kind, _, rest = spec.partition(":")
-    if kind in ("tv", "timm", "file", "run"):
-        return kind, rest
-    return "file" if Path(spec).is_file() else "run" if Path(spec).is_dir() else "", spec
 
 
 def _published(spec: str, config: NetworkConfig) -> Classifier:
@@ -115,16 +104,14 @@ def _published(spec: str, config: NetworkConfig) -> Classifier:
     return build(spec, classes=told.classes, image_size=told.image_size, config=config)
 
 
-def _run(text: str) -> tuple[RunFolder, str]:
-    """Return the run folder and the name of its stage, "" for the final model."""
-    text, _, stage = text.partition("#")
-    if not Path(text).is_dir():
-        raise InputError(f"the run folder {text} does not exist.")
-    return RunFolder(text), stage
+def _run(address: Address) -> RunFolder:
+    if not address.path.is_dir():
+        raise InputError(f"the run folder {address.place} does not exist.")
+    return RunFolder(address.path)
 
 
-def _from_run(text: str) -> Classifier:
-    folder, stage = _run(text)
+def _from_run(address: Address) -> Classifier:
+    folder, stage = _run(address), address.stage
     text = str(folder.path)
     if not stage:
         if not folder.config.is_file() and not folder.model.is_file():
@@ -156,15 +143,6 @@ def _stage(folder: RunFolder, stage: str) -> StageFolder:
     return place
 
 
-def _file_and_model(text: str) -> tuple[Path, str]:
-    if Path(text).is_file():
-        return Path(text), ""
-    match = re.fullmatch(r"(.+?):((?:tv:|timm:)?[\w.\-]+)", text)
-    if match and match[1].lower().endswith(_SUFFIXES):
-        return Path(match[1]), match[2]
-    return Path(text), ""
-
-
 def _from_file(
     path: Path,
     model: str,
@@ -182,6 +160,7 @@ def _from_file(
     if not model:
         raise InputError(f"{path} does not say which network it holds: write file:{path}:MODEL, such as tv:resnet18.")
     config = dataclasses.replace(config, pretrained=False)
+    count = 0
     if not replace_head:
         count = _count(state, model, config, path)
         if classes is not None and len(classes) != count:
@@ -189,9 +168,9 @@ def _from_file(
                 f"{path} tells {count} classes apart and {len(classes)} were asked for: "
                 "give the matching class list, or replace the head."
             )
-        classes = classes or [str(number) for number in range(count)]
-    assert classes is not None
-    found = build(model, classes=classes, image_size=image_size, config=config, seed=seed)
+    numbers = [str(number) for number in range(count)]
+    found = build(model, classes=classes or numbers, image_size=image_size, config=config, seed=seed)
+    found.named = classes is not None
     state = from_library(state, found.layout)
     if replace_head:
         state = {key: value for key, value in state.items() if not key.startswith(_HEADS)}
@@ -221,13 +200,12 @@ def _with_new_head(model: Classifier, classes: tuple[str, ...], seed: int, sourc
 
 
 def _other_classes(spec: str, own: tuple[str, ...], asked: tuple[str, ...]) -> str:
-    if set(own) == set(asked):
+    found = match_classes(asked, own, names=("the class list", spec), may_differ=True)
+    if not found.lacking and not found.further:
         return f"{spec} has the same {len(own)} classes in another order: use the same class list, or replace the head."
-    missing = [name for name in asked if name not in own]
-    some = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-    words = (
-        f"{len(missing)} of the {len(asked)} are new to it: {some}" if missing else f"only {len(asked)} were asked for"
-    )
+    words = f"only {len(asked)} were asked for"
+    if found.lacking:
+        words = f"{len(found.lacking)} of the {len(asked)} are new to it: {some_names(found.lacking, 5)}"
     return (
         f"{spec} knows {len(own)} classes, and {words}. Replace the head (replace_head) to train it on other classes."
     )

@@ -1,0 +1,44 @@
+"""Export a trained model for others to run, and prove that it still says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from modelheir.checks import one_of
+
+__all__ = ["export"]
+
+
+def export(
+    model: str, out: Path | str, *, to: Sequence[str] = ("safetensors",), tolerance: float = 1e-4
+) -> dict[str, Any]:
+    """Write a trained model for others to run, and prove that it still says the same.
+
+    Args:
+        model: A run folder or any other model spec.
+        out: Folder for ``model.safetensors`` with ``model.json``, and ``model.onnx``.
+        to: Any of ``safetensors`` and ``onnx``. Both take float images in 0..1 and give logits.
+        tolerance: Largest absolute difference of a logit allowed between the model and its export.
+
+    Returns:
+        ``{format: {"file": ..., "max_difference": ...}}``.
+
+    Raises:
+        InputError: If a format is unknown, its extra is not installed, or the export differs.
+    """
+    from modelheir.models import load
+    from modelheir.models.files import export as exports
+
+    for name in to:
+        one_of(("safetensors", "onnx"), format=name)
+    network, folder = load(model), Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    found: dict[str, Any] = {}
+    for name in to:
+        write = exports.export_onnx if name == "onnx" else exports.export_safetensors
+        path = folder / f"model.{name}"
+        write(network, path)
+        found[name] = {"file": str(path), "max_difference": exports.parity_check(network, path, tolerance=tolerance)}
+    return found

@@ -1,0 +1,48 @@
+"""What a run brings when its model is used: the data that it was trained on, and how it read the images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelheir.address import parse_address
+from modelheir.checks import InputError
+from modelheir.config.mapping import from_mapping, read_yaml
+from modelheir.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from modelheir.config.inputs import InputConfig
+
+__all__ = ["own_data", "own_inputs", "run_settings"]
+
+
+def run_settings(model: str) -> dict[str, Any]:
+    """Return the settings ``data`` and ``inputs`` of the run that a model's address names; nothing of other models."""
+    run = parse_address(model).run
+    if run is None or not RunFolder(run).config.is_file():
+        return {}
+    return {key: value for key, value in read_yaml(RunFolder(run).config).items() if key in ("data", "inputs")}
+
+
+def own_inputs(model: str) -> InputConfig | None:
+    """Return how the run of a model reads images; ``None`` where it is no run."""
+    from modelheir.config.inputs import InputConfig
+
+    found = run_settings(model)
+    return from_mapping(InputConfig, found.get("inputs", {})) if found else None
+
+
+def own_data(models: Sequence[str]) -> str:
+    """Return the data source of the first of the models that is a run.
+
+    Raises:
+        InputError: If none of them is one, so that nothing says which data is meant.
+    """
+    found = next((data for model in models if (data := run_settings(model).get("data"))), None)
+    if not found:
+        among = f" among {', '.join(dict.fromkeys(models))}" if models else ""
+        raise InputError(
+            f"which data? Only a run folder brings its own (in config.yaml), and there is none{among}: "
+            "give --data, such as folder:DIR (in Python data='folder:DIR')."
+        )
+    return str(found)
