@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelheir.runs.files import write_json
+from modelheir.runs.files import replace_file, write_json
 
 if TYPE_CHECKING:
     from modelheir.runs.folder import RunFolder
@@ -15,7 +17,7 @@ __all__ = ["publish"]
 
 
 def publish(folder: RunFolder, last: StageResult) -> None:
-    """Copy the last stage's model and predictions to where a reader looks first."""
+    """Copy the last stage's model and predictions to where a reader looks first, each file whole or not at all."""
     from modelheir.metrics.intervals import wilson
     from modelheir.runs.predictions import read_predictions
     from modelheir.runs.tensors import save_weights
@@ -25,8 +27,7 @@ def publish(folder: RunFolder, last: StageResult) -> None:
     rows: dict[str, Any] = {}
     for source in sorted((last.folder / "predictions").glob("*.parquet")):
         target = folder.predictions(source.stem)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, target)
+        replace_file(target, functools.partial(_copy, source))
         found = read_predictions(target)
         known = found.label >= 0
         count = int(known.sum())
@@ -46,3 +47,7 @@ def publish(folder: RunFolder, last: StageResult) -> None:
     for key, value in losses.items():
         rows[key] = {"value": value, "unit": "nats", "direction": "lower is better"}
     write_json(folder.result, {**rows, **last.describe.get("rows", {})})
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError
-from modelheir.runs.files import read_json
+from modelheir.config.mapping import read_yaml
+from modelheir.runs.files import read_mapping
 
 if TYPE_CHECKING:
     from modelheir.data.fingerprints import Fingerprint
@@ -23,11 +24,9 @@ def accept_settings(folder: RunFolder, wanted: Mapping[str, Any], defaults: Mapp
 
     A setting that an older version wrote nothing about had its default.
     """
-    import yaml
-
     if not folder.config.is_file() or not _trained(folder):
         return
-    before = _flat(yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {})
+    before = _flat(read_yaml(folder.config))
     now, usual = _flat(wanted), _flat(defaults)
     for key in {**before, **now}:
         old, new = before.get(key, usual.get(key)), now.get(key)
@@ -42,7 +41,10 @@ def accept_data(folder: RunFolder, data: Mapping[str, Fingerprint]) -> None:
     """Refuse a folder that holds a trained stage of other data, naming the first split that differs."""
     if not folder.environment.is_file() or not _trained(folder):
         return
-    before: dict[str, Any] = read_json(folder.environment).get("data") or dict(data)  # none noted: nothing to hold
+    advice = "Restore it, or give another --out"
+    before: Any = read_mapping(folder.environment, advice).get("data") or dict(data)  # none noted: nothing to hold
+    if not isinstance(before, Mapping) or not all(isinstance(found, Mapping) for found in before.values()):
+        raise InputError(f"{folder.environment} is damaged: its data are no fingerprints of splits. {advice}.")
     for name in {**before, **data}:
         old, new = ({**found.get(name, {}), "name": ""} for found in (before, data))
         if old != new:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir.assemble.destination import check_destination
 from modelheir.assemble.publish import publish
 from modelheir.assemble.resolved import default_model, resolved, write_config
 from modelheir.assemble.same_run import accept_data, accept_settings
@@ -16,6 +18,7 @@ from modelheir.classes import BY_NAME
 from modelheir.config.unread import refuse_unread
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
+from modelheir.runs.seal import check_seal, seal
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
@@ -38,7 +41,8 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
 
     Raises:
         InputError: If something the user gave does not fit (before the first batch where possible), or the folder
-            holds a run with other settings or on other data; such a folder is left as it is.
+            cannot be written to without harm: it holds other files, the data, an old model, a damaged run, or a run
+            with other settings or on other data. Such a folder is left as it is.
     """
     from modelheir.methods import METHODS
 
@@ -63,6 +67,8 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
     folder = RunFolder(config.out or f"runs/{method}")
     wanted = resolved(method, config, settings)
     if runtime.main:
+        check_destination(folder, config.data, config.old)
+        check_seal(folder)
         accept_settings(folder, wanted, resolved(method, type(config)(), type(settings)()))
     splits = open_splits(config.data, config.inputs)
     data = {name: fingerprint(images) for name, images in splits.items()}
@@ -72,25 +78,31 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         return work()
     accept_data(folder, data)
     with folder.locked():
-        write_config(folder, wanted)
         if folder.status().get("state") == "finished":
             runtime.wait()
-            return work()
-        folder.set_status("running")
-        runtime.wait()
+            return folder.path
         try:
+            folder.set_status("running")
+            write_config(folder, wanted)
+            runtime.wait()
             path = work(command)
+            folder.set_status("finished", files=seal(folder))
         except KeyboardInterrupt:
             folder.set_status("interrupted")
             raise
         except Exception as error:
-            if isinstance(error, InputError) and not folder.begun:  # nothing is trained yet, so nothing is left behind
-                folder.clear()
-            else:
-                folder.set_status("failed", reason=str(error))
+            _stop(folder, error)
             raise
-        folder.set_status("finished")
         return path
+
+
+def _stop(folder: RunFolder, error: Exception) -> None:
+    """Leave nothing behind where nothing is trained yet and the user can mend it; else say what happened."""
+    if isinstance(error, InputError) and folder.fresh and not folder.begun:
+        folder.clear()
+        return
+    with contextlib.suppress(InputError):  # a full disk: what stopped the run says more
+        folder.set_status("failed", reason=str(error))
 
 
 def _train(
