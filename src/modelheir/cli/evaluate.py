@@ -13,6 +13,7 @@ from modelheir.address import parse_address
 from modelheir.assemble.run_settings import own_data, run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.classes import BY_NAME, RULES
+from modelheir.cli.outputs import check_outputs
 from modelheir.cli.parsing import Spec, parse
 from modelheir.cli.predict import does_not_know
 from modelheir.cli.screen import percent, show_table
@@ -95,6 +96,7 @@ def main(argv: list[str]) -> int:
     every = [*models, *filter(None, [config.old])]
     runs = {model: run_settings(model) for model in every}
     data = config.data or own_data(every)
+    check_outputs([Path(config.json)] if config.json else [], [])
     from modelheir import assemble
     from modelheir.engine.progress import make_progress
     from modelheir.runs.files import write_json

@@ -23,7 +23,7 @@ from modelheir.runs.files import read_mapping, write_json
 from modelheir.runs.lock import locked
 from modelheir.runs.stage import StageFolder
 
-__all__ = ["VERSION", "RunFolder"]
+__all__ = ["VERSION", "RunFolder", "owner_of"]
 
 VERSION = 1  #: of the layout; a reader refuses a newer one
 
@@ -132,6 +132,8 @@ class RunFolder:
             return bool(self.status())
         except InputError:  # damaged, or another program's
             return (here / "stages").is_dir()
+        except OSError:  # a name that cannot be
+            return False
 
     def _there(self) -> list[str]:
         """Return the names in the folder that a lock or a killed writer did not leave."""
@@ -197,3 +199,8 @@ class RunFolder:
                     f"cannot write the run folder {self.path}: {error.strerror}. Give another --out."
                 ) from error
             yield
+
+
+def owner_of(path: Path) -> Path | None:
+    """Return the run folder that ``path`` is, or would be, a file of, following links; or ``None``."""
+    return next((folder for folder in path.resolve().parents if RunFolder(folder).owns(path)), None)
