@@ -49,7 +49,7 @@ def check_not_data(out: Path, data: str) -> None:
 
 def _read(data: str) -> list[Path]:
     """Return the files and folders that a data source on this machine reads whole, whether they are there or not."""
-    from modelheir.data.sources import parse  # brings torch
+    from modelheir.data.sources.table import parse  # brings torch
 
     kind, given, options = parse(data)
     if kind not in ("folder", "parquet", "list", "manifest", "cifar10", "cifar100"):
