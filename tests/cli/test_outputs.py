@@ -120,3 +120,17 @@ def test_pages_and_exports_may_stand_in_a_run_folder(desk):
     assert main(["export", "v1", "--to", "safetensors"]) == 0
     assert (desk / "v1" / "export" / "model.safetensors").is_file()
     assert {path: data for path, data in content(desk / "v1").items() if path in before} == before
+
+
+@pytest.mark.parametrize("name", ["environment.json", "status.json"])
+@pytest.mark.parametrize("text", ["[]", "null", "7", "{", ""])
+def test_a_damaged_file_of_a_run_is_one_sentence(name, text, desk, refused):
+    (desk / "v1" / name).write_text(text)
+    if name == "environment.json":
+        assert f"v1/{name}" in refused("compare", "v1", "v1", "--html", "page.html")
+    else:
+        (desk / "v1" / "predictions" / "test.parquet").unlink()
+    assert f"v1/{name}" in refused("report", "v1", "--html", "page.html")
+    assert not (desk / "page.html").exists()
+    words = ["--data", "folder:good", "--model", "convnet", "--quiet", "--device", "cpu", "--epochs", "3"]
+    assert f"v1/{name}" in refused("train", "finetune", "--out", "v1", *words)
