@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modelheir.checks import InputError
-from modelheir.runs.folder import owner_of
 
 __all__ = ["check_outputs", "page_files"]
 
@@ -30,6 +29,8 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     Raises:
         InputError: With the two names.
     """
+    from modelheir.runs.folder import owner_of  # brings NumPy
+
     taken = {place.resolve(): f"{place}, which is read" for place in inputs}
     for output in outputs:
         place, run = output.resolve(), owner_of(output)
