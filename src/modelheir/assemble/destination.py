@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from modelheir.address import parse_data
 from modelheir.checks import InputError
 from modelheir.runs.folder import RunFolder
 
@@ -49,13 +50,11 @@ def check_not_data(out: Path, data: str) -> None:
 
 def _read(data: str) -> list[Path]:
     """Return the files and folders that a data source on this machine reads whole, whether they are there or not."""
-    from modelheir.data.sources.table import parse  # brings torch
-
-    kind, given, options = parse(data)
-    if kind not in ("folder", "parquet", "list", "manifest", "cifar10", "cifar100"):
+    read = parse_data(data)
+    if read.kind not in ("folder", "parquet", "list", "manifest", "cifar10", "cifar100"):
         return []
-    more = [value for key, value in options.items() if key != "root"] if kind == "list" else []
-    return [Path(text) for text in (given, *more) if text]
+    more = [value for key, value in read.options.items() if key != "root"] if read.kind == "list" else []
+    return [Path(text) for text in (read.place, *more) if text]
 
 
 def _exists(place: Path) -> bool:
