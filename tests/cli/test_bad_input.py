@@ -31,7 +31,7 @@ TRAINING = {
     "device": (["finetune", "--device", "gpu"], "device = 'gpu': must be auto, cpu, cuda, cuda:N or mps."),
     "config": (["finetune", "--config", "list.yaml"], "list.yaml must hold settings as `key: value` lines"),
     "no_config": (["finetune", "--config", "no.yaml"], "no.yaml is missing"),
-    "out": (["finetune", "--out", "a_file"], "cannot write the run folder a_file: File exists. Give another --out."),
+    "out": (["finetune", "--out", "a_file"], "a_file is a file: give a folder as --out."),
     "under": (["finetune", "--out", "a_file/x"], "cannot write the run folder a_file/x"),
     "missing": (["finetune", "--data", "folder:nope"], "folder:nope: there is no such folder."),
     "empty": (["finetune", "--data", "folder:empty"], "there is no class folder with images in it."),

@@ -14,7 +14,6 @@ MOST_FILES = 20
 
 #: files that may be longer, and why
 LONGER: dict[str, str] = {
-    "assemble/training.py": "one run from settings to a finished folder, read top to bottom",
     "engine/fit.py": "the one loop, read top to bottom; half of a split would be read with the other half open",
 }
 

@@ -18,6 +18,7 @@ from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
+from modelheir.runs.outputs import check_outputs
 from modelheir.screen import percent, show_table
 
 __all__ = ["EvaluateConfig", "expand", "main"]
@@ -96,6 +97,7 @@ def main(argv: list[str]) -> int:
     every = [*models, *filter(None, [config.old])]
     runs = {model: run_settings(model) for model in every}
     data = config.data or own_data(every)
+    check_outputs([Path(config.json)] if config.json else [], [])
     from modelheir import assemble
     from modelheir.engine.progress import make_progress
     from modelheir.runs.files import write_json

@@ -9,6 +9,7 @@ from typing import Any
 from modelheir.checks import InputError
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
+from modelheir.runs.outputs import check_outputs
 
 __all__ = ["ImportConfig", "main"]
 
@@ -49,8 +50,8 @@ def main(argv: list[str]) -> int:
     from modelheir.models.files.legacy import read_checkpoint
     from modelheir.runs.tensors import save_weights
 
+    out = _target(config, path, ending, ".safetensors")
     state = read_checkpoint(path)
-    out = _target(config.out, path, ending, ".safetensors")
     save_weights(out, state)
     print(f"{len(state):,} tensors, {sum(value.numel() for value in state.values()):,} numbers, written to {out}")
     return 0
@@ -61,20 +62,22 @@ def _result(path: Path, config: ImportConfig) -> int:
     from modelheir.runs.predictions import write_predictions
     from modelheir.screen import percent
 
+    out = _target(config, path, ".result", ".parquet")
     found: Any = read_result(path)
     if config.ids:
         found = dataclasses.replace(found, sample_id=_ids(Path(config.ids), len(found)))
-    out = _target(config.out, path, ".result", ".parquet")
     write_predictions(out, found)
     right = float((found.prediction == found.label).mean()) if len(found) else None
     print(f"{len(found):,} images, accuracy {percent(right)}, written to {out}")
     return 0
 
 
-def _target(out: str, path: Path, ending: str, new: str) -> Path:
-    if out and not out.endswith(new):
-        raise InputError(f"--out {out}: the name must end with {new}.")
-    return Path(out) if out else path.with_name(path.name.removesuffix(ending) + new)
+def _target(config: ImportConfig, path: Path, ending: str, new: str) -> Path:
+    if config.out and not config.out.endswith(new):
+        raise InputError(f"--out {config.out}: the name must end with {new}.")
+    out = Path(config.out) if config.out else path.with_name(path.name.removesuffix(ending) + new)
+    check_outputs([out], [path, *([Path(config.ids)] if config.ids else [])])
+    return out
 
 
 def _ids(path: Path, count: int) -> Any:

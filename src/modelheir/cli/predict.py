@@ -14,6 +14,7 @@ from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
+from modelheir.runs.outputs import check_outputs
 
 __all__ = ["PredictConfig", "does_not_know", "main"]
 
@@ -69,11 +70,17 @@ def main(argv: list[str]) -> int:
     if not config.out.endswith(".parquet"):
         raise InputError(f"--out {config.out}: predictions are written as Parquet, so the name must end with .parquet.")
     from modelheir import assemble
+    from modelheir.assemble.destination import check_not_data
     from modelheir.engine.progress import make_progress
     from modelheir.metrics.unknown_classes import unknown_classes
+    from modelheir.models.files.load import files_of
     from modelheir.runs.predictions import write_predictions
     from modelheir.screen import percent, speaks
 
+    outputs = [Path(name) for name in (config.out, config.crops) if name]
+    check_outputs(outputs, files_of(model))
+    for output in outputs:
+        check_not_data(output, config.data)
     of = "" if config.split == "auto" else f" {config.split}"
     with make_progress(quiet=config.quiet) as progress:
         progress.stage(f"predict{of}", 0)

@@ -18,8 +18,8 @@ from modelheir.engine.resume import named_state, pack, repeat, split, unpack
 from modelheir.engine.runtime import Runtime
 from modelheir.engine.step import EngineStep
 from modelheir.engine.tally import Tally, Waiting, not_finite
-from modelheir.runs.folder import StageFolder
 from modelheir.runs.predictions import write_predictions
+from modelheir.runs.stage import StageFolder
 from modelheir.runs.tensors import load_state, load_weights, save_state, save_weights
 from modelheir.types import Batch, Log, LossTerms, Progress, StageResult, Task
 
