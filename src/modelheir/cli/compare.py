@@ -143,14 +143,15 @@ def main(argv: list[str] | None = None) -> int:
     if others:
         result["others"] = others
     from modelheir.cli.comparison_text import show
+    from modelheir.cli.screen import say
 
     show(result, names=(names[0], names[1]))
     if given.json:
         write_json(given.json, result)
-        print(f"Numbers: {given.json}")
+        say(f"Numbers: {given.json}")
     if given.html:
         _write_page(given, result, old, new, places, names)
-        print("Page: {}\nTable: {}".format(*pages))
+        say(*map("{}: {}".format, ("Page", "Table"), pages))
     return 1 if result["gate"]["passed"] is False else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.screen import say
 
 __all__ = ["CopyConfig", "main"]
 
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
     from modelheir.runs.places import copy
 
     done = copy(said.words[0], said.words[1], overwrite=said.configs[""].overwrite)
-    print(f"{done.files:,} files, {done.size / 1e6:,.1f} MB")
+    say(f"{done.files:,} files, {done.size / 1e6:,.1f} MB")
     for link in done.skipped:
-        print(f"Left out, a link that is no file of the folder: {link}")
+        say(f"Left out, a link that is no file of the folder: {link}")
     return 0

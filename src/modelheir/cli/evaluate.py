@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +15,7 @@ from modelheir.classes import BY_NAME, RULES
 from modelheir.cli.outputs import check_outputs
 from modelheir.cli.parsing import Spec, parse
 from modelheir.cli.predict import does_not_know
-from modelheir.cli.screen import percent, show_table
+from modelheir.cli.screen import percent, say, show_table
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
 
@@ -148,7 +147,7 @@ def main(argv: list[str]) -> int:
     _show(rows, bool(config.old), f"{config.split} of {data}")
     for row in {row["model"]: row for row in [*before, *rows]}.values():
         if row.get("unknown"):
-            print(does_not_know(row["model"], row["unknown"]))
+            say(does_not_know(row["model"], row["unknown"]))
     if config.json:
         write_json(Path(config.json), rows)
     return 2 if any("failed" in row for row in rows) else 0
@@ -163,4 +162,4 @@ def _show(rows: Sequence[dict[str, Any]], flips: bool, where: str) -> None:
         show_table(f"on {where}", columns, table)
     for row in rows:
         if "failed" in row:
-            print(f"failed: {row['model']}: {row['failed']}", file=sys.stderr)
+            say(f"failed: {row['model']}: {row['failed']}", error=True)

@@ -46,18 +46,19 @@ def main(argv: list[str]) -> int:
         raise InputError(f"{path}: expected a name ending with .result, {', '.join(_CHECKPOINTS)}.")
     if config.ids:
         raise InputError("--ids belongs to .result files: a checkpoint has no rows.")
+    from modelheir.cli.screen import say
     from modelheir.models.files.legacy import read_checkpoint
     from modelheir.runs.tensors import save_weights
 
     out = _target(config, path, ending, ".safetensors")
     state = read_checkpoint(path)
     save_weights(out, state)
-    print(f"{len(state):,} tensors, {sum(value.numel() for value in state.values()):,} numbers, written to {out}")
+    say(f"{len(state):,} tensors, {sum(value.numel() for value in state.values()):,} numbers, written to {out}")
     return 0
 
 
 def _result(path: Path, config: ImportConfig) -> int:
-    from modelheir.cli.screen import percent
+    from modelheir.cli.screen import percent, say
     from modelheir.models.files.legacy import read_result
     from modelheir.runs.predictions import write_predictions
 
@@ -67,7 +68,7 @@ def _result(path: Path, config: ImportConfig) -> int:
         found = dataclasses.replace(found, sample_id=_ids(Path(config.ids), len(found)))
     write_predictions(out, found)
     right = float((found.prediction == found.label).mean()) if len(found) else None
-    print(f"{len(found):,} images, accuracy {percent(right)}, written to {out}")
+    say(f"{len(found):,} images, accuracy {percent(right)}, written to {out}")
     return 0
 
 

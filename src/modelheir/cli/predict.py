@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--out {config.out}: predictions are written as Parquet, so the name must end with .parquet.")
     from modelheir import assemble
     from modelheir.assemble.destination import check_not_data
-    from modelheir.cli.screen import percent, speaks
+    from modelheir.cli.screen import percent, say, speaks
     from modelheir.engine.progress import make_progress
     from modelheir.metrics.unknown_classes import unknown_classes
     from modelheir.models.files.load import files_of
@@ -103,7 +103,7 @@ def main(argv: list[str]) -> int:
     known = found.label >= 0
     right = float((found.prediction == found.label)[known].mean()) if known.any() else None
     if missing := unknown_classes(found.logits, found.classes):
-        print(does_not_know(model, missing))
+        say(does_not_know(model, missing))
     accuracy = "" if right is None else f" accuracy {percent(right)},"
-    print(f"{len(found):,} images{of and f' of{of}'},{accuracy} written to {config.out}")
+    say(f"{len(found):,} images{of and f' of{of}'},{accuracy} written to {config.out}")
     return 0

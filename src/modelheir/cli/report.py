@@ -12,7 +12,7 @@ from modelheir.address import parse_address, predictions_place
 from modelheir.checks import InputError, InRange, OneOf
 from modelheir.cli.outputs import check_outputs, page_files
 from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import percent, show_table
+from modelheir.cli.screen import percent, say, show_table
 
 __all__ = ["ReportConfig", "main", "report_runs"]
 
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
         for row in rows
     ]
     show_table("", ["run", "error", "NFR"], table)
-    print("Report: {}\nTable: {}".format(*page_files(page)))
+    say(*map("{}: {}".format, ("Report", "Table"), page_files(page)))
     return 0
 
 
