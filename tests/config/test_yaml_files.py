@@ -35,7 +35,7 @@ MERGES = "a0: &a0 {k: 1}\n" + "".join(f"a{k + 1}: &a{k + 1} {{<<: [{', '.join([f
         ("seed: 1" + "0" * 19 + "\n", "line 1: 1" + "0" * 19 + " is too large a whole number"),
         ("a: " + "x" * 2_000_000, "is larger than 1,024 KiB"),
     ],
-    ids=str,
+    ids=lambda text: text[:20],
 )
 def test_a_sentence_with_the_line(text, said, tmp_path):
     (tmp_path / "s.yaml").write_text(text)

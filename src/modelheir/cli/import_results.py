@@ -85,7 +85,12 @@ def _ids(path: Path, count: int) -> Any:
 
     if not path.is_file():
         raise InputError(f"--ids {path} is missing.")
-    ids = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    try:
+        ids = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"--ids {path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8."
+        ) from error
     if len(ids) != count or len(set(ids)) != count:
         several = len(ids) - len(set(ids))
         raise InputError(f"--ids {path} has {len(ids)} lines ({several} repeated), and the file has {count} rows.")
