@@ -84,7 +84,9 @@ def read_table(path: Path, wanted: Callable[[str], bool], *, text: tuple[str, ..
         _within_bounds(path, file.metadata, set(chosen))
         words = [name for name in chosen if pa.types.is_string(schema.field(name).type)]
         file = _parquet(path, read_dictionary=words)
-        return Table(file.read(columns=chosen, use_threads=False), list(schema.names), schema.metadata or {})
+        table = file.read(columns=chosen)
+        table.validate(full=True)  # a flipped bit makes codes that point at no word
+        return Table(table, list(schema.names), schema.metadata or {})
 
 
 def _kind(path: Path) -> str:
