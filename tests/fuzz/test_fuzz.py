@@ -3,7 +3,9 @@
 import pytest
 
 
-@pytest.mark.parametrize(("target", "count"), [("predictions", 500), ("settings", 500), ("checkpoints", 400)])
+@pytest.mark.parametrize(
+    ("target", "count"), [("predictions", 400), ("settings", 400), ("checkpoints", 300), ("sources", 40)]
+)
 def test_hostile_files(fuzz, target, count):
     found = fuzz(target, count=count)
     assert found["tried"] >= 1
