@@ -41,7 +41,7 @@ CLASSES, INPUTS, TRAIN, SELECTION = 10, 20, 4000, 2000  # rows: 4000 to train, 2
 MEMBERS, SIZES = 8, (1, 2, 4, 8)
 SEEDS = (10, 11, 12, 13, 14)
 NEW_TASK = 11  # another draw of the data, for what was found by looking at results
-FIT = FitConfig(epochs=50, batch_size=128, lr=0.03, momentum=0.9, weight_decay=5e-4, schedule="cosine")
+FIT = FitConfig(epochs=50, batch_size=128, optimizer="sgd", lr=0.03, momentum=0.9, weight_decay=5e-4, schedule="cosine")
 
 
 @dataclasses.dataclass(frozen=True)

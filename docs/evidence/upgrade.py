@@ -36,7 +36,10 @@ BASE = {
     "inputs.augment": "crop_flip",
     "fit.epochs": 6,
     "fit.batch_size": 64,
+    "fit.optimizer": "sgd",
     "fit.lr": 0.1,
+    "fit.weight_decay": 5e-4,
+    "fit.schedule": "cosine",
     "fit.evaluate_every": 6,
     "fit.save_every_epochs": 0,
 }
