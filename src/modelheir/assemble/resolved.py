@@ -36,7 +36,7 @@ def choose(config: TrainConfig, train: ImageSet, start: str = "") -> TrainConfig
     """
     from modelheir.config import fit
     from modelheir.data import resolve
-    from modelheir.models.small import SMALL
+    from modelheir.models.bodies.small import SMALL
 
     inputs = resolve(config.inputs, train)
     model = config.model or (_network(start) if start else "") or default_model(inputs.image_size)
