@@ -133,7 +133,7 @@ def tests_of(path: Path) -> list[list[str]]:
     return [[str(path), *own]] + ([[str(folder)]] if (ROOT / folder).is_dir() and folder != Path("tests") else [])
 
 
-def python(house: Path, given: Sequence[str], seconds: float) -> bool:
+def passes(house: Path, given: Sequence[str], seconds: float) -> bool:
     """Run the tests in a copy of the project; tell whether they pass in time."""
     env = os.environ | {"PYTHONPATH": str(house / "src"), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -172,13 +172,13 @@ def judge(chosen: Sequence[Mutant], workers: int) -> dict[Mutant, bool]:
         for number in range(workers):
             copy_project(Path(folder) / str(number))
             houses.put(Path(folder) / str(number))
-        limits = {}
-        for path in sorted({one.path for one in chosen}):
-            began = time.monotonic()
-            for given in tests_of(path):
-                if not python(Path(folder) / "0", given, 600.0):
+        took: dict[str, float] = {}  # what the tests need without a mutant
+        for given in (given for path in {one.path for one in chosen} for given in tests_of(path)):
+            if " ".join(given) not in took:
+                began = time.monotonic()
+                if not passes(Path(folder) / "0", given, 600.0):
                     sys.exit(f"{' '.join(given)} fails without any mutant: mend that first.")
-            limits[path] = max(FEWEST_SECONDS, 5 * (time.monotonic() - began))
+                took[" ".join(given)] = time.monotonic() - began
 
         def noticed(one: Mutant) -> bool:
             house = houses.get()
@@ -186,11 +186,12 @@ def judge(chosen: Sequence[Mutant], workers: int) -> dict[Mutant, bool]:
             source = target.read_bytes()
             try:
                 target.write_bytes(one.apply(source))
-                return not all(python(house, given, limits[one.path]) for given in tests_of(one.path))
+                runs = ((given, max(FEWEST_SECONDS, 5 * took[" ".join(given)])) for given in tests_of(one.path))
+                return not all(passes(house, given, limit) for given, limit in runs)
             finally:
                 target.write_bytes(source)
                 houses.put(house)
-                print("." if house.name == "0" else ",", end="", flush=True, file=sys.stderr)
+                print(".", end="", flush=True, file=sys.stderr)
 
         with ThreadPoolExecutor(workers) as pool:
             return dict(zip(chosen, pool.map(noticed, chosen), strict=True))

@@ -4,7 +4,7 @@ from scipy.stats import binomtest
 
 from modelheir.analysis.gate import GateConfig, judge
 from modelheir.checks import InputError
-from modelheir.metrics.intervals import wilson
+from modelheir.metrics.intervals import paired_difference, wilson
 
 CLASSES = np.array([[400, 4, 60, 20, 16], [380, 16, 40, 30, 34]])
 COUNTS = CLASSES.sum(0)  # NFR is 20 of 1000
@@ -173,3 +173,51 @@ def test_impossible_bounds():
         GateConfig(max_nfr=2)
     with pytest.raises(InputError, match="confidence = nan"):
         GateConfig(confidence=float("nan"))
+
+
+GAIN = paired_difference(COUNTS)  # lies on both sides of 0.075
+BOUNDS = {  # a bound of NFR and of the accuracy gain that is shown to be met, cannot be told, is shown to be missed
+    "met": (0.05, GAIN[0] - 0.01),
+    "open": (0.02, sum(GAIN) / 2),
+    "missed": (0.001, GAIN[1] + 0.01),
+}
+
+
+@pytest.mark.parametrize(
+    ("nfr", "gain", "expected"),
+    [
+        ("met", "met", "promote"),
+        ("met", "open", "hold"),
+        ("open", "met", "hold"),
+        ("open", "open", "hold"),
+        ("met", "missed", "reject"),
+        ("missed", "met", "reject"),
+        ("open", "missed", "reject"),
+        ("missed", "open", "reject"),
+        ("missed", "missed", "reject"),
+    ],
+)
+def test_the_worst_of_several_bounds_is_the_verdict(nfr, gain, expected):
+    found = verdict(max_nfr=BOUNDS[nfr][0], min_accuracy_gain=BOUNDS[gain][1])
+    assert found["verdict"] == expected
+    assert found["passed"] is (expected == "promote")
+    assert len(found["reasons"]) == (nfr != "met") + (gain != "met")
+    assert [(check["passed"], check["missed"]) for check in found["checks"]] == [
+        (state == "met", state == "missed") for state in (nfr, gain)
+    ]
+
+
+def test_a_class_that_cannot_be_told_holds_what_all_images_would_promote():
+    high = wilson(16, 500, confidence=1 - 0.05 / 2)[1]
+    assert verdict(max_nfr=0.05, max_class_nfr=high - 1e-9)["verdict"] == "hold"
+    assert verdict(max_nfr=0.05, max_class_nfr=high)["verdict"] == "promote"
+    assert verdict(max_nfr=0.05, max_class_nfr=0.001)["verdict"] == "reject"
+
+
+def test_an_end_that_lies_on_the_bound_meets_it():
+    low, high = wilson(20, 1000)
+    assert verdict(max_nfr=high)["verdict"] == "promote"
+    assert verdict(max_nfr=low)["verdict"] == "hold"
+    assert verdict(min_accuracy_gain=GAIN[0])["verdict"] == "promote"
+    assert verdict(min_accuracy_gain=GAIN[1])["verdict"] == "hold"
+    assert verdict(min_accuracy_gain=GAIN[1] + 1e-9)["verdict"] == "reject"
