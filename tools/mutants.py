@@ -5,7 +5,7 @@
 
 Each mutant is one small change: a comparison, an arithmetic or boolean operator, a number, a truth value, a condition,
 a keyword left out, a call replaced by its argument, nothing returned. It is made in a copy of the project, never here.
-The tests of the file's own name and its examples run first, then those of its folder; a mutant that both pass has
+The tests that import the file and its examples run first, then those of its folder; a mutant that both pass has
 survived, and is printed as a diff. A survivor is a missing test, a line that nobody needs, or the same program.
 """
 
@@ -16,8 +16,10 @@ import ast
 import copy
 import dataclasses
 import difflib
+import functools
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -54,10 +56,9 @@ class Mutant:
         """Return the changed file."""
         return source[: self.start] + self.text.encode() + source[self.end :]
 
-    def diff(self) -> str:
+    def diff(self, source: bytes) -> str:
         """Return the change as a diff."""
-        before = (ROOT / self.path).read_bytes()
-        texts = (text.decode().splitlines(keepends=True) for text in (before, self.apply(before)))
+        texts = (text.decode().splitlines(keepends=True) for text in (source, self.apply(source)))
         return "".join(difflib.unified_diff(*texts, str(self.path), str(self.path), n=1))
 
 
@@ -125,12 +126,15 @@ def changes(node: ast.AST) -> Iterator[str]:
         yield f"({other(test=ast.UnaryOp(ast.Not(), node.test))})"
 
 
+@functools.cache
 def tests_of(path: Path) -> list[list[str]]:
-    """Return what to run for a file: the tests of its name with its examples, then the tests of its folder."""
-    within = path.relative_to("src/modelheir")
-    own = sorted(str(test.relative_to(ROOT)) for test in (ROOT / "tests" / within.parent).glob(f"test_{path.stem}.py"))
-    folder = Path("tests") / within.parent
-    return [[str(path), *own]] + ([[str(folder)]] if (ROOT / folder).is_dir() and folder != Path("tests") else [])
+    """Return what to run for a file: its examples and the tests that import it, then all tests of its folder."""
+    folder = Path("tests") / path.relative_to("src/modelheir").parent
+    named = re.compile(rf"^(from|import) .*\b{path.stem}\b|^    {path.stem},$", re.MULTILINE)
+    files = (ROOT / folder).rglob("test_*.py") if folder != Path("tests") else (ROOT / folder).glob("test_*.py")
+    own = [file for file in sorted(files) if file.stem == f"test_{path.stem}" or named.search(file.read_text("utf-8"))]
+    wide = [[str(folder)]] if (ROOT / folder).is_dir() and folder != Path("tests") else []
+    return [[str(path), *(str(file.relative_to(ROOT)) for file in own)], *wide]
 
 
 def passes(house: Path, given: Sequence[str], seconds: float) -> bool:
@@ -187,18 +191,19 @@ def judge(chosen: Sequence[Mutant], workers: int) -> dict[Mutant, bool]:
             try:
                 target.write_bytes(one.apply(source))
                 runs = ((given, max(FEWEST_SECONDS, 5 * took[" ".join(given)])) for given in tests_of(one.path))
-                return not all(passes(house, given, limit) for given, limit in runs)
+                survived = all(passes(house, given, limit) for given, limit in runs)
             finally:
                 target.write_bytes(source)
                 houses.put(house)
-                print(".", end="", flush=True, file=sys.stderr)
+            print(one.diff(source) if survived else ".", end="\n" if survived else "", flush=True)
+            return not survived
 
         with ThreadPoolExecutor(workers) as pool:
             return dict(zip(chosen, pool.map(noticed, chosen), strict=True))
 
 
 def main() -> None:
-    """Mutate, test, and print the survivors and the kill rate of each folder."""
+    """Mutate, test, and print the survivors as they are found; at the end the share noticed in each folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", type=Path, nargs="*", help="source files or folders; default: what differs from main")
     parser.add_argument("--sample", type=int, default=100, help="mutants to try, drawn at random; 0 tries all")
@@ -215,7 +220,7 @@ def main() -> None:
         kept = sorted(random.Random(args.seed).sample(range(len(every)), args.sample))
         chosen = [every[place] for place in kept]
     verdicts = judge(chosen, args.workers)
-    print("\n" + "\n".join(one.diff() for one, noticed in verdicts.items() if not noticed))
+    print()
     tried, killed = (Counter(one.path.parent for one, said in verdicts.items() if said or not only) for only in (0, 1))
     for folder in sorted(tried):
         print(f"{folder}: {killed[folder]} of {tried[folder]} noticed ({killed[folder] / tried[folder]:.0%})")

@@ -181,3 +181,32 @@ def test_tails_of_the_bootstrap_lie_where_the_draws_do():
     ordered = np.sort(drawn[:, 0] / 7)
     assert ordered[395] <= found[0] <= ordered[405]
     assert ordered[1595] <= found[1] <= ordered[1605]
+
+
+def test_wilson_at_its_edges():
+    z = stats.norm.ppf(0.975)
+    assert wilson(0, 7) == pytest.approx((0, z * z / (7 + z * z)))
+    assert wilson(7, 7) == pytest.approx((7 / (7 + z * z), 1))
+    assert wilson(0, 7)[0] == 0
+    assert wilson(7, 7)[1] == 1
+    assert wilson(1, 1) == pytest.approx((1 / (1 + z * z), 1))
+    assert all(type(end) is float for end in wilson(2, 5))
+    assert all(type(end) is float for end in paired_difference(np.array([1, 1, 1, 1, 1])))
+    assert normal_quantile(0.5) == pytest.approx(0.67449, abs=1e-5)
+
+
+def test_the_interval_of_a_mean_by_hand():
+    z = stats.norm.ppf(0.975)
+    values = np.array([0.0, 1.0, 1.0, 2.0])
+    reach = z * np.sqrt((2 / 3) / 4)
+    assert mean_interval(values) == pytest.approx((1 - reach, 1 + reach))
+    assert mean_interval(np.array([0.0, 1.0])) == pytest.approx((0.5 - z / 2, 0.5 + z / 2))
+    assert mean_interval(np.array([0.0, 1.0]), within=(0.25, 0.75)) == (0.25, 0.75)
+
+
+def test_the_smallest_change_that_can_be_told_by_hand():
+    spread = np.sqrt(0.1 * 0.9 / 50)
+    for confidence, power in ((0.95, 0.5), (0.9, 0.8)):
+        z = stats.norm.ppf(0.5 + confidence / 2) + stats.norm.ppf(power)
+        found = minimal_detectable_nfr(50, nfr=0.1, confidence=confidence, power=power)
+        assert found == pytest.approx(z * spread)
