@@ -31,6 +31,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = ("-m", "pytest", "-q", "-x", "-m", "not slow", "--hypothesis-seed=0")
@@ -58,8 +59,8 @@ class Mutant:
 
     def diff(self, source: bytes) -> str:
         """Return the change as a diff."""
-        texts = (text.decode().splitlines(keepends=True) for text in (source, self.apply(source)))
-        return "".join(difflib.unified_diff(*texts, str(self.path), str(self.path), n=1))
+        before, after = (text.decode().splitlines(keepends=True) for text in (source, self.apply(source)))
+        return "".join(difflib.unified_diff(before, after, str(self.path), str(self.path), n=1))
 
 
 def mutants(path: Path) -> list[Mutant]:
@@ -69,7 +70,7 @@ def mutants(path: Path) -> list[Mutant]:
     for line in source.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
 
-    def make(node: ast.AST, text: str) -> Mutant:
+    def make(node: Any, text: str) -> Mutant:
         start = starts[node.lineno - 1] + node.col_offset
         return Mutant(path, start, starts[node.end_lineno - 1] + node.end_col_offset, text)
 
@@ -90,7 +91,7 @@ def nodes(node: ast.AST) -> Iterator[ast.AST]:
                 yield from nodes(child)
 
 
-def changes(node: ast.AST) -> Iterator[str]:
+def changes(node: Any) -> Iterator[str]:
     """Yield the texts that a node may become."""
 
     def other(**fields: object) -> str:
@@ -140,8 +141,8 @@ def tests_of(path: Path) -> list[list[str]]:
 def passes(house: Path, given: Sequence[str], seconds: float) -> bool:
     """Run the tests in a copy of the project; tell whether they pass in time."""
     env = os.environ | {"PYTHONPATH": str(house / "src"), "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1"}
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    run = subprocess.Popen([sys.executable, *PYTEST, *given], cwd=house, env=env, start_new_session=True, **quiet)
+    command, none = [sys.executable, *PYTEST, *given], subprocess.DEVNULL
+    run = subprocess.Popen(command, cwd=house, env=env, stdout=none, stderr=none, start_new_session=True)
     try:
         return run.wait(seconds) in (0, 5)  # 5: a file without tests of its own
     except subprocess.TimeoutExpired:
