@@ -99,3 +99,18 @@ def test_a_mean_over_seeds_has_no_end_outside_its_range():
     assert over_seeds([0.0, 0.02], within=(0, 1))[1][0] == 0
     assert over_seeds([1.0, 0.98], within=(0, 1))[1][1] == 1
     assert over_seeds([0.0, 0.02])[1][0] < 0
+
+
+def test_means_of_rates_near_one_have_no_end_above_it():
+    label = np.zeros(10, dtype=int)
+
+    def pair(right_old, right_new):
+        return tuple(made([0] * right + [1] * (10 - right), label) for right in (right_old, right_new))
+
+    (lost,) = arm_rows({"lost": {0: pair(10, 0), 1: pair(8, 0)}})
+    for name in ("error", "nfr", "churn"):
+        assert lost[f"{name}_interval"][1] == 1
+    (won,) = arm_rows({"won": {0: pair(0, 10), 1: pair(0, 8)}})
+    assert won["pfr_interval"][1] == 1
+    (many,) = arm_rows({"many": {0: pair(9, 8), 1: pair(9, 6)}})
+    assert many["relative_nfr_interval"][1] > 1

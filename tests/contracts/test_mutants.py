@@ -56,6 +56,7 @@ def changed(tool, project, text):
         ("x = 'é', 3", {"x = 'é', 4"}),
         ("x = True", {"x = False"}),
         ("x = f(a, b=c)", {"x = f(a)"}),
+        ("x = zip(a, b, strict=True)", set()),
         ("x = max(a, b)", {"x = (a)", "x = (b)"}),
         ("x = a if b else c", {"x = (a if not b else c)"}),
         ("def f():\n    return a", {"def f():\n    return None"}),
