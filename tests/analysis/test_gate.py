@@ -296,3 +296,14 @@ def test_the_sentence_of_a_bound(bounds, sentence):
     (check,) = verdict(**bounds)["checks"]
     assert check["sentence"] == sentence
     assert check["bound"] == next(iter(bounds.values()))
+
+
+def test_compare_hands_its_slices_to_the_gate():
+    from modelheir.analysis.compare import compare
+    from modelheir.types import Predictions
+
+    ids, label, site = np.array([f"i{k}" for k in range(40)]), np.zeros(40, int), np.array(["b", "a"] * 20)
+    old, new = (Predictions(ids, label, said, columns={"site": site}) for said in (label, (site == "b").astype(int)))
+    gate = compare(old, new, slices=["site"], gate=GateConfig(max_slice_nfr=0.5))["gate"]
+    assert [(check["slice"], check["value"]) for check in gate["checks"]] == [("site = b", 1.0)]
+    assert gate["verdict"] == "reject"
