@@ -7,6 +7,7 @@ from PIL import Image
 
 from modelheir.assemble import train
 from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
 from modelheir.runs import RunFolder
 
 
@@ -31,6 +32,34 @@ def test_a_setting_that_an_older_folder_does_not_name_had_its_default(quick):
     path.write_text(yaml.safe_dump(older))
     with pytest.raises(InputError, match=r"fit\.patience = 0, and this one has 3"):
         train("finetune", quick({"patience": 3}))
+
+
+def as_written_before(folder, **changes):
+    """Write the settings of a run as an earlier version did: what was left open stays open."""
+    kept = yaml.safe_load((folder / "config.yaml").read_text())
+    kept["inputs"].pop("mirror", None)
+    kept["inputs"] |= {"image_size": 0, "resize": 0, "crop_pad": 0, "augment": "auto"}
+    kept |= {"model": "", **changes}
+    (folder / "config.yaml").write_text(yaml.safe_dump(kept))
+
+
+def test_an_older_folder_goes_on_where_this_version_chooses_the_same(quick):
+    config = quick(data="digits", model="")
+    folder = train("finetune", config)
+    as_written_before(folder)
+    assert train("finetune", config) == folder
+    as_written_before(folder)
+    with pytest.raises(InputError, match=r"inputs\.augment = 'crop', and this one has 'none'"):
+        train("finetune", quick(data="digits", model="", inputs=InputConfig(augment="none")))
+
+
+def test_an_older_folder_that_mirrored_is_not_gone_on_with_without(quick):
+    """It mirrored whatever was not digits; saying so goes on."""
+    folder = train("finetune", quick(inputs=InputConfig(mirror=True)))
+    as_written_before(folder, model="mlp")
+    with pytest.raises(InputError, match=r"inputs\.mirror = True, and this one has False"):
+        train("finetune", quick())
+    assert train("finetune", quick(inputs=InputConfig(mirror=True))) == folder
 
 
 def write_pictures(folder, seed=0):

@@ -365,7 +365,7 @@ class TestStep:
 
     def make(self, **fit):
         self.a, self.b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-        config = FitConfig(lr=0.1, momentum=0.0, weight_decay=0.0, **fit)
+        config = FitConfig(optimizer="sgd", lr=0.1, momentum=0.0, weight_decay=0.0, schedule="cosine", **fit)
         optimizers = {name: make_optimizer([getattr(self, name)], config) for name in ("a", "b")}
         step = EngineStep(Runtime("cpu"), config, optimizers, stage="x", seed=0, steps=10)
         step.scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_factor=2.0, growth_interval=1)
@@ -467,7 +467,7 @@ def test_the_older_cosine_is_one_with_min_lr():
     lr, epochs, lr_step, steps = 0.1, 90, 30, 7
     low = lr * 0.1 ** (epochs / lr_step)
     assert low == pytest.approx(1e-4)
-    fit = FitConfig(epochs=epochs, lr=lr, min_lr=low)
+    fit = FitConfig(epochs=epochs, lr=lr, schedule="cosine", min_lr=low)
     for number in (0, 1, 200, epochs * steps - 1):
         old = low + (lr - low) * (1 + math.cos(math.pi * number / steps / epochs)) / 2
         assert learning_rate(fit, number, steps) == pytest.approx(old)

@@ -89,8 +89,8 @@ def compare(
     pair = pair_up(old, new, names=names)
     codes = outcomes(pair.old.prediction, pair.new.prediction, pair.label)
     counts = count_outcomes(codes)[0]
-    by_class = count_outcomes(codes, group=pair.label, groups=pair.count)
-    class_names = [pair.class_name(number) for number in range(pair.count)]
+    by_class = count_outcomes(codes, group=np.searchsorted(pair.numbers, pair.label), groups=pair.count)
+    class_names = [pair.class_name(number) for number in pair.numbers.tolist()]
     found = _rates(counts, confidence, errors_of)
     seen = np.flatnonzero(by_class.sum(axis=1))
     heads = [(class_names[int(k)], "") for k in seen]
@@ -108,7 +108,7 @@ def compare(
     return Comparison(
         n=len(codes),
         n_unlabelled=pair.unlabelled,
-        n_classes=pair.count,
+        n_classes=int(pair.numbers[-1]) + 1,
         rates=found,
         bec_convention=_CONVENTIONS[errors_of],
         confidence=confidence,

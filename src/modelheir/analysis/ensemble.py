@@ -46,6 +46,7 @@ def ensemble(
         ValueError: If weights or members are not usable.
 
     Example:
+        >>> import numpy as np
         >>> ids, label = np.array(["a"]), np.array([0])
         >>> one, two = (Predictions(ids, label, np.array([k]), logits=np.eye(2)[[k]]) for k in (0, 1))
         >>> found = ensemble({"one": one, "two": two}, members=[3, 1])

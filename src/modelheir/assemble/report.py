@@ -60,11 +60,11 @@ def report_runs(
         if not path.is_file():
             rows.append({"name": name, "seeds": [], "failed": _why(folder, config.split)})
             continue
-        new = read_predictions(path)
+        new = read_predictions(path, columns=())
         place = config.old or _own_old(folder)
         path_old = _predictions(predictions_place(place), config.split) if place else None
         check_outputs(outputs, [path, *([path_old] if path_old else [])])
-        old = read_predictions(path_old) if path_old else None
+        old = read_predictions(path_old, columns=()) if path_old else None
         rows.append({**run_row(name, new, old, max_nfr=config.max_nfr), "seeds": _seeds(folder)})
         if path_old and path_old.resolve() != path.resolve():  # the old run itself has no flips to show
             pairs[name] = (old, new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from modelheir.config.mapping import read_yaml
 from modelheir.runs.files import read_mapping
 
 if TYPE_CHECKING:
+    from modelheir.data import ImageSet
     from modelheir.data.fingerprints import Fingerprint
     from modelheir.runs.folder import RunFolder
 
@@ -19,14 +21,15 @@ __all__ = ["accept_data", "accept_settings"]
 _PRIVATE = ("out", "device", "quiet", "trackers", "allow_weak_teacher")
 
 
-def accept_settings(folder: RunFolder, wanted: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+def accept_settings(folder: RunFolder, wanted: Mapping[str, Any], defaults: Mapping[str, Any], train: ImageSet) -> None:
     """Refuse a folder that holds a trained stage of other settings, naming the first that differs.
 
-    A setting that an older version wrote nothing about had its default.
+    A setting that an older version wrote nothing about had its default; one that it left open ("auto", 0) is compared
+    as that version chose it for the training images ``train``.
     """
     if not folder.config.is_file() or not _trained(folder):
         return
-    before = _flat(read_yaml(folder.config))
+    before = _flat(_as_chosen(read_yaml(folder.config), wanted, train, str(folder.config)))
     now, usual = _flat(wanted), _flat(defaults)
     for key in {**before, **now}:
         old, new = before.get(key, usual.get(key)), now.get(key)
@@ -35,6 +38,19 @@ def accept_settings(folder: RunFolder, wanted: Mapping[str, Any], defaults: Mapp
                 f"{folder.path} holds a run with {key} = {old!r}, and this one has {new!r}: give another --out, "
                 "or the same settings to resume."
             )
+
+
+def _as_chosen(before: Mapping[str, Any], wanted: Mapping[str, Any], train: ImageSet, source: str) -> dict[str, Any]:
+    """Return the settings of a folder with what an older version left open; newer ones leave nothing open."""
+    from modelheir.config.run import TrainConfig, from_mapping, to_mapping
+    from modelheir.data import resolve
+
+    found = dict(before)
+    then = from_mapping(TrainConfig, {key: found[key] for key in ("data", "inputs") if key in found}, source=source)
+    if then.inputs.mirror is None:
+        mirrored = then.data != "digits" if then.inputs.augment == "auto" else None  # what "auto" did
+        found["inputs"] = to_mapping(resolve(dataclasses.replace(then.inputs, mirror=mirrored), train))
+    return found if found.get("model") else {**found, "model": wanted["model"]}
 
 
 def accept_data(folder: RunFolder, data: Mapping[str, Fingerprint]) -> None:

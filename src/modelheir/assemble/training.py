@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelheir.assemble.destination import check_destination
 from modelheir.assemble.publish import publish
-from modelheir.assemble.resolved import default_model, resolved, write_config
+from modelheir.assemble.resolved import choose, resolved, write_config
 from modelheir.assemble.same_run import accept_data, accept_settings
 from modelheir.checks import InputError, unknown, validate
 from modelheir.classes import BY_NAME
@@ -65,14 +64,16 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
 
     runtime = Runtime(config.device)
     folder = RunFolder(config.out or f"runs/{method}")
-    wanted = resolved(method, config, settings)
     if runtime.main:
         check_destination(folder, config.data, config.old)
         check_seal(folder)
-        accept_settings(folder, wanted, resolved(method, type(config)(), type(settings)()))
     splits = open_splits(config.data, config.inputs)
+    asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
+    wanted = resolved(method, config, settings)
+    if runtime.main:
+        accept_settings(folder, wanted, resolved(method, type(config)(), type(settings)()), splits["train"])
     data = {name: fingerprint(images) for name, images in splits.items()}
-    work = functools.partial(_train, chosen, config, settings, folder, runtime, splits, data)
+    work = functools.partial(_train, chosen, config, asked, settings, folder, runtime, splits, data)
     if not runtime.main:
         runtime.wait()  # until the main process holds the folder
         return work()
@@ -108,6 +109,7 @@ def _stop(folder: RunFolder, error: Exception) -> None:
 def _train(
     method: Method,
     config: TrainConfig,
+    asked: str,
     settings: Any,
     folder: RunFolder,
     runtime: Runtime,
@@ -118,7 +120,6 @@ def _train(
     if folder.status().get("state") == "finished":
         return folder.path
     from modelheir.assemble.announce import announced, check_teacher
-    from modelheir.data import resolve
     from modelheir.engine.evaluate import predict_model
     from modelheir.engine.progress import make_progress
     from modelheir.engine.stages import run_plan
@@ -129,14 +130,13 @@ def _train(
     def predict(model: Any, stream: Any, features: bool = False) -> Any:
         return predict_model(model, stream, runtime, precision=config.fit.precision, features=features)
 
-    size = resolve(config.inputs, splits["train"]).image_size  # of every split, whatever its own images are
     parts = Parts(
         splits=splits,
-        inputs=dataclasses.replace(config.inputs, image_size=size),
+        inputs=config.inputs,
         network=config.network,
         fit=config.fit,
-        model=config.model or default_model(size),
-        asked=config.model,
+        model=config.model,
+        asked=asked,
         old=tuple(config.old),
         old_weights=tuple(config.old_weights),
         class_rule=config.classes,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from modelheir.analysis.comparison import Comparison, Graded, Group, Scores
 from modelheir.analysis.gate import Verdict
 from modelheir.analysis.record import Rate
-from modelheir.screen import percent, show_table
+from modelheir.screen import percent, say, show_table
 
 __all__ = ["show"]
 
@@ -32,11 +32,11 @@ def show(found: Comparison, *, names: tuple[str, str]) -> None:
         found: What ``analysis.compare`` returned.
         names: What to call the two models.
     """
-    print(f"{names[0]} -> {names[1]}, {found.n:,} images, {100 * found.confidence:g}% intervals")
+    say(f"{names[0]} -> {names[1]}, {found.n:,} images, {100 * found.confidence:g}% intervals")
     if found.note:
-        print(f"Note: {found.note}.")
+        say(f"Note: {found.note}.")
     if found.n_unlabelled:
-        print(f"Note: {found.n_unlabelled:,} images without a label are left out.")
+        say(f"Note: {found.n_unlabelled:,} images without a label are left out.")
     rows = [["accuracy, old", _rate(found.rates.accuracy_old)], ["accuracy, new", _rate(found.rates.accuracy_new)]]
     for name, words in _RATES:
         text = words + found.bec_convention if name == "bec" else words
@@ -47,7 +47,7 @@ def show(found: Comparison, *, names: tuple[str, str]) -> None:
     if worst:
         _groups(f"classes with the most new mistakes (p corrected: {found.correction})", "class", worst[:_WORST])
     else:
-        print("No class has a new mistake.")
+        say("No class has a new mistake.")
     for column in dict.fromkeys(row.column for row in found.slices):
         _groups(f"by {column}", "value", [row for row in found.slices if row.column == column])
     if found.others:
@@ -99,10 +99,10 @@ def _groups(title: str, key: str, rows: Sequence[Group]) -> None:
 
 def _verdict(gate: Verdict) -> None:
     if gate.passed is None:
-        print("No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain).")
+        say("No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain).")
     else:
-        print(f"{'PASSED' if gate.passed else 'FAILED'}: {gate.verdict}")
+        say(f"{'PASSED' if gate.passed else 'FAILED'}: {gate.verdict}")
     for check in gate.checks:
-        print(f"  {'ok  ' if check.passed else 'miss'} {check.sentence}")
+        say(f"  {'ok  ' if check.passed else 'miss'} {check.sentence}")
     for note in gate.notes:
-        print(f"  note {note}")
+        say(f"  note {note}")

@@ -6,6 +6,7 @@ import dataclasses
 
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
+from modelheir.screen import say
 
 __all__ = ["CopyConfig", "main"]
 
@@ -36,7 +37,7 @@ def main(argv: list[str]) -> int:
     from modelheir.runs.places import copy
 
     done = copy(said.words[0], said.words[1], overwrite=said.configs[""].overwrite)
-    print(f"{done.files:,} files, {done.size / 1e6:,.1f} MB")
+    say(f"{done.files:,} files, {done.size / 1e6:,.1f} MB")
     for link in done.skipped:
-        print(f"Left out, a link that is no file of the folder: {link}")
+        say(f"Left out, a link that is no file of the folder: {link}")
     return 0

@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     from modelheir.runs.outputs import check_outputs
     from modelheir.runs.prediction_files import find_files, short_names
     from modelheir.runs.predictions import members_of, read_predictions, write_predictions
-    from modelheir.screen import percent, show_table
+    from modelheir.screen import percent, say, show_table
 
     places = [predictions_place(source) for source in given.sources]
     files, note = find_files(places, given.split)
@@ -71,11 +71,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     write_predictions(given.target, found.predictions, members=found.members)
     if note:
-        print(f"Note: {note}.")
+        say(f"Note: {note}.")
     table = [
         [row["name"], f"{row['members']:g}", f"{row['weight']:.3f}", percent(row["accuracy"], row["accuracy_interval"])]
         for row in found.rows
     ]
     show_table(f"average of {given.by}", ["model", "models in it", "weight", "accuracy"], table)
-    print(f"Written: {given.target}")
+    say(f"Written: {given.target}")
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
 from modelheir.runs.outputs import check_outputs
-from modelheir.screen import percent, show_table
+from modelheir.screen import percent, say, show_table
 
 __all__ = ["EvaluateConfig", "expand", "main"]
 
@@ -149,7 +148,7 @@ def main(argv: list[str]) -> int:
     _show(rows, bool(config.old), f"{config.split} of {data}")
     for row in {row["model"]: row for row in [*before, *rows]}.values():
         if row.get("unknown"):
-            print(does_not_know(row["model"], row["unknown"]))
+            say(does_not_know(row["model"], row["unknown"]))
     if config.json:
         write_json(Path(config.json), rows)
     return 2 if any("failed" in row for row in rows) else 0
@@ -167,4 +166,4 @@ def _show(rows: Sequence[dict[str, Any]], flips: bool, where: str) -> None:
         show_table(f"on {where}, 95% intervals", columns, table)
     for row in rows:
         if "failed" in row:
-            print(f"failed: {row['model']}: {row['failed']}", file=sys.stderr)
+            say(f"failed: {row['model']}: {row['failed']}", error=True)

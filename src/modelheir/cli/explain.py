@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from modelheir.checks import InputError, unknown
+from modelheir.screen import say
 
 if TYPE_CHECKING:
     from modelheir.methods import Method
@@ -16,7 +17,7 @@ __all__ = ["main"]
 def main(argv: list[str], methods: Mapping[str, Method] | None = None) -> int:
     """Print the map of the method that ``argv`` names."""
     if {"-h", "--help"} & set(argv):
-        print("usage: modelheir explain METHOD\n\nTell what a method is for, its paper, files and settings.")
+        say("usage: modelheir explain METHOD", "", "Tell what a method is for, its paper, files and settings.")
         return 0
     if methods is None:
         from modelheir.methods import METHODS
@@ -30,5 +31,5 @@ def main(argv: list[str], methods: Mapping[str, Method] | None = None) -> int:
         raise unknown("method", argv[0], methods)
     from modelheir.assemble.explain import explain_text
 
-    print(explain_text(methods[argv[0]]))
+    say(*explain_text(methods[argv[0]]).split("\n"))
     return 0

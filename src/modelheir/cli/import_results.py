@@ -49,18 +49,19 @@ def main(argv: list[str]) -> int:
         raise InputError("--ids belongs to .result files: a checkpoint has no rows.")
     from modelheir.models.files.legacy import read_checkpoint
     from modelheir.runs.tensors import save_weights
+    from modelheir.screen import say
 
     out = _target(config, path, ending, ".safetensors")
     state = read_checkpoint(path)
     save_weights(out, state)
-    print(f"{len(state):,} tensors, {sum(value.numel() for value in state.values()):,} numbers, written to {out}")
+    say(f"{len(state):,} tensors, {sum(value.numel() for value in state.values()):,} numbers, written to {out}")
     return 0
 
 
 def _result(path: Path, config: ImportConfig) -> int:
     from modelheir.models.files.legacy import read_result
     from modelheir.runs.predictions import write_predictions
-    from modelheir.screen import percent
+    from modelheir.screen import percent, say
 
     out = _target(config, path, ".result", ".parquet")
     found: Any = read_result(path)
@@ -68,7 +69,7 @@ def _result(path: Path, config: ImportConfig) -> int:
         found = dataclasses.replace(found, sample_id=_ids(Path(config.ids), len(found)))
     write_predictions(out, found)
     right = float((found.prediction == found.label).mean()) if len(found) else None
-    print(f"{len(found):,} images, accuracy {percent(right)}, written to {out}")
+    say(f"{len(found):,} images, accuracy {percent(right)}, written to {out}")
     return 0
 
 
@@ -85,7 +86,12 @@ def _ids(path: Path, count: int) -> Any:
 
     if not path.is_file():
         raise InputError(f"--ids {path} is missing.")
-    ids = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    try:
+        ids = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"--ids {path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8."
+        ) from error
     if len(ids) != count or len(set(ids)) != count:
         several = len(ids) - len(set(ids))
         raise InputError(f"--ids {path} has {len(ids)} lines ({several} repeated), and the file has {count} rows.")

@@ -75,7 +75,7 @@ def main(argv: list[str]) -> int:
     from modelheir.metrics.unknown_classes import unknown_classes
     from modelheir.models.files.load import files_of
     from modelheir.runs.predictions import write_predictions
-    from modelheir.screen import percent, speaks
+    from modelheir.screen import percent, say, speaks
 
     outputs = [Path(name) for name in (config.out, config.crops) if name]
     check_outputs(outputs, files_of(model))
@@ -104,7 +104,7 @@ def main(argv: list[str]) -> int:
     known = found.label >= 0
     right = float((found.prediction == found.label)[known].mean()) if known.any() else None
     if missing := unknown_classes(found.logits, found.classes):
-        print(does_not_know(model, missing))
+        say(does_not_know(model, missing))
     accuracy = "" if right is None else f" accuracy {percent(right)},"
-    print(f"{len(found):,} images{of and f' of{of}'},{accuracy} written to {config.out}")
+    say(f"{len(found):,} images{of and f' of{of}'},{accuracy} written to {config.out}")
     return 0

@@ -6,7 +6,7 @@ from modelheir.assemble.report import ReportConfig, report_runs
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.runs.outputs import page_files
-from modelheir.screen import percent, show_table
+from modelheir.screen import percent, say, show_table
 
 __all__ = ["main"]
 
@@ -32,5 +32,5 @@ def main(argv: list[str]) -> int:
         for row in rows
     ]
     show_table("", ["run", "error", "NFR"], table)
-    print("Report: {}\nTable: {}".format(*page_files(page)))
+    say(*map("{}: {}".format, ("Report", "Table"), page_files(page)))
     return 0

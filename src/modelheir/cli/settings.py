@@ -20,6 +20,7 @@ from modelheir.cli.spec import Spec, usage
 from modelheir.config.describe import Setting, settings
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
 from modelheir.config.nearest import nearest_setting
+from modelheir.screen import say
 
 __all__ = ["Parsed", "parse"]
 
@@ -48,7 +49,7 @@ def parse(spec: Spec, argv: Sequence[str]) -> Parsed:
     for path in files:
         flat |= _file(spec, path)
     if "help" in asked:
-        print(build_parser(spec, known, flat).format_help())
+        say(*build_parser(spec, known, flat).format_help().split("\n"))
         raise SystemExit(0)
     flat |= _read_values(build_parser(spec, known, flat), known, flags)
     configs = {

@@ -11,7 +11,7 @@ from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.config.describe import settings
 from modelheir.config.mapping import read_yaml, to_mapping
-from modelheir.screen import paragraph
+from modelheir.screen import paragraph, say
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
@@ -61,7 +61,7 @@ def parse_train(argv: Sequence[str], methods: Mapping[str, Method] | None = None
         if named not in (None, name):
             raise InputError(f"the settings file is for `train {named}`, and the command says `train {name}`.")
     elif not rest or {"--help", "-h"} & set(rest):
-        print(_methods_help(methods))
+        say(*_methods_help(methods).split("\n"))
         raise SystemExit(0 if rest else 2)
     else:
         found = _named(rest)
@@ -132,7 +132,7 @@ def main(argv: list[str]) -> int:
     if only_print:
         from modelheir.methods import METHODS
 
-        print(settings_text(METHODS[name], config, method_config), end="")
+        say(*settings_text(METHODS[name], config, method_config).removesuffix("\n").split("\n"))
         return 0
     from modelheir import assemble
 
@@ -155,6 +155,6 @@ def _show(path: Path, config: TrainConfig) -> None:
         show_result(str(path), result)
         for row in result.values():
             if "note" in row:
-                print(row["note"])
+                say(*str(row["note"]).split("\n"))
     usual = parse_train([NEXT_METHOD])[1]
-    print(f"Next: {next_compare(path, config) if config.old else next_train(path, config, usual)}")
+    say(f"Next: {next_compare(path, config) if config.old else next_train(path, config, usual)}")

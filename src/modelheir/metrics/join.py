@@ -10,6 +10,7 @@ import numpy as np
 
 from modelheir.checks import InputError
 from modelheir.classes import renumber
+from modelheir.printable import shorten
 from modelheir.types import Predictions
 
 __all__ = ["match_rows", "name_ids", "pair_rows", "renumber_labels", "text_hash"]
@@ -79,7 +80,7 @@ def name_ids(ids: np.ndarray) -> str:
     >>> name_ids(np.array(["a", "b"]))
     'a, b'
     """
-    return ", ".join(str(name) for name in ids[:5]) + (", ..." if len(ids) > 5 else "")
+    return ", ".join(shorten(str(name)) for name in ids[:5]) + (", ..." if len(ids) > 5 else "")
 
 
 def text_hash(texts: np.ndarray) -> np.ndarray:
