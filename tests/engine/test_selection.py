@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
 from modelheir.engine.optim import learning_rate, make_optimizers
-from modelheir.engine.runtime import Runtime
 from modelheir.runs.predictions import read_predictions
 from modelheir.types import LossTerms, Stage, Task
 
@@ -123,19 +122,6 @@ def test_settings_for_an_optimiser_that_is_not_there(toy):
     (stage,) = plan(toy, optimizer_fits={"techer": FitConfig()})
     with pytest.raises(ValueError, match=r"optimizer_fits names \['techer'\], and the optimisers are \['main'\]"):
         make_optimizers(stage.prepare({}), FitConfig())
-
-
-def test_equal_statistics_keep_every_bit_when_averaged_over_three(monkeypatch):
-    """A sum of three equal float32 numbers, divided by three, is often the next number."""
-    runtime = Runtime("cpu")
-    runtime.world = 3
-    monkeypatch.setattr("torch.distributed.all_reduce", lambda flat: flat.copy_(flat + flat + flat))
-    values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    rough, exact = values.clone(), values.clone()
-    runtime.average_([rough])
-    runtime.average_([exact], exact=True)
-    assert not torch.equal(rough, values)
-    assert torch.equal(exact, values)
 
 
 @pytest.mark.parametrize(("schedule", "last"), [("constant", 0.1), ("plateau", 0.01)])

@@ -1,0 +1,63 @@
+"""One step: its seeds, and a scale of half precision over two optimisers, without a GPU."""
+
+import pytest
+import torch
+from torch import nn
+
+from modelheir.config.fit import FitConfig
+from modelheir.engine.optim import make_optimizer
+from modelheir.engine.runtime import Runtime
+from modelheir.engine.step import EngineStep, step_seed
+
+
+def test_step_seeds_differ_by_every_argument():
+    seeds = {step_seed(*a) for a in [(0, "a", 0, 0), (1, "a", 0, 0), (0, "b", 0, 0), (0, "a", 1, 0), (0, "a", 0, 1)]}
+    assert len(seeds) == 5
+
+
+class TestStep:
+    """Two optimisers and a scale, without a GPU."""
+
+    def make(self, **fit):
+        self.a, self.b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+        config = FitConfig(lr=0.1, momentum=0.0, weight_decay=0.0, **fit)
+        optimizers = {name: make_optimizer([getattr(self, name)], config) for name in ("a", "b")}
+        step = EngineStep(Runtime("cpu"), config, optimizers, stage="x", seed=0, steps=10)
+        step.scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_factor=2.0, growth_interval=1)
+        for net in (self.a, self.b):
+            nn.init.ones_(net.weight)
+        return step
+
+    @pytest.mark.parametrize("clip", [0.0, 100.0])
+    def test_the_scale_changes_only_when_no_gradient_waits(self, clip):
+        step = self.make(clip_norm=clip)
+        step.begin(0, 0)
+        step.backward(3 * self.a.weight.sum() + 5 * self.b.weight.sum())
+        step.apply("a")
+        assert step.scaler.get_scale() == 4.0
+        step.apply("b")
+        assert step.scaler.get_scale() == 8.0
+        assert [net.weight.item() for net in (self.a, self.b)] == pytest.approx([0.7, 0.5])
+
+    def test_a_gradient_left_over_does_not_block_the_next_step(self):
+        step = self.make()
+        for number in range(2):
+            step.begin(0, number)
+            step.backward(self.a.weight.sum() + self.b.weight.sum())
+            step.apply("a")
+        assert self.a.weight.item() == pytest.approx(0.8)
+
+    def test_an_optimizer_without_gradients_is_left_alone(self):
+        step = self.make(clip_norm=1.0)
+        step.begin(0, 0)
+        step.backward(self.a.weight.sum())
+        step.apply()
+        assert self.b.weight.item() == 1.0
+
+    def test_a_step_whose_gradients_overflow_is_left_out(self):
+        step = self.make()
+        step.begin(0, 0)
+        step.backward(self.a.weight.sum() * 1e38)
+        step.apply()
+        assert self.a.weight.item() == 1.0
+        assert step.scaler.get_scale() == 2.0
