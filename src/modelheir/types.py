@@ -52,6 +52,7 @@ class Batch:
     index: Tensor  #: int64 ``(N,)``: row of the sample in its stream's ``ids``
     targets: Tensor | None = None  #: ``(N, C)`` target probabilities where images were mixed
     extra: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)  #: stored values, first dimension ``N``
+    labelled: bool = False  #: no label is -1, here or on another process: nothing needs to be counted or masked
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])

@@ -15,7 +15,7 @@ from modelheir.engine.stages import run_plan
 from modelheir.runs.folder import RunFolder
 from modelheir.types import LossTerms, Outputs, Stage, Task
 
-FIT = FitConfig(epochs=3, batch_size=20, lr=0.05, evaluate_every=1)
+FIT = FitConfig(epochs=3, batch_size=20, lr=0.05, evaluate_every=1, save_every_epochs=1)
 
 
 class Stopped(Exception):

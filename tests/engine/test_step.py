@@ -7,7 +7,7 @@ from torch import nn
 from modelheir.config.fit import FitConfig
 from modelheir.engine.optim import make_optimizer
 from modelheir.engine.runtime import Runtime
-from modelheir.engine.step import EngineStep, step_seed
+from modelheir.engine.step import EngineStep, seed_device, step_seed
 
 
 def test_step_seeds_differ_by_every_argument():
@@ -61,3 +61,32 @@ class TestStep:
         step.apply()
         assert self.a.weight.item() == 1.0
         assert step.scaler.get_scale() == 2.0
+
+
+def test_the_generators_are_seeded_as_torch_does_it():
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.rand(5)
+    seed_device(torch.device("cpu"), 11)
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_the_generator_of_the_gpu_is_seeded_as_torch_does_it():
+    torch.manual_seed(11)
+    expected = torch.rand(3, device="cuda")
+    seed_device(torch.device("cuda"), 11)
+    assert torch.equal(torch.rand(3, device="cuda"), expected)
+
+
+def test_a_gradient_in_another_memory_order_moves_the_right_weights():
+    """A fused step walks through memory: without care it would pair each weight with another one's gradient."""
+    net = nn.Conv2d(2, 3, 3, bias=False).to(memory_format=torch.channels_last)
+    config = FitConfig(lr=1.0, momentum=0.0, weight_decay=0.0)
+    step = EngineStep(Runtime("cpu"), config, {"main": make_optimizer([net], config)}, stage="x", seed=0, steps=1)
+    before, gradient = net.weight.detach().clone(), torch.arange(54.0).view(3, 2, 3, 3)
+    step.begin(0, 0)
+    net.weight.grad = gradient.clone()
+    step.apply()
+    torch.testing.assert_close(net.weight, before - gradient)

@@ -41,12 +41,20 @@ class FitConfig:
     clip_norm: Annotated[float, AtLeast(0)] = 0.0  #: largest gradient norm over all parameters; 0 is off
     ema_decay: Annotated[float, InRange(0, 1)] = 0.0  #: decay a step of the averaged weights; 0 is off
     precision: Annotated[str, OneOf("fp32", "bf16", "fp16")] = "fp32"  #: of forward passes; weights stay in fp32
+    threads: Annotated[int, AtLeast(0)] = (
+        0  #: CPU threads of a step; 0 takes the faster of 1 and all, measured in the first steps, and leaves
+        #: OMP_NUM_THREADS alone
+    )
     keep: Annotated[str, OneOf("best", "last")] = "last"  #: weights kept: best on the selection split, or last
     patience: Annotated[int, AtLeast(0)] = (
         0  #: epochs without a better result on the selection split that end a stage early; 0: never
     )
     evaluate_every: Annotated[int, AtLeast(1)] = 1  #: epochs between evaluations on the selection split
-    save_every_epochs: Annotated[int, AtLeast(0)] = 1  #: epochs between resume points; 0 keeps none
-    save_every_steps: Annotated[int, AtLeast(0)] = 0  #: further resume points inside an epoch; 0 is off
+    save_every_seconds: Annotated[float, AtLeast(0)] = (
+        30.0  #: seconds between resume points, more where saving would take over 1/50 of the time; 0 is off; several
+        #: processes save at the end of an epoch
+    )
+    save_every_epochs: Annotated[int, AtLeast(0)] = 0  #: epochs between further resume points; 0 is off
+    save_every_steps: Annotated[int, AtLeast(0)] = 0  #: steps between further resume points; 0 is off
     checkpoint_every_epochs: Annotated[int, AtLeast(0)] = 0  #: epochs between kept checkpoints with predictions
     save_features: bool = False  #: keep penultimate features beside the logits in the predictions

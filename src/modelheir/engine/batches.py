@@ -53,4 +53,5 @@ def split(batch: Batch, parts: int) -> Iterator[Batch]:
             index=batch.index[rows],
             targets=None if batch.targets is None else batch.targets[rows],
             extra={name: value[rows] for name, value in batch.extra.items()},
+            labelled=batch.labelled,
         )

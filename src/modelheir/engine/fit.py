@@ -15,9 +15,10 @@ from modelheir.engine.faults import not_finite
 from modelheir.engine.optim import ema_update_, learning_rate, set_learning_rate
 from modelheir.engine.resume import unpack
 from modelheir.engine.runtime import Runtime
-from modelheir.engine.saving import finish, write_best, write_checkpoint, write_resume
+from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.selection import select
 from modelheir.engine.state import begin, named_state
+from modelheir.engine.threads import Threads
 from modelheir.runs.folder import StageFolder
 from modelheir.runs.tensors import load_state
 from modelheir.types import Batch, Log, LossTerms, Progress, StageResult, Task
@@ -49,6 +50,8 @@ class Fit:
         self.log, self.progress = log, progress
         self.now = begin(task, folder, runtime, fit, seed)
         self.step, self.length = self.now.step, self.now.length
+        self.cadence = Cadence(fit.save_every_seconds)
+        self.threads = Threads(runtime, fit.threads, progress.note)
         self.buffers = {f"{name}/{key}" for name, module in task.modules.items() for key, _ in module.named_buffers()}
 
     def run(self) -> StageResult:
@@ -59,6 +62,7 @@ class Fit:
         resumed = self.folder.resume.is_file()
         if resumed:
             unpack(now, load_state(self.folder.resume))
+        self.threads.begin()
         start = now.number // self.length
         self.log.rewind(name, start)
         self.progress.stage(name, self.step.steps, now.number)
@@ -79,19 +83,22 @@ class Fit:
             module.train()
         streams = self.task.streams.items()
         others = {name: repeat(stream, now.number) for name, stream in streams if name != now.first}
+        every, alone = self.fit.save_every_steps, self.runtime.world == 1
         waiting = Waiting(now.stream.epoch(epoch, start=now.number % self.length))
         for batch in waiting:
             batches = {now.first: batch, **{name: next(other) for name, other in others.items()}}
-            self._one(epoch, batches)
+            if self.threads.open:
+                self.threads.measure(self._one, epoch, batches)
+            else:
+                self._one(epoch, batches)
             now.number += 1
             images += len(batch)
             self.progress.advance(len(batch) * self.runtime.world)
-            every = self.fit.save_every_steps
             if now.number % self.length == 0:
                 continue
-            if every and now.number % every == 0:
+            if (every and now.number % every == 0) or (alone and self.cadence.due()):
                 self._settle(epoch)
-                write_resume(now)
+                self.cadence.save(now)
             elif now.number % _LOOK_EVERY == 0:
                 self._check(epoch)
         if now.number != (epoch + 1) * self.length:
@@ -103,14 +110,12 @@ class Fit:
         row |= {"lr": self._rate(self.fit, now.number - 1), "steps": now.number - first}
         last = epoch + 1 == self.fit.epochs
         if "val" in self.task.evaluate and ((epoch + 1) % self.fit.evaluate_every == 0 or last):
-            found, better = select(now)
-            row |= found
-            if better and self.fit.keep == "best":
-                write_best(now)
+            row |= select(now)
         self.log.write({"stage": self.folder.name, "epoch": epoch, "step": now.number, **row})
         write_checkpoint(now, epoch + 1)
-        if self.fit.save_every_epochs and ((epoch + 1) % self.fit.save_every_epochs == 0 or last):
-            write_resume(now)
+        every = self.fit.save_every_epochs
+        if (every and ((epoch + 1) % every == 0 or last)) or self.runtime.agree(self.cadence.due()):
+            self.cadence.save(now)
 
     def _one(self, epoch: int, batches: Mapping[str, Batch]) -> None:
         """Do one optimiser step."""

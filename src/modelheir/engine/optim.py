@@ -27,6 +27,8 @@ __all__ = [
     "set_learning_rate",
 ]
 
+_FUSED = {torch.float32, torch.float64, torch.bfloat16, torch.float16}  #: what fused steps take
+
 Groups = Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float]]]
 
 
@@ -111,7 +113,7 @@ def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups 
         ValueError: If nothing is trainable.
     """
     seen: set[int] = set()
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     for module in modules:
         parts = groups(module) if groups else [(list(module.parameters()), 1.0)]
         for parameters, multiplier in parts:
@@ -124,13 +126,22 @@ def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups 
                     found.append({"params": some, "weight_decay": decay, "multiplier": multiplier})
     if not found:
         raise ValueError("no parameter is trainable: unfreeze a part of the model")
-    rate = peak_rate(fit)
+    rate, fused = peak_rate(fit), _fusable(found) or None
     if fit.optimizer == "sgd":
-        return torch.optim.SGD(found, lr=rate, momentum=fit.momentum, nesterov=fit.nesterov and fit.momentum > 0)
+        return torch.optim.SGD(
+            found, lr=rate, momentum=fit.momentum, nesterov=fit.nesterov and fit.momentum > 0, fused=fused
+        )
     if fit.optimizer == "rmsprop":
         return torch.optim.RMSprop(found, lr=rate, momentum=fit.momentum)
     kind = torch.optim.AdamW if fit.optimizer == "adamw" else torch.optim.Adam
-    return kind(found, lr=rate)
+    return kind(found, lr=rate, fused=fused)
+
+
+def _fusable(groups: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether one kernel can step all parameters: floating point, on one CPU or CUDA device."""
+    held = [parameter for group in groups for parameter in group["params"]]
+    devices, kinds = {parameter.device for parameter in held}, {parameter.dtype for parameter in held}
+    return len(devices) == 1 and devices.pop().type in ("cpu", "cuda") and kinds <= _FUSED
 
 
 def make_optimizers(task: Task, fit: FitConfig) -> tuple[dict[str, torch.optim.Optimizer], dict[str, FitConfig]]:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelheir.checks import InputError
+from modelheir.engine.layout import load_optimizer
 from modelheir.engine.state import Training
+from modelheir.runs.tensors import load_weights
 
 __all__ = ["pack", "unpack"]
 
@@ -20,6 +22,8 @@ def pack(training: Training) -> dict[str, Any]:
         "best": training.best if math.isfinite(training.best) else None,
         "waited": training.waited,
         "metrics": training.metrics,
+        "chosen": training.chosen,
+        "threads": training.runtime.threads,
         "weights": dict(training.live),
         "average": dict(training.average) if training.average is not None else None,
         "optimizers": {name: optimizer.state_dict() for name, optimizer in training.step.optimizers.items()},
@@ -53,11 +57,15 @@ def unpack(training: Training, state: Mapping[str, Any]) -> None:
     if training.average is not None:
         training.average = {key: value.to(training.runtime.device) for key, value in state["average"].items()}
     for name, optimizer in training.step.optimizers.items():
-        optimizer.load_state_dict(state["optimizers"][name])
+        load_optimizer(optimizer, state["optimizers"][name])
     training.step.scaler.load_state_dict(state["scaler"])
     training.plateau.load_state_dict(state["plateau"])
     training.number, training.metrics, training.waited = state["number"], state["metrics"], state.get("waited", 0)
     training.best = -math.inf if state["best"] is None else state["best"]
+    training.runtime.threads = training.runtime.threads or state.get("threads")
+    training.chosen = state.get("chosen")
+    if training.chosen is None and training.folder.best.is_file():  # where an earlier version kept them
+        training.chosen = load_weights(training.folder.best)
     training.tally.load_state_dict(state["tally"])
     for name, holder in training.task.state.items():
         holder.load_state_dict(state["state"][name])

@@ -49,6 +49,7 @@ class Runtime:
         state = PartialState(cpu=device == "cpu")
         if ours and dist.is_initialized():
             atexit.register(_leave)
+        self.threads: int | None = None  #: of a step on the CPU, once chosen
         self.rank, self.world = state.process_index, state.num_processes
         found = state.device if asked is None or self.world > 1 else asked
         assert found is not None
@@ -125,6 +126,14 @@ class Runtime:
                 whole = tensor.contiguous()
                 dist.broadcast(whole, src=0)
                 tensor.copy_(whole)
+
+    def agree(self, answer: bool) -> bool:
+        """Return the main process's answer, on every process."""
+        told = torch.tensor([float(answer)], device=self.device) if self.world > 1 else None
+        if told is None:
+            return answer
+        dist.broadcast(told, src=0)
+        return bool(told.item())
 
     def gather_rows(self, values: Tensor) -> Tensor:
         """Concatenate tensors with any number of rows a process, in process order; no gradient."""

@@ -1,7 +1,8 @@
-"""What a stage in training writes: resume points, the best weights, checkpoints, and its result last."""
+"""What a stage in training writes: resume points, checkpoints, and its result last."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,20 +11,36 @@ from modelheir.engine.resume import pack
 from modelheir.engine.selection import predict_split
 from modelheir.engine.state import Training
 from modelheir.runs.predictions import write_predictions
-from modelheir.runs.tensors import load_weights, save_state, save_weights
+from modelheir.runs.tensors import save_state, save_weights
 from modelheir.types import StageResult
 
-__all__ = ["finish", "write_best", "write_checkpoint", "write_resume"]
+__all__ = ["Cadence", "finish", "write_checkpoint", "write_resume"]
+
+_SHARE = 50  #: of the time, a resume point by the clock may take one part in so many
+
+
+class Cadence:
+    """When the next resume point is due by the clock: after ``seconds``, later where the last took long; 0: never."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.next = time.monotonic() + seconds
+
+    def due(self) -> bool:
+        """Tell whether the time has come."""
+        return self.seconds > 0 and time.monotonic() >= self.next
+
+    def save(self, training: Training) -> None:
+        """Write a resume point, whatever asked for it, and wait anew."""
+        began = time.monotonic()
+        write_resume(training)
+        now = time.monotonic()
+        self.next = now + max(self.seconds, _SHARE * (now - began))
 
 
 def write_resume(training: Training) -> None:
     """Write a resume point."""
     _write(training, save_state, training.folder.resume, pack(training))
-
-
-def write_best(training: Training) -> None:
-    """Keep the present weights as the best so far."""
-    _write(training, save_weights, training.folder.best, training.kept())
 
 
 def write_checkpoint(training: Training, done: int) -> None:
@@ -40,10 +57,7 @@ def write_checkpoint(training: Training, done: int) -> None:
 def finish(training: Training) -> StageResult:
     """Keep the chosen weights, evaluate them once on every split, write the result last."""
     folder, fit, task = training.folder, training.fit, training.task
-    if fit.keep == "best" and folder.best.is_file():
-        kept = load_weights(folder.best)
-    else:
-        kept = {key: value.clone() for key, value in training.kept().items()}
+    kept = training.chosen or {key: value.clone() for key, value in training.kept().items()}
     training.put(kept)
     training.runtime.from_main_(training.live.values())
     training.average = None
@@ -53,7 +67,8 @@ def finish(training: Training) -> StageResult:
         predictions = predict_split(training, name, features=fit.save_features)
         _write(training, write_predictions, folder.predictions(name), predictions)
         metrics |= {f"{name}/{key}": value for key, value in summarise(predictions).items()}
-    _write(training, folder.finish, metrics, dict(task.describe), task.publish)
+    threads = {"threads": training.runtime.threads} if training.runtime.threads else {}
+    _write(training, folder.finish, metrics, {**task.describe, **threads}, task.publish)
     return folder.result()
 
 

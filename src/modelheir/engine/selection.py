@@ -12,8 +12,8 @@ from modelheir.types import Predictions
 __all__ = ["averaged", "predict_split", "select"]
 
 
-def select(training: Training) -> tuple[dict[str, float], bool]:
-    """Evaluate on the selection split; return the log's values, and whether this is the best so far."""
+def select(training: Training) -> dict[str, float]:
+    """Evaluate on the selection split, copy the weights if they are the best so far, return the log's values."""
     predictions = predict_split(training, "val")
     training.metrics = summarise(predictions)
     row = {f"val/{name}": value for name, value in training.metrics.items()}
@@ -24,8 +24,11 @@ def select(training: Training) -> tuple[dict[str, float], bool]:
     training.plateau.observe(value, every)
     better = value > training.best
     training.waited = 0 if better else training.waited + every
-    training.best = max(value, training.best)
-    return row, better
+    if better:
+        training.best = value
+        if training.fit.keep == "best":
+            training.chosen = {key: tensor.clone() for key, tensor in training.kept().items()}
+    return row
 
 
 def predict_split(training: Training, split: str, *, features: bool = False) -> Predictions:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from modelheir.config.fit import FitConfig
 from modelheir.engine.fit import fit
 from modelheir.engine.runtime import Runtime
+from modelheir.engine.threads import restored
 from modelheir.runs.folder import RunFolder
 from modelheir.types import Log, Progress, Stage, StageResult
 
@@ -34,10 +35,12 @@ def run_plan(
     if len(set(names)) != len(names):
         raise ValueError(f"stage names must differ, got {', '.join(names)}")
     done: dict[str, StageResult] = {}
-    for number, stage in enumerate(plan):
-        place = folder.stage(number, stage.name)
-        if not place.finished:
-            task = [stage.prepare(done)]  # handed over, so that two stages' models never share the memory
-            fit(task.pop(), place, runtime=runtime, fit=fit_config, seed=seed, log=log, progress=progress)
-        done[stage.name] = place.result()
+    with restored():
+        for number, stage in enumerate(plan):
+            place = folder.stage(number, stage.name)
+            if not place.finished:
+                task = [stage.prepare(done)]  # handed over, so that two stages' models never share the memory
+                fit(task.pop(), place, runtime=runtime, fit=fit_config, seed=seed, log=log, progress=progress)
+            done[stage.name] = place.result()
+            runtime.threads = done[stage.name].describe.get("threads", runtime.threads)
     return done

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
+from modelheir.engine.layout import arrange
 from modelheir.engine.optim import Plateau, make_optimizers
 from modelheir.engine.runtime import Runtime
 from modelheir.engine.step import EngineStep
@@ -39,6 +40,7 @@ class Training:
     number: int = 0  #: optimiser steps done
     best: float = -float("inf")  #: best value so far on the selection split
     waited: int = 0  #: epochs since then
+    chosen: dict[str, Tensor] | None = None  #: copies of the best weights so far, where ``fit.keep`` is "best"
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)  #: of the last evaluation on that split
 
     @torch.no_grad()
@@ -54,8 +56,10 @@ class Training:
 
 def begin(task: Task, folder: StageFolder, runtime: Runtime, fit: FitConfig, seed: int) -> Training:
     """Move a task to the device and return its state before the first step, the same on every process."""
-    for module in (*task.modules.values(), *task.references.values()):
+    networks = (*task.modules.values(), *task.references.values())
+    for module in networks:
         module.to(runtime.device)
+    arrange(networks, runtime.device, fit.precision)
     first, stream = next(iter(task.streams.items()), ("", None))
     length = len(stream) if stream is not None else 0
     optimizers, fits = make_optimizers(task, fit)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from modelheir.config.fit import FitConfig
+from modelheir.engine.layout import as_laid_out
 from modelheir.engine.runtime import Runtime
 
-__all__ = ["EngineStep", "step_seed"]
+__all__ = ["EngineStep", "seed_device", "step_seed"]
 
 
 def step_seed(seed: int, stage: str, number: int, rank: int) -> int:
@@ -22,6 +23,22 @@ def step_seed(seed: int, stage: str, number: int, rank: int) -> int:
     """
     words = [seed, *stage.encode(), number, rank]
     return int(np.random.SeedSequence(words).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))
+
+
+def seed_device(device: torch.device, seed: int) -> None:
+    """Seed torch's own generators on the CPU and on ``device``, as ``torch.manual_seed`` would.
+
+    That function also queues a call for every device there may ever be, with the stack that led to it, which takes
+    longer than some steps do. This one takes microseconds and never waits for the device.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        place = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[place].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps._get_default_mps_generator().manual_seed(seed)
+    elif device.type not in ("cpu", "meta"):
+        torch.manual_seed(seed)
 
 
 class EngineStep:
@@ -50,7 +67,7 @@ class EngineStep:
         self._settle()
         self.epoch, self.number = epoch, number
         seed = step_seed(self._seed, self._stage, number, self._runtime.rank)
-        torch.manual_seed(seed)
+        seed_device(self.device, seed)
         self.generator.manual_seed(seed)
 
     def observe(self, name: str, value: Tensor) -> None:
@@ -80,6 +97,9 @@ class EngineStep:
         """Average gradients over processes, clip, step the named optimisers (none: all), zero their gradients."""
         chosen = [self.optimizers[name] for name in names] if names else list(self.optimizers.values())
         held = [parameter for optimizer in chosen for parameter in _parameters(optimizer)]
+        for parameter in held:  # fused steps walk through memory; autograd keeps the order, an update may not
+            if parameter.grad is not None:
+                parameter.grad = as_laid_out(parameter.grad, parameter)
         self._runtime.average_gradients_(held)
         if self._clip > 0:
             for optimizer in chosen:
