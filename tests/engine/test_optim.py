@@ -100,3 +100,14 @@ def test_average_copies_counts_and_keeps_constants():
     assert average["w"].tolist() == pytest.approx([1.25, 0.1])
     assert average["w"][1] == torch.tensor(0.1)
     assert (int(average["n"]), bool(average["on"])) == (7, True)
+
+
+def test_groups_carry_a_rate_and_a_decay_of_their_own():
+    net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2))
+    fit = FitConfig(lr=0.1, weight_decay=0.3, decay_norm_and_bias=False)
+    parts = [(list(net[0].parameters()), 2.0, None), (list(net[1].parameters()), 0.5, 0.7)]
+    optimizer = make_optimizer([net], fit, lambda module: [*parts, (list(net[2].parameters()), 1.0, 0.0)])
+    found = {id(p): (g["multiplier"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    assert [found[id(p)] for p in net.parameters()] == [
+        (2.0, 0.3), (2.0, 0.0), (0.5, 0.7), (0.5, 0.7), (1.0, 0.0), (1.0, 0.0),
+    ]  # fmt: skip

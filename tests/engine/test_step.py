@@ -90,3 +90,57 @@ def test_a_gradient_in_another_memory_order_moves_the_right_weights():
     net.weight.grad = gradient.clone()
     step.apply()
     torch.testing.assert_close(net.weight, before - gradient)
+
+
+def two_nets(**fit):
+    torch.manual_seed(0)
+    nets = {"a": nn.Linear(3, 2), "b": nn.Linear(3, 2)}
+    config = FitConfig(lr=0.1, momentum=0.0, weight_decay=0.0, **fit)
+    optimizers = {name: make_optimizer([net], config) for name, net in nets.items()}
+    return nets, EngineStep(Runtime("cpu"), config, optimizers, stage="x", seed=0, steps=3)
+
+
+@pytest.mark.parametrize("scale", [None, 1024.0])
+def test_gradients_are_those_of_autograd_and_leave_no_trace(scale):
+    nets, step = two_nets()
+    if scale:
+        step.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    step.begin(0, 0)
+    x = torch.randn(5, 3)
+    loss = (nets["a"](x) * nets["b"](x)).sum()
+    expected = torch.autograd.grad(loss, list(nets["a"].parameters()), retain_graph=True)
+    found = step.gradients(loss, nets["a"], retain=True)
+    assert list(found) == list(nets["a"].parameters())
+    for one, other in zip(found.values(), expected, strict=True):
+        torch.testing.assert_close(one, other)
+    assert all(parameter.grad is None for net in nets.values() for parameter in net.parameters())
+    assert len(step.gradients(loss)) == 4
+    assert step.gradients(nets["a"](x).sum(), nets["a"], nets["b"]).keys() == set(nets["a"].parameters())
+
+
+@pytest.mark.parametrize("scale", [None, 1024.0])
+def test_gradients_given_to_apply_are_what_moves_the_weights(scale):
+    nets, step = two_nets(clip_norm=0.0)
+    if scale:
+        step.scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    step.begin(0, 0)
+    weight = nets["a"].weight
+    before = {name: [p.detach().clone() for p in net.parameters()] for name, net in nets.items()}
+    step.apply(gradients={weight: torch.full_like(weight, 2.0)})
+    torch.testing.assert_close(weight, before["a"][0] - 0.2)
+    assert torch.equal(nets["a"].bias, before["a"][1])
+    assert all(torch.equal(p, was) for p, was in zip(nets["b"].parameters(), before["b"], strict=True))
+    assert weight.grad is None
+    with pytest.raises(ValueError, match="1 of the gradients given belong to no parameter"):
+        step.apply("b", gradients={weight: torch.zeros_like(weight)})
+
+
+def test_the_generator_of_the_device_is_seeded_by_step():
+    _, step = two_nets()
+    assert step.device_generator.device == step.device
+    draws = []
+    for number in (0, 1, 0):
+        step.begin(0, number)
+        draws.append(torch.rand(4, generator=step.device_generator))
+    assert torch.equal(draws[0], draws[2])
+    assert not torch.equal(draws[0], draws[1])

@@ -164,7 +164,7 @@ def _train(
                 plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
             )
     if runtime.main:
-        _publish(folder, list(done.values())[-1])
+        _publish(folder, [one for one in done.values() if not one.skipped][-1])
     runtime.wait()
     return folder.path
 

@@ -46,6 +46,8 @@ class FitConfig:
         #: OMP_NUM_THREADS alone
     )
     keep: Annotated[str, OneOf("best", "last")] = "last"  #: weights kept: best on the selection split, or last
+    keep_start: bool = False  #: keep=best: the weights before the first step may be the best, too
+    stop_when_worse: bool = False  #: end a stage at the first evaluation on the selection split below the one before
     patience: Annotated[int, AtLeast(0)] = (
         0  #: epochs without a better result on the selection split that end a stage early; 0: never
     )

@@ -68,9 +68,15 @@ class Fit:
         self.progress.stage(name, self.step.steps, now.number)
         if not resumed:
             write_checkpoint(now, 0)
+            if self.fit.keep_start:
+                select(now)
+                self.progress.note(f"{name}: {now.latest:.4f} before the first step")
         for epoch in range(start, self.fit.epochs):
             if self.fit.patience and now.waited >= self.fit.patience:
                 self.progress.note(f"{name}: no better result for {now.waited} epochs, so it ends here")
+                break
+            if self.fit.stop_when_worse and now.worse:
+                self.progress.note(f"{name}: {now.latest:.4f} is worse than the evaluation before, so it ends here")
                 break
             self._epoch(epoch)
         return finish(now)

@@ -29,7 +29,7 @@ __all__ = [
 
 _FUSED = {torch.float32, torch.float64, torch.bfloat16, torch.float16}  #: what fused steps take
 
-Groups = Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float]]]
+Groups = Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float, float | None]]]
 
 
 def peak_rate(fit: FitConfig) -> float:
@@ -104,7 +104,8 @@ def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups 
     Args:
         modules: What this optimiser moves; a parameter that several share is taken once.
         fit: Kind, rate, momentum and decay.
-        groups: Splits a module into parameter groups with a learning-rate multiplier each; ``None`` is one group.
+        groups: Splits a module into groups of parameters, each with a multiplier of the rate and a weight decay, which
+            counts for all of them (``None``: the settings', ``decay_norm_and_bias`` included). ``None`` is one group.
 
     Returns:
         A torch optimiser whose groups carry ``multiplier``; :func:`set_learning_rate` respects it.
@@ -115,13 +116,14 @@ def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups 
     seen: set[int] = set()
     found: list[dict[str, Any]] = []
     for module in modules:
-        parts = groups(module) if groups else [(list(module.parameters()), 1.0)]
-        for parameters, multiplier in parts:
+        parts = groups(module) if groups else [(list(module.parameters()), 1.0, None)]
+        for parameters, multiplier, own in parts:
             fresh = [p for p in parameters if p.requires_grad and id(p) not in seen]
             seen.update(id(p) for p in fresh)
-            exempt = [] if fit.decay_norm_and_bias else [p for p in fresh if p.ndim <= 1]
-            kept = [p for p in fresh if fit.decay_norm_and_bias or p.ndim > 1]
-            for some, decay in ((kept, fit.weight_decay), (exempt, 0.0)):
+            whole = fit.decay_norm_and_bias or own is not None
+            exempt = [p for p in fresh if not whole and p.ndim <= 1]
+            kept = [p for p in fresh if whole or p.ndim > 1]
+            for some, decay in ((kept, fit.weight_decay if own is None else own), (exempt, 0.0)):
                 if some:
                     found.append({"params": some, "weight_decay": decay, "multiplier": multiplier})
     if not found:

@@ -21,6 +21,8 @@ def pack(training: Training) -> dict[str, Any]:
         "length": training.length,
         "best": training.best if math.isfinite(training.best) else None,
         "waited": training.waited,
+        "latest": training.latest if math.isfinite(training.latest) else None,
+        "worse": training.worse,
         "metrics": training.metrics,
         "chosen": training.chosen,
         "threads": training.runtime.threads,
@@ -61,6 +63,8 @@ def unpack(training: Training, state: Mapping[str, Any]) -> None:
     training.step.scaler.load_state_dict(state["scaler"])
     training.plateau.load_state_dict(state["plateau"])
     training.number, training.metrics, training.waited = state["number"], state["metrics"], state.get("waited", 0)
+    training.latest = -math.inf if state.get("latest") is None else state["latest"]
+    training.worse = state.get("worse", False)
     training.best = -math.inf if state["best"] is None else state["best"]
     training.runtime.threads = training.runtime.threads or state.get("threads")
     training.chosen = state.get("chosen")

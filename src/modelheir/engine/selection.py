@@ -24,6 +24,7 @@ def select(training: Training) -> dict[str, float]:
     training.plateau.observe(value, every)
     better = value > training.best
     training.waited = 0 if better else training.waited + every
+    training.worse, training.latest = value < training.latest, value
     if better:
         training.best = value
         if training.fit.keep == "best":

@@ -40,6 +40,8 @@ class Training:
     number: int = 0  #: optimiser steps done
     best: float = -float("inf")  #: best value so far on the selection split
     waited: int = 0  #: epochs since then
+    latest: float = -float("inf")  #: value at the last evaluation
+    worse: bool = False  #: whether it was below the one before
     chosen: dict[str, Tensor] | None = None  #: copies of the best weights so far, where ``fit.keep`` is "best"
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)  #: of the last evaluation on that split
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
 from modelheir.engine.layout import as_laid_out
@@ -58,6 +58,8 @@ class EngineStep:
         self.epoch, self.number = 0, 0
         self._observed: dict[str, Tensor] = {}
         self.generator = torch.Generator()
+        on_cpu = runtime.device.type in ("cpu", "meta")
+        self.device_generator = self.generator if on_cpu else torch.Generator(runtime.device)
         self.scaler = runtime.scaler(fit.precision)
         self._runtime, self._clip, self._stage, self._seed = runtime, fit.clip_norm, stage, seed
         self._unsettled = False
@@ -69,6 +71,8 @@ class EngineStep:
         seed = step_seed(self._seed, self._stage, number, self._runtime.rank)
         seed_device(self.device, seed)
         self.generator.manual_seed(seed)
+        if self.device_generator is not self.generator:
+            self.device_generator.manual_seed(seed)
 
     def observe(self, name: str, value: Tensor) -> None:
         """Log a scalar of this step that is no part of the loss."""
@@ -93,14 +97,33 @@ class EngineStep:
         """Accumulate the gradients of ``loss``."""
         self.scaler.scale(loss).backward()
 
-    def apply(self, *names: str) -> None:
+    def gradients(self, loss: Tensor, *modules: nn.Module, retain: bool = False) -> dict[Tensor, Tensor]:
+        """Return gradients by parameter, averaged over processes and unscaled; see :class:`~modelheir.types.Step`."""
+        if modules:
+            every = (parameter for module in modules for parameter in module.parameters())
+        else:
+            every = (parameter for optimizer in self.optimizers.values() for parameter in _parameters(optimizer))
+        held = [parameter for parameter in dict.fromkeys(every) if parameter.requires_grad]
+        found = torch.autograd.grad(self.scaler.scale(loss), held, retain_graph=retain, allow_unused=True)
+        averaged = self._runtime.average_found(held, [None if one is None else one.clone() for one in found])
+        unscale = 1 / self.scaler.get_scale() if self.scaler.is_enabled() else 1.0
+        return {p: one * unscale for p, one in zip(held, averaged, strict=True) if one is not None}
+
+    def apply(self, *names: str, gradients: Mapping[Tensor, Tensor] | None = None) -> None:
         """Average gradients over processes, clip, step the named optimisers (none: all), zero their gradients."""
         chosen = [self.optimizers[name] for name in names] if names else list(self.optimizers.values())
         held = [parameter for optimizer in chosen for parameter in _parameters(optimizer)]
+        if gradients is not None:
+            if strange := set(gradients) - set(held):
+                raise ValueError(f"{len(strange)} of the gradients given belong to no parameter of these optimisers")
+            for parameter in held:
+                given = gradients.get(parameter)
+                parameter.grad = None if given is None else self.scaler.scale(given.detach().clone())
         for parameter in held:  # fused steps walk through memory; autograd keeps the order, an update may not
             if parameter.grad is not None:
                 parameter.grad = as_laid_out(parameter.grad, parameter)
-        self._runtime.average_gradients_(held)
+        if gradients is None:
+            self._runtime.average_gradients_(held)
         if self._clip > 0:
             for optimizer in chosen:
                 self.scaler.unscale_(optimizer)
