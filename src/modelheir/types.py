@@ -26,6 +26,7 @@ __all__ = [
     "Plan",
     "Predictions",
     "Progress",
+    "Snapshot",
     "Stage",
     "StageResult",
     "Stateful",
@@ -233,6 +234,15 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The weights of a stage at one moment of its training."""
+
+    step: int  #: optimiser steps before it
+    path: Path
+    weights: Callable[[str], dict[str, Tensor]]  #: module name -> its state dict then, in the type of the file
+
+
+@dataclasses.dataclass(frozen=True)
 class StageResult:
     """A finished stage, read back from its folder."""
 
@@ -242,6 +252,8 @@ class StageResult:
     weights: Callable[[str], dict[str, Tensor]]  #: module name -> the kept state dict
     describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     publish: str = "model"  #: the module that is the stage's model
+
+    snapshots: Callable[[], Sequence[Snapshot]] = list  #: those that ``fit.snapshots`` asked for, in order
 
     @property
     def skipped(self) -> bool:

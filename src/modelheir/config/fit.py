@@ -7,7 +7,19 @@ from typing import Annotated
 
 from modelheir.checks import Above, AtLeast, InRange, OneOf
 
-__all__ = ["FitConfig"]
+__all__ = ["FitConfig", "SnapshotConfig"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SnapshotConfig:
+    """Copies of the weights along a training, for averages and subspaces; the start is one of them."""
+
+    every_steps: Annotated[int, AtLeast(0)] = 0  #: steps between snapshots; 0 is off
+    every_epochs: Annotated[int, AtLeast(0)] = 0  #: epochs between snapshots; 0 is off
+    start_epoch: Annotated[int, AtLeast(0)] = 0  #: epochs before the first one
+    keep: Annotated[int, AtLeast(0)] = 0  #: the latest so many are kept; 0 keeps all
+    dtype: Annotated[str, OneOf("fp32", "bf16")] = "fp32"  #: of the file; fp32 keeps every bit
+    weights: Annotated[str, OneOf("raw", "averaged")] = "raw"  #: averaged needs ema_decay
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,4 +71,5 @@ class FitConfig:
     save_every_epochs: Annotated[int, AtLeast(0)] = 0  #: epochs between further resume points; 0 is off
     save_every_steps: Annotated[int, AtLeast(0)] = 0  #: steps between further resume points; 0 is off
     checkpoint_every_epochs: Annotated[int, AtLeast(0)] = 0  #: epochs between kept checkpoints with predictions
+    snapshots: SnapshotConfig = dataclasses.field(default_factory=SnapshotConfig)
     save_features: bool = False  #: keep penultimate features beside the logits in the predictions

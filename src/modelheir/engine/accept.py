@@ -33,6 +33,8 @@ def accept(task: Task, fit: FitConfig, stage: str) -> None:
             raise InputError(f"fit.{key} = {value!r}: stage {stage} has no labelled selection split (val).")
     if fit.keep_start and fit.keep != "best":
         raise InputError(f"fit.keep_start = True needs fit.keep = 'best', got {fit.keep!r}: nothing else is chosen.")
+    if fit.snapshots.weights == "averaged" and not fit.ema_decay:
+        raise InputError("fit.snapshots.weights = 'averaged' needs fit.ema_decay above 0: nothing is averaged.")
     for name, stream in task.streams.items():
         if not len(stream):
             raise InputError(f"stage {stage}: the {name} data gives no whole batch of {fit.batch_size}.")

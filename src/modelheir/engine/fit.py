@@ -56,18 +56,28 @@ class Fit:
 
     def run(self) -> StageResult:
         """Train from where the folder stands to the end of the stage."""
+        try:
+            self._train()
+            self.now.snapshots.flush()
+        finally:
+            self.now.snapshots.close()
+        return finish(self.now)
+
+    def _train(self) -> None:
         now, name = self.now, self.folder.name
         if now.stream is None:  # the weights are kept as they came: a blend, an average
-            return finish(now)
+            return
         resumed = self.folder.resume.is_file()
         if resumed:
             unpack(now, load_state(self.folder.resume))
         self.threads.begin()
+        now.snapshots.rewind(now.number if resumed else -1)
         start = now.number // self.length
         self.log.rewind(name, start)
         self.progress.stage(name, self.step.steps, now.number)
         if not resumed:
             write_checkpoint(now, 0)
+            self._snapshot()
             if self.fit.keep_start:
                 select(now)
                 self.progress.note(f"{name}: {now.latest:.4f} before the first step")
@@ -79,7 +89,12 @@ class Fit:
                 self.progress.note(f"{name}: {now.latest:.4f} is worse than the evaluation before, so it ends here")
                 break
             self._epoch(epoch)
-        return finish(now)
+
+    def _snapshot(self) -> None:
+        now = self.now
+        if now.snapshots.due(now.number):
+            raw = named_state(self.task.modules)  # a module may have put another tensor in a buffer's place
+            now.snapshots.take(now.number, raw if self.fit.snapshots.weights == "raw" else now.kept())
 
     def _epoch(self, epoch: int) -> None:
         now = self.now
@@ -102,6 +117,7 @@ class Fit:
             self.progress.advance(len(batch) * self.runtime.world)
             if now.number % self.length == 0:
                 continue
+            self._snapshot()
             if (every and now.number % every == 0) or (alone and self.cadence.due()):
                 self._settle(epoch)
                 self.cadence.save(now)
@@ -110,6 +126,7 @@ class Fit:
         if now.number != (epoch + 1) * self.length:
             raise ValueError(f"stream {now.first!r} promised {self.length} batches, gave {now.number - first}")
         self._settle(epoch)
+        self._snapshot()
         row = now.tally.means(self.length)
         row |= {"images_per_second": images * self.runtime.world / max(time.monotonic() - began, 1e-9)}
         row |= {"data_seconds": waiting.seconds}

@@ -39,7 +39,8 @@ class Cadence:
 
 
 def write_resume(training: Training) -> None:
-    """Write a resume point."""
+    """Write a resume point, once every snapshot before it is on disk."""
+    training.snapshots.flush()
     _write(training, save_state, training.folder.resume, pack(training))
 
 

@@ -12,6 +12,7 @@ from modelheir.config.fit import FitConfig
 from modelheir.engine.layout import arrange
 from modelheir.engine.optim import Plateau, make_optimizers
 from modelheir.engine.runtime import Runtime
+from modelheir.engine.snapshots import Snapshots
 from modelheir.engine.step import EngineStep
 from modelheir.engine.tally import Tally
 from modelheir.runs.folder import StageFolder
@@ -35,6 +36,7 @@ class Training:
     fits: Mapping[str, FitConfig]  #: the settings of each optimiser
     plateau: Plateau
     tally: Tally  #: of the epoch so far
+    snapshots: Snapshots
     live: dict[str, Tensor]  #: weights and buffers of all modules, keys ``<module>/<parameter>``
     average: dict[str, Tensor] | None  #: their moving average, where ``fit.ema_decay`` asks for one
     number: int = 0  #: optimiser steps done
@@ -79,6 +81,7 @@ def begin(task: Task, folder: StageFolder, runtime: Runtime, fit: FitConfig, see
         fits=fits,
         plateau=Plateau(fit.step_epochs, fit.step_factor),
         tally=Tally(runtime, length),
+        snapshots=Snapshots(folder, fit.snapshots, length=length, main=runtime.main),
         live=live,
         average={key: value.clone() for key, value in live.items()} if fit.ema_decay > 0 else None,
     )
