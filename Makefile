@@ -1,6 +1,8 @@
 # What a person types. Every target sets up what it needs in .venv, once, and again when the dependencies change.
 #
 #   PYTHON        the interpreter to build .venv from (3.11 or newer); default: the first one found
+#   FILES         source files or folders for make mutants; default: those that differ from main
+#   SAMPLE        mutants to try, drawn at random; 0 tries all
 #   INSTALL_ARGS  passed on to the installer, such as --torch-backend=cpu with uv
 #   PYTEST        arguments of pytest; default: the whole suite on two processes
 
@@ -10,18 +12,21 @@ CORE := $(VENV)/.installed-core
 FULL := $(VENV)/.installed-full
 EXTRAS := export,track,test,dev,hub
 PYTEST ?= -n 2 --dist worksteal
+FILES ?=
+SAMPLE ?= 100
 INSTALL_ARGS ?=
 # Tests misspell on purpose (nearest spelling offered), so they are left out here.
-WORDS := $(wildcard src docs configs examples benchmarks *.md *.toml *.cff Makefile .ci/run)
+WORDS := $(wildcard src docs configs examples benchmarks tools *.md *.toml *.cff Makefile .ci/run)
 
 .SILENT:
-.PHONY: help demo test check lint format types spelling layers bench venv
+.PHONY: help demo test check lint format types spelling layers bench mutants venv
 
 help:
 	echo "make demo    train, update and judge digit classifiers; a table and a page in minutes"
 	echo "make test    the whole test suite            make test PYTEST='tests/losses -x'"
 	echo "make check   lint, format, types, spelling, import order"
 	echo "make bench   the speed benchmarks"
+	echo "make mutants break what differs from main, line by line: do the tests notice?   FILES=src/modelheir/metrics"
 	echo "make venv    only set up .venv, with everything that the others need"
 
 demo: $(CORE)
@@ -49,6 +54,9 @@ layers: $(FULL)
 
 bench: $(FULL)
 	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+mutants: $(FULL)
+	$(BIN)/python tools/mutants.py $(FILES) --sample $(SAMPLE)
 
 venv: $(FULL)
 

@@ -50,7 +50,7 @@ def make_parts(given: argparse.Namespace, runtime: Runtime) -> Parts:
         splits=open_splits(f"synthetic:n={5 * given.batch},classes=10,size={given.size}", inputs),
         inputs=inputs,
         network=NetworkConfig(),
-        fit=FitConfig(epochs=1, batch_size=given.batch, lr=0.01),
+        fit=FitConfig(epochs=1, batch_size=given.batch, optimizer="sgd", lr=0.01),
         model=given.student,
         asked=given.student,
         old=(),

@@ -79,7 +79,14 @@ def measure(net: str, given: argparse.Namespace) -> None:
     images = open_splits(f"synthetic:n={int(1.25 * given.batches * batch) + 20},classes=10,size={size}", inputs)[
         "train"
     ]
-    fit = FitConfig(epochs=given.rounds + WARM_UP, batch_size=batch, lr=0.01, schedule="constant")
+    fit = FitConfig(
+        epochs=given.rounds + WARM_UP,
+        batch_size=batch,
+        optimizer="sgd",
+        lr=0.01,
+        weight_decay=5e-4,
+        schedule="constant",
+    )
     stream = make_stream(images, config=inputs, batch_size=batch, train=True, seed=0, device=runtime.device)
     labels = torch.from_numpy(images.labels).to(runtime.device)
     whole = make_stream(images, config=inputs, batch_size=len(images), train=False, seed=0, device="cpu")

@@ -13,7 +13,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.data import make_stream, open_splits
 from modelheir.models import load
 
-COMMON = {"data": "digits", "model": "convnet", "quiet": True, "fit": {"lr": 0.05, "batch_size": 64, "epochs": 4}}
+COMMON = {"data": "digits", "model": "convnet", "quiet": True, "epochs": 4}
 
 
 @torch.no_grad()

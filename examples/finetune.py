@@ -19,7 +19,6 @@ def main(out: Path) -> None:
         epochs=4,
         out=str(out / "v1"),
         quiet=True,
-        fit={"lr": 0.05, "batch_size": 64},
     )
     predictions = modelheir.predict(f"run:{run}", "digits", split="test")
     right = predictions.prediction == predictions.label

@@ -17,7 +17,6 @@ def main(out: Path) -> None:
         "finetune",
         epochs=6,
         out=str(out / "interpolate_v1"),
-        fit={"lr": 0.05, "batch_size": 64},
         **{"inputs.train_fraction": 0.5},
         **COMMON,
     )
@@ -26,7 +25,6 @@ def main(out: Path) -> None:
         epochs=2,
         out=str(out / "interpolate_v2"),
         old=f"run:{old}",
-        fit={"lr": 0.02, "batch_size": 64},
         method={"alphas": [0.0, 0.2, 0.4, 0.6, 0.8]},
         **COMMON,
     )

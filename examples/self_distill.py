@@ -8,7 +8,7 @@ from pathlib import Path
 
 import modelheir
 
-COMMON = {"data": "digits", "model": "convnet", "quiet": True, "fit": {"lr": 0.05, "batch_size": 64, "epochs": 6}}
+COMMON = {"data": "digits", "model": "convnet", "quiet": True, "epochs": 6}
 
 
 def main(out: Path) -> None:

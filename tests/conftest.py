@@ -23,7 +23,7 @@ from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import save_weights
 
 DATA = "synthetic:n=96,classes=3,size=8"
-FIT = FitConfig(epochs=2, batch_size=16, lr=0.05)
+FIT = FitConfig(epochs=2, batch_size=16, optimizer="sgd", lr=0.05, schedule="cosine")
 
 
 class Rows(list):
@@ -78,7 +78,7 @@ class World:
 
     def parts(self, *, inputs=None, fit=None, old=None, model="mlp", seed=1, rule="by-name", **network):
         """Return parts over the synthetic data."""
-        inputs = inputs or InputConfig()
+        inputs = inputs or InputConfig(mirror=True)
 
         def predict(net, stream, features=False):
             return predict_model(net, stream, self.runtime, features=features)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ CLASSES, INPUTS, TRAIN, SELECTION = 10, 20, 4000, 2000  # rows: 4000 to train, 2
 MEMBERS, SIZES = 8, (1, 2, 4, 8)
 SEEDS = (10, 11, 12, 13, 14)
 NEW_TASK = 11  # another draw of the data, for what was found by looking at results
-FIT = FitConfig(epochs=50, batch_size=128, lr=0.03, momentum=0.9, weight_decay=5e-4, schedule="cosine")
+FIT = FitConfig(epochs=50, batch_size=128, optimizer="sgd", lr=0.03, momentum=0.9, weight_decay=5e-4, schedule="cosine")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -536,16 +537,18 @@ def directions(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, bool, st
         drops[arm] = 1 - nfr.mean() / plain.mean()
         bound = 2 * ((error.var(ddof=1) + plain_error.var(ddof=1)) / len(error)) ** 0.5
         rise = error.mean() - plain_error.mean()
-        text = f"A, {arm} {weight}: NFR {-drops[arm]:+.0%}; ER {100 * rise:+.2f} points (2 SE: {100 * bound:.2f})"
+        gap = _percent(*over_seeds(list(error - plain_error)), sign=True)
+        text = f"A, {arm} {weight}: NFR {_share(nfr, plain)}; ER {gap} points (two standard errors: {100 * bound:.2f})"
         verdicts.append(("1", bool(drops[arm] >= 0.3 and rise <= bound), text))
     naive = 1 - a("naive", 1.0, "nfr").mean() / plain.mean()
-    text = f"A: naive {-naive:+.0%}, FD-KL {-drops['FD-KL']:+.0%}, FD-LM {-drops['FD-LM']:+.0%}"
+    text = f"A, naive 1.0: NFR {_share(a('naive', 1.0, 'nfr'), plain)}, less than half of both"
     verdicts.append(("2", bool(naive < min(drops.values()) / 2), text))
     for name in SETTINGS:
         of = functools.partial(values, records, "ensembles, both sides", setting=name)
         nfr, error = (np.array([of(size, key).mean() for size in SIZES]) for key in ("nfr", "error"))
         holds = bool((np.diff(nfr) < 0).all() and nfr[-1] / nfr[0] < error[-1] / error[0])
-        text = f"{name}, 1 to 8 members: NFR {nfr[-1] / nfr[0] - 1:+.0%}, ER {error[-1] / error[0] - 1:+.0%}"
+        shares = [_share(of(SIZES[-1], key), of(SIZES[0], key)) for key in ("nfr", "error")]
+        text = f"{name}, 1 to 8 members: NFR {shares[0]}, ER {shares[1]}"
         verdicts.append(("3", holds, text))
     for arm in (FD_KL, FD_LM):
         nfr, error = (np.array([b(arm.name, w, key).mean() for w in arm.weights]) for key in ("nfr", "error"))
@@ -613,6 +616,13 @@ def dominance(records: Sequence[Mapping[str, Any]], recipe: str, *, setting: str
 # Tables and picture
 
 
+def _share(values: np.ndarray, plain: np.ndarray) -> str:
+    """Say by what share values change, seed by seed, with the interval over seeds."""
+    mean, interval = over_seeds(list(values / plain - 1))
+    low, high = interval or (mean, mean)
+    return f"{100 * mean:+.0f} % [{100 * low:+.0f}, {100 * high:+.0f}]"
+
+
 def _percent(mean: float, interval: tuple[float, float] | None, *, sign: bool = False, digits: int = 2) -> str:
     style = f"{'+' if sign else ''}.{digits}f"
     low, high = interval or (mean, mean)
@@ -625,8 +635,9 @@ def table(records: Sequence[Mapping[str, Any]], *, setting: str, task: int, arms
     lines = ["| arm | weight | ER % | NFR % | relative NFR % |", "|---|---|---|---|---|"]
     for arm, weight in points(records, setting=setting, task=task):
         if arms(arm):
-            cells = [_percent(*over_seeds(list(of(arm, weight, key)))) for key in ("error", "nfr")]
-            cells.append(_percent(*over_seeds(list(of(arm, weight, "relative_nfr"))), digits=1))
+            cells = [_percent(*over_seeds(list(of(arm, weight, key)), within=(0, 1))) for key in ("error", "nfr")]
+            relative = over_seeds(list(of(arm, weight, "relative_nfr")), within=(0, math.inf))
+            cells.append(_percent(*relative, digits=1))
             lines.append(f"| {arm} | {'' if arm == 'none' else weight} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -638,7 +649,7 @@ def choices(records: Sequence[Mapping[str, Any]], *, setting: str, task: int, ar
     known = {arm for arm, _ in points(records, setting=setting, task=task)}
     for arm in (arm for arm in arms if arm in known):
         weight, allowed = choice(records, arm, setting=setting, task=task)
-        cells = [_percent(*over_seeds(list(of(arm, weight, key)))) for key in ("error", "nfr")]
+        cells = [_percent(*over_seeds(list(of(arm, weight, key)), within=(0, 1))) for key in ("error", "nfr")]
         for key in ("error", "nfr"):
             gap = of(arm, weight, key) - of("none", 0.0, key)
             cells.append(_percent(*over_seeds(list(gap)), sign=True))

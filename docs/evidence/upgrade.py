@@ -36,7 +36,10 @@ BASE = {
     "inputs.augment": "crop_flip",
     "fit.epochs": 6,
     "fit.batch_size": 64,
+    "fit.optimizer": "sgd",
     "fit.lr": 0.1,
+    "fit.weight_decay": 5e-4,
+    "fit.schedule": "cosine",
     "fit.evaluate_every": 6,
     "fit.save_every_epochs": 0,
 }
@@ -246,16 +249,30 @@ def markdown(result: dict, titles: dict[str, str]) -> str:
     for setting, rows in result["settings"].items():
         lines += ["", f"### {titles[setting]}: {len(rows[0]['seeds']) if rows else 0} seeds", ""]
         lines += [
-            "| arm | error old | error | NFR | relative NFR | error - none | NFR - none |",
-            "|---|---|---|---|---|---|---|",
+            "| arm | error old | error | NFR | relative NFR | error - none | NFR - none | NFR / none - 1 |",
+            "|---|---|---|---|---|---|---|---|",
         ]
+        plain = next((row for row in rows if row["name"] == "none"), None)
         for row in rows:
             gaps = [cell(row, f"{m}_difference") if f"{m}_difference" in row else "" for m in ("error", "nfr")]
             lines.append(
                 f"| {row['name']} | {row['error_old']:.2%} | {cell(row, 'error')} | {cell(row, 'nfr')} | "
-                f"{cell(row, 'relative_nfr')} | {gaps[0]} | {gaps[1]} |"
+                f"{cell(row, 'relative_nfr')} | {gaps[0]} | {gaps[1]} | {cut(row, plain)} |"
             )
     return "\n".join(lines).replace("%", "")
+
+
+def cut(row: dict, plain: dict | None) -> str:
+    """Return by what share an arm changes NFR, seed by seed against the plain arm, with its interval over seeds."""
+    from modelheir.analysis.arms import over_seeds
+
+    if plain is None or row is plain:
+        return ""
+    pairs = zip(row["seeds"], row["nfr_values"], strict=True)
+    known = dict(zip(plain["seeds"], plain["nfr_values"], strict=True))
+    mean, interval = over_seeds([nfr / known[seed] - 1 for seed, nfr in pairs if seed in known])
+    low, high = interval or (np.nan, np.nan)
+    return f"{mean:.0%} [{low:.0%}, {high:.0%}]"
 
 
 def picture(result: dict, path: Path) -> None:

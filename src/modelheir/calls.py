@@ -81,18 +81,23 @@ def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     return others, own
 
 
-def _read(models: Sequence[str | Path | Predictions], split: str | None) -> tuple[list[Predictions], list[str]]:
-    """Read files and run folders; predictions are taken as they are."""
+def _read(
+    models: Sequence[str | Path | Predictions], split: str | None, columns: Sequence[str] | None = None
+) -> tuple[list[Predictions], list[str]]:
+    """Read files and run folders, all their columns or the named ones; predictions are taken as they are."""
     from modelheir.cli.compare import find_files
-    from modelheir.runs.predictions import read_predictions
+    from modelheir.runs.predictions import read_predictions, require_columns
 
     places = [predictions_place(str(one)) for one in models if not isinstance(one, Predictions)]
-    files = iter(find_files(places, split)[0])
+    paths = find_files(places, split)[0]
+    if columns and len(paths) == len(models):
+        require_columns(paths, columns)
+    files = iter(paths)
     found: list[Predictions] = []
     names: list[str] = []
     for number, one in enumerate(models):
         path = None if isinstance(one, Predictions) else next(files)
-        found.append(one if isinstance(one, Predictions) else read_predictions(path))  # type: ignore[arg-type]
+        found.append(one if isinstance(one, Predictions) else read_predictions(path, columns=columns))  # type: ignore[arg-type]
         names.append(f"model {number + 1}" if path is None else str(path))
     return found, names
 
@@ -141,11 +146,12 @@ def compare(
     from modelheir.analysis import compare as comparison
     from modelheir.analysis.gate import GateConfig
 
-    (before, after), (name_old, name_new) = _read([old, new], split)
+    slices = [slice] if isinstance(slice, str) else slice
+    (before, after), (name_old, name_new) = _read([old, new], split, slices)
     return comparison.compare(
         before,
         after,
-        slices=[slice] if isinstance(slice, str) else slice,
+        slices=slices,
         confidence=confidence,
         gate=GateConfig(
             max_nfr=max_nfr,

@@ -4,7 +4,7 @@ from scipy.stats import binomtest
 
 from modelheir.analysis.gate import GateConfig, judge
 from modelheir.checks import InputError
-from modelheir.metrics.intervals import wilson
+from modelheir.metrics.intervals import paired_difference, wilson
 
 CLASSES = np.array([[400, 4, 60, 20, 16], [380, 16, 40, 30, 34]])
 COUNTS = CLASSES.sum(0)  # NFR is 20 of 1000
@@ -173,3 +173,137 @@ def test_impossible_bounds():
         GateConfig(max_nfr=2)
     with pytest.raises(InputError, match="confidence = nan"):
         GateConfig(confidence=float("nan"))
+
+
+GAIN = paired_difference(COUNTS)  # lies on both sides of 0.075
+BOUNDS = {  # a bound of NFR and of the accuracy gain that is shown to be met, cannot be told, is shown to be missed
+    "met": (0.05, GAIN[0] - 0.01),
+    "open": (0.02, sum(GAIN) / 2),
+    "missed": (0.001, GAIN[1] + 0.01),
+}
+
+
+@pytest.mark.parametrize(
+    ("nfr", "gain", "expected"),
+    [
+        ("met", "met", "promote"),
+        ("met", "open", "hold"),
+        ("open", "met", "hold"),
+        ("open", "open", "hold"),
+        ("met", "missed", "reject"),
+        ("missed", "met", "reject"),
+        ("open", "missed", "reject"),
+        ("missed", "open", "reject"),
+        ("missed", "missed", "reject"),
+    ],
+)
+def test_the_worst_of_several_bounds_is_the_verdict(nfr, gain, expected):
+    found = verdict(max_nfr=BOUNDS[nfr][0], min_accuracy_gain=BOUNDS[gain][1])
+    assert found["verdict"] == expected
+    assert found["passed"] is (expected == "promote")
+    assert len(found["reasons"]) == (nfr != "met") + (gain != "met")
+    assert [(check["passed"], check["missed"]) for check in found["checks"]] == [
+        (state == "met", state == "missed") for state in (nfr, gain)
+    ]
+
+
+def test_a_class_that_cannot_be_told_holds_what_all_images_would_promote():
+    high = wilson(16, 500, confidence=1 - 0.05 / 2)[1]
+    assert verdict(max_nfr=0.05, max_class_nfr=high - 1e-9)["verdict"] == "hold"
+    assert verdict(max_nfr=0.05, max_class_nfr=high)["verdict"] == "promote"
+    assert verdict(max_nfr=0.05, max_class_nfr=0.001)["verdict"] == "reject"
+
+
+def test_an_end_that_lies_on_the_bound_meets_it():
+    low, high = wilson(20, 1000)
+    assert verdict(max_nfr=high)["verdict"] == "promote"
+    assert verdict(max_nfr=low)["verdict"] == "hold"
+    assert verdict(min_accuracy_gain=GAIN[0])["verdict"] == "promote"
+    assert verdict(min_accuracy_gain=GAIN[1])["verdict"] == "hold"
+    assert verdict(min_accuracy_gain=GAIN[1] + 1e-9)["verdict"] == "reject"
+
+
+def classes(*rows, **bounds):
+    """Judge classes of which each is (images, negative flips)."""
+    counts = np.array([[total - lost, lost, 0, 0, 0] for total, lost in rows])
+    names = tuple(f"c{number}" for number in range(len(rows)))
+    return judge(GateConfig(**bounds), counts.sum(0), class_counts=counts, class_names=names)
+
+
+def test_classes_that_miss_are_listed_worst_first_and_else_the_nearest_to_the_bound():
+    missed = classes((100, 5), (100, 30), (100, 10), max_class_nfr=0.05, point=True)
+    assert [check["class"] for check in missed["checks"]] == ["c1", "c2"]
+    assert [check["value"] for check in missed["checks"]] == [0.3, 0.1]
+    assert [check["n"] for check in missed["checks"]] == [100, 100]
+    met = classes((100, 5), (100, 30), (100, 10), max_class_nfr=0.3, point=True)
+    assert [(check["class"], check["passed"]) for check in met["checks"]] == [("c1", True)]
+    assert met["reasons"] == []
+    few = classes((1000, 40), (10, 0), max_class_nfr=0.9)  # by its interval ten images are worse than a thousand
+    assert [check["class"] for check in few["checks"]] == ["c1"]
+
+
+def test_a_class_of_exactly_the_images_asked_for_is_judged():
+    found = classes((10, 9), (100, 1), max_class_nfr=0.5, min_class_count=10, point=True)
+    assert [check["class"] for check in found["checks"]] == ["c0"]
+    assert found["notes"] == []
+    left = classes((10, 9), (100, 1), max_class_nfr=0.5, min_class_count=11, point=True)
+    assert (left["passed"], left["verdict"]) == (True, "promote")
+    assert left["notes"] == ["1 class has fewer than 11 images and was not judged: c0."]
+
+
+def test_intervals_are_corrected_for_the_classes_that_are_judged_alone():
+    low, high = wilson(20, 100, confidence=1 - 0.1 / 2)
+    found = classes((100, 20), (100, 1), (3, 3), max_class_nfr=0.1, min_class_count=50, confidence=0.9)
+    (check,) = found["checks"]
+    assert tuple(check["interval"]) == pytest.approx((low, high))
+    assert found["notes"][1] == "The bound on classes uses intervals at 95.0000% each (Bonferroni for 2 classes)."
+
+
+@pytest.mark.parametrize("count", [5, 6])
+def test_at_most_five_small_classes_are_named(count):
+    found = classes((100, 0), *[(2, 0)] * count, max_class_nfr=0.5, min_class_count=3)
+    tail = "c1, c2, c3, c4, c5, ..." if count > 5 else "c1, c2, c3, c4, c5"
+    assert found["notes"][0] == f"{count} classes have fewer than 3 images and were not judged: {tail}."
+
+
+def test_nothing_left_to_judge_is_no_proof_either_way():
+    found = classes((4, 0), max_class_nfr=0.5, min_class_count=5, max_nfr=1.0)
+    assert (found["passed"], found["verdict"]) == (False, "hold")
+    assert found["reasons"] == ["no class has the 5 images that the bound on classes asks for."]
+
+
+def test_at_most_five_worse_slices_are_named_by_their_rate():
+    rows = [(50, 10 + number) for number in range(7)] + [(5000, 5)]
+    slices = np.array([[total - lost, lost, 0, 0, 0] for total, lost in rows])
+    (note,) = sliced(slices, tuple(f"s{number}" for number in range(8)))["notes"]
+    assert [part[:2] for part in note.split("images in ")[1].split(", ")[:5]] == ["s6", "s5", "s4", "s3", "s2"]
+    assert note.endswith("and 2 more.")
+    (note,) = sliced(slices[2:], tuple(f"s{number}" for number in range(6)))["notes"]
+    assert note.endswith("%).")
+
+
+@pytest.mark.parametrize(
+    ("bounds", "sentence"),
+    [
+        ({"max_nfr": 0.5}, "NFR is 2.00% [1.30%, 3.07%]: its upper end is at most 50.00%."),
+        ({"max_nfr": 0.02}, "NFR is 2.00% [1.30%, 3.07%]: its upper end is above 2.00%."),
+        ({"max_nfr": 0.01, "point": True}, "NFR is 2.00%: its estimate is above 1.00%."),
+        ({"min_accuracy_gain": 0.5, "point": True}, "accuracy gain is 8.00%: its estimate is below 50.00%."),
+        ({"min_accuracy_gain": 0.0, "point": True}, "accuracy gain is 8.00%: its estimate is at least 0.00%."),
+    ],
+)
+def test_the_sentence_of_a_bound(bounds, sentence):
+    (check,) = verdict(**bounds)["checks"]
+    assert check["sentence"] == sentence
+    assert check["bound"] == next(iter(bounds.values()))
+
+
+def test_compare_hands_its_slices_to_the_gate():
+    from modelheir.analysis.compare import compare
+    from modelheir.types import Predictions
+
+    ids, label, site = np.array([f"i{k}" for k in range(40)]), np.zeros(40, int), np.array(["b", "a"] * 20)
+    old, new = (Predictions(ids, label, said, columns={"site": site}) for said in (label, (site == "b").astype(int)))
+    gate = compare(old, new, slices=["site"], gate=GateConfig(max_slice_nfr=0.5))["gate"]
+    assert [(check["slice"], check["value"]) for check in gate["checks"]] == [("site = b", 1.0)]
+    assert gate["verdict"] == "reject"

@@ -1,7 +1,10 @@
 """What a run says before its first batch."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from modelheir.assemble import predict, train
@@ -53,17 +56,24 @@ def test_the_network_the_data_and_the_device_are_said_before_training(tmp_path, 
     train("finetune", config(tmp_path / "a"))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == f"mlp ({count / 1000:.1f} k parameters), 8 px, {images} images, 3 classes, {DATA}, cpu"
-    assert lines[1].startswith("train: ")
+    assert lines[1] == (
+        "augmentation crop (by up to 1 px), not mirrored; adamw, batches of 16, learning rate 0.05, one_cycle over 1 "
+        "epochs, rising for 0.25, weight decay 0.01"
+    )
+    assert lines[2].startswith("train: ")
 
 
 def test_a_network_that_comes_from_the_old_model_is_named_as_it_is(tmp_path, capsys):
     """The default for 8 pixels is another one."""
     old = save_model(tmp_path / "old")
     settings = config(tmp_path / "new", old=(old,), model="", allow_weak_teacher=True)
-    train("interpolate", settings)
+    folder = RunFolder(train("interpolate", dataclasses.replace(settings, fit=FitConfig(epochs=1))))
     said = capsys.readouterr().err
     assert "\nmlp (" in said
     assert said.count(" parameters), ") == 1
+    assert "batches of 32, learning rate 0.001, one_cycle" in said  # a tenth: it begins from trained weights
+    kept = yaml.safe_load(folder.config.read_text())
+    assert (kept["model"], kept["fit"]["lr"]) == ("mlp", 0.001)
 
 
 def test_quiet_says_nothing(tmp_path, capsys):

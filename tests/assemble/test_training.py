@@ -1,7 +1,5 @@
 """Real runs of the real command: killed, doubled, short of disk, on several processes, on real images."""
 
-import contextlib
-import dataclasses
 import json
 import os
 import signal
@@ -12,21 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
-from safetensors.torch import load_file
-from torch.nn.functional import cross_entropy
 
-from modelheir.assemble import predict, train
 from modelheir.checks import InputError
-from modelheir.config.fit import FitConfig
-from modelheir.config.run import TrainConfig
-from modelheir.engine import progress
-from modelheir.methods import METHODS, Method
-from modelheir.models import load
 from modelheir.runs import RunFolder, read_predictions
 from modelheir.runs.tensors import load_weights
-from modelheir.types import LossTerms, Outputs, Stage, Task
 
 DATA = "synthetic:n=240,classes=3,size=8"
 CIFAR = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
@@ -120,28 +107,6 @@ def test_training_from_the_saved_settings_repeats_the_run(old, tmp_path):
     assert about["packages"]["torch"]
 
 
-def test_a_folder_with_other_settings_is_refused(old, tmp_path):
-    run("train", "finetune", *options(tmp_path / "a"))
-    stamp = (tmp_path / "a" / "weights.safetensors").stat().st_mtime_ns
-    said = run("train", "finetune", *options(tmp_path / "a", **{"fit.lr": 0.06}), expect=2).stderr
-    assert "fit.lr = 0.05, and this one has 0.06" in " ".join(said.split())
-    assert (tmp_path / "a" / "weights.safetensors").stat().st_mtime_ns == stamp
-
-
-def test_a_setting_that_an_older_folder_does_not_name_had_its_default(tmp_path):
-    import yaml
-
-    run("train", "finetune", *options(tmp_path / "a"))
-    path = tmp_path / "a" / "config.yaml"
-    older = yaml.safe_load(path.read_text())
-    del older["fit"]["patience"], older["inputs"]["keep_together"]
-    path.write_text(yaml.safe_dump(older))
-    run("train", "finetune", *options(tmp_path / "a"))
-    path.write_text(yaml.safe_dump(older))
-    said = run("train", "finetune", *options(tmp_path / "a", **{"fit.patience": 3}), expect=2).stderr
-    assert "fit.patience = 0, and this one has 3" in " ".join(said.split())
-
-
 def test_two_runs_into_one_folder(tmp_path):
     with RunFolder(tmp_path / "a").locked():
         said = run("train", "finetune", *options(tmp_path / "a"), expect=2).stderr
@@ -209,148 +174,6 @@ def test_training_outlives_a_reader_that_leaves(tmp_path, together):
             stream.close()
     assert process.returncode == 0
     assert RunFolder(tmp_path / "a").status()["state"] == "finished"
-
-
-def write_pictures(folder, seed=0):
-    """Write random images of two classes; the names are the same for every seed."""
-    draw = np.random.default_rng(seed)
-    for name in ("cat", "dog"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(20):
-            Image.fromarray(draw.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / name / f"{number}.png")
-
-
-def content(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def replace_the_pixels(folder):
-    write_pictures(folder, seed=1)
-
-
-def rename_a_picture(folder):
-    (folder / "cat" / "0.png").rename(folder / "cat" / "a.png")
-
-
-def add_a_picture(folder):
-    (folder / "dog" / "more.png").write_bytes((folder / "dog" / "0.png").read_bytes())
-
-
-class Impatient(progress.SilentProgress):
-    """Interrupts the run in its third step."""
-
-    steps = 0
-
-    def advance(self, images):
-        self.steps += 1
-        if self.steps == 3:
-            raise KeyboardInterrupt
-
-
-def train_interrupted(monkeypatch, *arguments):
-    with monkeypatch.context() as patch:
-        patch.setattr(progress, "make_progress", lambda **_: contextlib.nullcontext(Impatient()))
-        with pytest.raises(KeyboardInterrupt):
-            train(*arguments)
-
-
-@pytest.mark.parametrize("change", [replace_the_pixels, rename_a_picture, add_a_picture])
-def test_a_run_on_data_that_has_changed_is_refused_and_keeps_its_files(change, tmp_path, monkeypatch):
-    data, folder = tmp_path / "data", RunFolder(tmp_path / "run")
-    fit = FitConfig(epochs=2, batch_size=8, save_every_steps=1)
-    config = TrainConfig(data=f"folder:{data}", model="mlp", out=str(folder.path), device="cpu", fit=fit)
-
-    def refused():
-        before = content(folder.path)
-        with pytest.raises(InputError, match=rf"^{folder.path} .* split has changed since.* --out.*restore the data"):
-            train("finetune", config)
-        assert content(folder.path) == before
-
-    def restore():
-        (data / "cat" / "a.png").unlink(missing_ok=True)
-        (data / "dog" / "more.png").unlink(missing_ok=True)
-        write_pictures(data)
-
-    restore()
-    train_interrupted(monkeypatch, "finetune", config)
-    assert folder.begun
-    change(data)
-    refused()
-    restore()
-    train("finetune", config)
-    assert folder.status()["state"] == "finished"
-    change(data)
-    refused()
-    restore()
-    before = content(folder.path)
-    assert train("finetune", config) == folder.path
-    assert content(folder.path) == before
-
-
-@dataclasses.dataclass(frozen=True)
-class JointConfig:
-    """No settings."""
-
-
-def joint(together):
-    """Return a plan of two time steps that are trained together; ``together`` evaluates their mean."""
-
-    def plan(settings, parts):
-        def prepare(done):
-            models = {f"t{time}": parts.member(time).new_model() for time in range(2)}
-
-            def objective(batches, step):
-                batch = batches["train"]
-                losses = [cross_entropy(model(batch.inputs).logits, batch.labels) for model in models.values()]
-                return LossTerms({"task": torch.stack(losses).sum()})
-
-            def mean(batch):
-                first, second = (model(batch.inputs) for model in models.values())
-                return Outputs((first.logits + second.logits) / 2, second.features)
-
-            return Task(
-                models,
-                {"train": parts.stream()},
-                objective,
-                evaluate=parts.evaluation(),
-                predict=mean if together else None,
-                publish="t1",
-                describe={"model": models["t1"].spec},
-            )
-
-        return [Stage("joint", prepare)]
-
-    return plan
-
-
-@pytest.mark.parametrize("together", [False, True])
-def test_the_module_that_a_plan_names_is_published(together, tmp_path, monkeypatch):
-    method = Method("joint", "", "", JointConfig, joint(together))
-    monkeypatch.setitem(METHODS, "joint", method)
-    folder, fit = RunFolder(tmp_path / "run"), FitConfig(epochs=2, batch_size=16, save_every_steps=1)
-    config = TrainConfig(data=DATA, model="mlp", out=str(folder.path), device="cpu", fit=fit)
-    train_interrupted(monkeypatch, "joint", config)
-    train("joint", config)
-    stored = load_file(folder.stage(0, "joint").weights)
-    t0, t1 = (
-        {key.removeprefix(f"{name}/"): value for key, value in stored.items() if key.startswith(f"{name}/")}
-        for name in ("t0", "t1")
-    )
-    assert not torch.equal(t0["head.weight"], t1["head.weight"])
-    published = load_file(folder.weights)
-    assert published.keys() == t1.keys()
-    assert all(torch.equal(published[key], t1[key]) for key in t1)
-    for spec in (f"run:{folder.path}", f"run:{folder.path}#joint"):
-        found = load(spec).state_dict()
-        assert all(torch.equal(found[key], t1[key]) for key in t1)
-
-    said = [predict(f"run:{folder.path}", DATA, device="cpu").logits]
-    first = load(f"run:{folder.path}")
-    first.load_state_dict(t0)
-    said.append(predict(first, DATA, device="cpu").logits)
-    expected = np.mean(said, axis=0) if together else said[0]
-    np.testing.assert_allclose(read_predictions(folder.predictions("test")).logits, expected, atol=1e-5)
-    assert np.abs(said[0] - said[1]).max() > 0.01
 
 
 @pytest.mark.skipif(not CIFAR.is_dir(), reason="CIFAR-10 (JPEG) is not beside the checkout")

@@ -94,4 +94,4 @@ def test_memory_that_runs_out_on_the_cpu(monkeypatch, refused):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4320000000000 bytes.")
 
     monkeypatch.setattr(module, "main", main_of)
-    assert "out of memory: lower the batch size" in refused("methods")
+    assert "out of memory: close other programs" in refused("methods")

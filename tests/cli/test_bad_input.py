@@ -20,8 +20,8 @@ QUICK = ("--epochs", "1", "--model", "convnet", "--quiet", "--device", "cpu")
 TRAINING = {
     "method": (["finetun"], "unknown method 'finetun'. Did you mean 'finetune'?"),
     "setting": (["finetune", "--fit.epoch", "1"], "Did you mean '--fit.epochs'?"),
-    "value": (["finetune", "--fit.lr", "-1"], "fit.lr = -1.0: must be > 0."),
-    "nan": (["finetune", "--fit.lr", "nan"], "fit.lr = 'nan': must be a number > 0."),
+    "value": (["finetune", "--fit.lr", "-1"], "fit.lr = -1.0: must be >= 0."),
+    "nan": (["finetune", "--fit.lr", "nan"], "fit.lr = 'nan': must be a number >= 0."),
     "epochs": (["finetune", "--epochs", "-2"], "fit.epochs = -2: must be >= 1."),
     "seed": (["finetune", "--seed", "-1"], "seed = -1: must be >= 0."),
     "init_seed": (["finetune", "--init_seed", "-1"], "init_seed = -1: must be >= 0."),
@@ -31,7 +31,7 @@ TRAINING = {
     "device": (["finetune", "--device", "gpu"], "device = 'gpu': must be auto, cpu, cuda, cuda:N or mps."),
     "config": (["finetune", "--config", "list.yaml"], "list.yaml must hold settings as `key: value` lines"),
     "no_config": (["finetune", "--config", "no.yaml"], "no.yaml is missing"),
-    "out": (["finetune", "--out", "a_file"], "cannot write the run folder a_file: File exists. Give another --out."),
+    "out": (["finetune", "--out", "a_file"], "a_file is a file: give a folder as --out."),
     "under": (["finetune", "--out", "a_file/x"], "cannot write the run folder a_file/x"),
     "missing": (["finetune", "--data", "folder:nope"], "folder:nope: there is no such folder."),
     "empty": (["finetune", "--data", "folder:empty"], "there is no class folder with images in it."),
@@ -96,7 +96,7 @@ def test_a_mended_command_may_use_the_same_folder(here, tmp_path, refused):
     words = ["train", "finetune", "--out", tmp_path / "out", *QUICK]
     refused(*words, "--data", "folder:nope")
     assert main([str(word) for word in [*words, "--data", "folder:good"]]) == 0
-    assert "holds a run with data" in refused(*words, "--data", "folder:one")
+    assert "holds a run with seed = 0, and this one has 3" in refused(*words, "--data", "folder:good", "--seed", "3")
 
 
 def test_a_batch_larger_than_the_data_is_the_data(here, tmp_path):

@@ -2,8 +2,10 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
+import tempfile
 import types
 
 import pytest
@@ -72,7 +74,10 @@ def test_codes_pass_through(monkeypatch):
             "modelheir toy: x.csv: no such file or directory.\n",
         ),
         (PermissionError(13, "Permission denied", "/root/x"), "modelheir toy: /root/x: permission denied.\n"),
-        (MemoryError(), "modelheir toy: out of memory: lower the batch size"),
+        (OSError(36, "File name too long", "x" * 300), "modelheir toy: " + "x" * 300 + ": file name too long.\n"),
+        (InputError("class a\x1b[2J\x9b\u202e is unknown"), r"modelheir toy: class a\x1b[2J\x9b\u202e is unknown"),
+        (InputError("x" * 10**6), "modelheir toy: xxx"),
+        (MemoryError(), "modelheir toy: out of memory: close other programs"),
     ],
 )
 def test_mistakes_are_one_sentence(error, said, monkeypatch, capsys):
@@ -89,11 +94,66 @@ def test_traceback_on_request(monkeypatch):
         main(["toy"], commands=command(monkeypatch, failing(InputError("no"))))
 
 
-def test_faults_of_the_program_are_not_hidden(monkeypatch):
+@pytest.mark.parametrize(
+    "error", [ZeroDivisionError("by \x1b none"), FileNotFoundError("no file named"), KeyError("k")]
+)
+def test_faults_of_the_program_are_one_sentence_and_a_private_file(error, tmp_path, monkeypatch, capsys):
+    """Code 1 means that a gate failed, so no exception may end with it; and the user's folder stays as it was."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.delenv("MODELHEIR_TRACEBACK", raising=False)
+    assert main(["toy"], commands=command(monkeypatch, failing(error))) == 70
+    text = capsys.readouterr().err
+    assert text.startswith(f"modelheir toy: a fault of the program, not an answer ({type(error).__name__}: ")
+    assert text.count("\n") == 1
+    assert "\x1b" not in text
+    (kept,) = (tmp_path / "temporary").iterdir()
+    assert str(kept) in text
+    assert "Traceback (most recent call last)" in kept.read_text()
+    assert kept.stat().st_mode & 0o077 == 0
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_faults_are_said_where_no_file_can_be_written(monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere/at/all")
+    monkeypatch.delenv("MODELHEIR_TRACEBACK", raising=False)
+    assert main(["toy"], commands=command(monkeypatch, failing(ZeroDivisionError()))) == 70
+    assert "could not be kept (No such file or directory)" in capsys.readouterr().err
+
+
+def test_faults_are_raised_on_request(monkeypatch):
+    monkeypatch.setenv("MODELHEIR_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         main(["toy"], commands=command(monkeypatch, failing(ZeroDivisionError())))
-    with pytest.raises(FileNotFoundError):
-        main(["toy"], commands=command(monkeypatch, failing(FileNotFoundError("no file named"))))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_advice_on_memory_names_settings_that_the_command_has(name, monkeypatch, capsys):
+    module = importlib.import_module(COMMANDS[name].module)
+    monkeypatch.setattr(module, "main", failing(MemoryError()))
+    monkeypatch.delenv("MODELHEIR_TRACEBACK", raising=False)
+    assert main([name]) == 2
+    text = capsys.readouterr().err
+    monkeypatch.undo()
+    words = re.findall(r"--([a-z_.]+)", text)
+    assert bool(words) == (name in ("train", "predict", "evaluate"))
+    if words:
+        with pytest.raises(SystemExit):
+            main([name, *(["finetune"] if name == "train" else []), "--help"])
+        known = capsys.readouterr().out
+        assert [word for word in words if f"--{word}" not in known] == []
+
+
+def test_letters_that_the_terminal_lacks_are_written_out():
+    code = "from modelheir.cli import main; main(['café'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii:strict"},
+    )  # fmt: skip
+    assert "unknown command" in done.stderr
+    assert "UnicodeEncodeError" not in done.stderr
 
 
 def test_interrupted(monkeypatch, capsys):

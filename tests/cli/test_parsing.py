@@ -22,7 +22,7 @@ def test_precedence_is_defaults_method_file_flags(methods, tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text("fit: {lr: 0.5, batch_size: 8}\nmethod: {pull: {focus: 3}}\nseed: 4\n")
     _, config, own, _ = run(methods)
-    assert (config.fit.epochs, config.fit.lr, own.pull.focus) == (7, 0.1, 2.0)  # 7 and 2: the method's own
+    assert (config.fit.epochs, config.fit.lr, own.pull.focus) == (7, 0.0, 2.0)  # 7 and 2: the method's own
     _, config, own, _ = run(methods, "--fit.batch_size", "16", "--config", str(file))
     assert (config.fit.epochs, config.fit.lr, config.fit.batch_size, config.seed) == (7, 0.5, 16, 4)
     assert own.pull.focus == 3.0
@@ -77,9 +77,9 @@ def test_dictionaries(methods):
         (["--epoch", "3"], "unknown setting '--epoch'. Did you mean '--epochs'?"),
         (["--lr", "3"], "unknown setting '--lr'. Did you mean '--fit.lr'?"),
         (["--focuss", "3"], "Did you mean '--method.pull.focus'?"),
-        (["--fit.lr", "abc"], "fit.lr = 'abc': must be a number > 0."),
-        (["--fit.lr", "nan"], "fit.lr = 'nan': must be a number > 0."),
-        (["--fit.lr", ".inf"], "fit.lr = inf: must be > 0."),
+        (["--fit.lr", "abc"], "fit.lr = 'abc': must be a number >= 0."),
+        (["--fit.lr", "nan"], "fit.lr = 'nan': must be a number >= 0."),
+        (["--fit.lr", ".inf"], "fit.lr = inf: must be >= 0."),
         (["--fit.epochs", "2.5"], "fit.epochs = '2.5': must be a whole number >= 1."),
         (["--epochs", "0"], "fit.epochs = 0: must be >= 1."),
         (["--method.loss", "lid"], "method.loss = 'lid': must be one of kl, ldi. Did you mean 'ldi'?"),
@@ -105,8 +105,8 @@ def test_mistakes(words, said, methods):
     [
         ("fit: {epoch: 3}", "a.yaml: unknown setting 'epoch' in fit. Did you mean 'epochs'?"),
         ("method: {los: kl}", "a.yaml: unknown setting 'los' in method. Did you mean 'loss'?"),
-        ("fit: {lr: -1}", "a.yaml: fit.lr = -1.0: must be > 0."),
-        ("fit: {lr: fast}", "a.yaml: fit.lr = 'fast': must be a number > 0."),
+        ("fit: {lr: -1}", "a.yaml: fit.lr = -1.0: must be >= 0."),
+        ("fit: {lr: fast}", "a.yaml: fit.lr = 'fast': must be a number >= 0."),
         ("quiet: 'False'", "a.yaml: quiet = 'False': must be true or false."),
         ("fit: 3", "a.yaml: fit is a group of settings, got 3"),
         ("method: 3", "a.yaml: method is a group of settings, got 3"),

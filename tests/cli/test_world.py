@@ -33,8 +33,8 @@ def test_the_same_command_resumes(world, capsys):
 
 
 def test_other_settings_do_not_overwrite(capsys):
-    assert main(["train", "finetune", *SMALL, "--out", "v1", "--fit.lr", "0.01"]) == 2
-    assert "v1 holds a run with fit.lr = 0.1" in capsys.readouterr().err
+    assert main(["train", "finetune", *SMALL, "--out", "v1", "--fit.lr", "0.02"]) == 2
+    assert "v1 holds a run with fit.lr = 0.01" in capsys.readouterr().err
 
 
 def test_the_saved_settings_repeat_the_run(world):

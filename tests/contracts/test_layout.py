@@ -15,7 +15,6 @@ MOST_FILES = 20
 #: files that may be longer, and why
 LONGER: dict[str, str] = {
     "types.py": "every value that travels between layers, in one place",
-    "assemble/training.py": "one run from settings to a finished folder, read top to bottom",
 }
 
 #: words that say nothing about what is inside

@@ -15,7 +15,9 @@ from modelheir.engine.stages import run_plan
 from modelheir.runs.folder import RunFolder
 from modelheir.types import LossTerms, Outputs, Stage, Task
 
-FIT = FitConfig(epochs=3, batch_size=20, lr=0.05, evaluate_every=1, save_every_epochs=1)
+FIT = FitConfig(
+    epochs=3, batch_size=20, optimizer="sgd", lr=0.05, schedule="cosine", evaluate_every=1, save_every_epochs=1
+)
 
 
 class Stopped(Exception):

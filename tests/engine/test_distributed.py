@@ -66,7 +66,7 @@ class Progress:
 log = Log()
 task = Task({"model": model}, {"train": stream(True)}, objective, evaluate={"val": stream(False)})
 done = run_plan([Stage("train", lambda _: task)], RunFolder(out), runtime=runtime,
-                fit_config=FitConfig(epochs=3, lr=0.1, batch_size=20, clip_norm=1.0),
+                fit_config=FitConfig(epochs=3, optimizer="sgd", lr=0.1, batch_size=20, clip_norm=1.0),
                 seed=0, log=log, progress=Progress())
 if runtime.main:
     Path(out, "log.json").write_text(json.dumps({"rows": log, "metrics": dict(done["train"].metrics)}))

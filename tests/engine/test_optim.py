@@ -79,7 +79,7 @@ def test_the_older_cosine_is_one_with_min_lr():
     lr, epochs, lr_step, steps = 0.1, 90, 30, 7
     low = lr * 0.1 ** (epochs / lr_step)
     assert low == pytest.approx(1e-4)
-    fit = FitConfig(epochs=epochs, lr=lr, min_lr=low)
+    fit = FitConfig(epochs=epochs, lr=lr, schedule="cosine", min_lr=low)
     for number in (0, 1, 200, epochs * steps - 1):
         old = low + (lr - low) * (1 + math.cos(math.pi * number / steps / epochs)) / 2
         assert learning_rate(fit, number, steps) == pytest.approx(old)
@@ -104,7 +104,7 @@ def test_average_copies_counts_and_keeps_constants():
 
 def test_groups_carry_a_rate_and_a_decay_of_their_own():
     net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2))
-    fit = FitConfig(lr=0.1, weight_decay=0.3, decay_norm_and_bias=False)
+    fit = FitConfig(optimizer="sgd", schedule="cosine", lr=0.1, weight_decay=0.3, decay_norm_and_bias=False)
     parts = [(list(net[0].parameters()), 2.0, None), (list(net[1].parameters()), 0.5, 0.7)]
     optimizer = make_optimizer([net], fit, lambda module: [*parts, (list(net[2].parameters()), 1.0, 0.0)])
     found = {id(p): (g["multiplier"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}

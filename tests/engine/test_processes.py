@@ -99,7 +99,9 @@ def train(name, *, left=None, poison=None, watched=True, **settings):
         bad = (step.number, runtime.rank) == poison
         return LossTerms({"task": loss * math.nan if bad else loss})
     task = Task({"model": model}, {"train": stream(True)}, objective, evaluate={"val": stream(False)})
-    log, fit = Log(), FitConfig(epochs=3, lr=0.1, batch_size=20, save_every_steps=2, ema_decay=0.8, **settings)
+    log, fit = Log(), FitConfig(
+        epochs=3, optimizer="sgd", lr=0.1, batch_size=20, save_every_steps=2, ema_decay=0.8, **settings
+    )
     try:
         done = run_plan([Stage("train", lambda _: task)], RunFolder(out / name), runtime=runtime, fit_config=fit,
                         seed=0, log=log, progress=Progress(left))

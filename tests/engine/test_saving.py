@@ -3,7 +3,7 @@
 import pytest
 
 from modelheir.engine import saving
-from modelheir.runs import folder
+from modelheir.runs import stage as folder
 from modelheir.runs.tensors import load_state
 
 

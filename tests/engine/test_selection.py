@@ -85,7 +85,7 @@ def test_a_selection_of_its_own_needs_no_labels(toy, tmp_path):
 
 
 def test_optimisers_with_settings_of_their_own(toy, tmp_path):
-    stage = FitConfig(epochs=3, lr=0.1, schedule="cosine")
+    stage = FitConfig(epochs=3, optimizer="sgd", lr=0.1, schedule="cosine")
     slow = FitConfig(lr=0.01, schedule="linear", optimizer="adamw", weight_decay=0.3, epochs=99)
     nets = {"model": toy.net(seed=1), "teacher": toy.net(seed=2)}
     used = []

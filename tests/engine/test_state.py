@@ -1,5 +1,7 @@
 """The state of a stage before its first step, and what counts as its weights."""
 
+import dataclasses
+
 import torch
 
 from modelheir.engine.runtime import Runtime
@@ -8,7 +10,7 @@ from modelheir.runs.folder import RunFolder
 
 
 def start(toy, tmp_path, task, **settings):
-    fit = toy.fit if not settings else type(toy.fit)(**settings)
+    fit = dataclasses.replace(toy.fit, **settings)
     return begin(task, RunFolder(tmp_path).stage(0, "train"), Runtime("cpu"), fit, seed=0)
 
 

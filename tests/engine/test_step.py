@@ -20,7 +20,7 @@ class TestStep:
 
     def make(self, **fit):
         self.a, self.b = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-        config = FitConfig(lr=0.1, momentum=0.0, weight_decay=0.0, **fit)
+        config = FitConfig(optimizer="sgd", schedule="cosine", lr=0.1, momentum=0.0, weight_decay=0.0, **fit)
         optimizers = {name: make_optimizer([getattr(self, name)], config) for name in ("a", "b")}
         step = EngineStep(Runtime("cpu"), config, optimizers, stage="x", seed=0, steps=10)
         step.scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_factor=2.0, growth_interval=1)
@@ -83,7 +83,7 @@ def test_the_generator_of_the_gpu_is_seeded_as_torch_does_it():
 def test_a_gradient_in_another_memory_order_moves_the_right_weights():
     """A fused step walks through memory: without care it would pair each weight with another one's gradient."""
     net = nn.Conv2d(2, 3, 3, bias=False).to(memory_format=torch.channels_last)
-    config = FitConfig(lr=1.0, momentum=0.0, weight_decay=0.0)
+    config = FitConfig(optimizer="sgd", schedule="cosine", lr=1.0, momentum=0.0, weight_decay=0.0)
     step = EngineStep(Runtime("cpu"), config, {"main": make_optimizer([net], config)}, stage="x", seed=0, steps=1)
     before, gradient = net.weight.detach().clone(), torch.arange(54.0).view(3, 2, 3, 3)
     step.begin(0, 0)
@@ -95,7 +95,7 @@ def test_a_gradient_in_another_memory_order_moves_the_right_weights():
 def two_nets(**fit):
     torch.manual_seed(0)
     nets = {"a": nn.Linear(3, 2), "b": nn.Linear(3, 2)}
-    config = FitConfig(lr=0.1, momentum=0.0, weight_decay=0.0, **fit)
+    config = FitConfig(optimizer="sgd", schedule="cosine", lr=0.1, momentum=0.0, weight_decay=0.0, **fit)
     optimizers = {name: make_optimizer([net], config) for name, net in nets.items()}
     return nets, EngineStep(Runtime("cpu"), config, optimizers, stage="x", seed=0, steps=3)
 

@@ -5,10 +5,28 @@ import torch
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
+from modelheir.methods import METHODS
+from modelheir.models import load
+
+
+class Step:
+    """The least an objective reads of the engine."""
+
+    epoch, number, gather = 0, 0, None
+
+    @staticmethod
+    def observe(name, value):
+        assert 0 <= value <= 1
 
 
 def weights(done):
     return done["train"].weights("model")
+
+
+def prepared(world, *, parts=None, **settings):
+    """The model as training is handed it."""
+    (stage,) = METHODS["finetune"].plan(world.config("finetune", **settings), parts or world.parts())
+    return stage.prepare({}).modules["model"]
 
 
 def test_seeds_of_weights_and_data_are_apart(world):
@@ -58,6 +76,67 @@ def test_variants_of_the_supervised_loss_learn(world, settings, inputs, rows):
     fit = dataclasses.replace(world.fit, epochs=6)
     world.run("finetune", "x", parts=world.parts(inputs=InputConfig(**inputs), fit=fit), log=log, **settings)
     assert log[-1]["loss"] < log[0]["loss"]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_label_smoothing_reaches_the_loss_as_torch_defines_it(world, smoothing):
+    (stage,) = METHODS["finetune"].plan(world.config("finetune", supervised__label_smoothing=smoothing), world.parts())
+    made = stage.prepare({})
+    batch = next(made.streams["train"].epoch(0))
+    model = made.modules["model"]
+    found = made.objective({"train": batch}, Step()).terms["task"]
+    expected = torch.nn.functional.cross_entropy(model(batch.inputs).logits, batch.labels, label_smoothing=smoothing)
+    torch.testing.assert_close(found, expected)
+
+
+def test_mixed_labels_are_smoothed_too(world):
+    parts = world.parts(inputs=InputConfig(mixup=0.8))
+    (stage,) = METHODS["finetune"].plan(world.config("finetune", supervised__label_smoothing=0.3), parts)
+    made = stage.prepare({})
+    batch = next(made.streams["train"].epoch(0))
+    found = made.objective({"train": batch}, Step()).terms["task"]
+    targets = 0.7 * batch.targets + 0.3 / batch.targets.shape[1]
+    expected = torch.nn.functional.cross_entropy(made.modules["model"](batch.inputs).logits, targets)
+    torch.testing.assert_close(found, expected)
+
+
+def test_training_begins_with_the_weights_that_were_asked_for(world):
+    old = world.parts().old_models()[0].state_dict()
+    before = prepared(world, start=world.old).state_dict()
+    assert all(torch.equal(old[key], value) for key, value in before.items())
+    fresh = world.parts().new_model().state_dict()
+    assert any(not torch.equal(old[key], value) for key, value in fresh.items())
+    two = world.save_model("two", classes=("yes", "no"), seed=8)
+    body = {key: value for key, value in load(two).state_dict().items() if not key.startswith("head.")}
+    grown = prepared(world, start=two, replace_head=True).state_dict()
+    assert body
+    assert all(torch.equal(grown[key], value) for key, value in body.items())
+
+
+def test_frozen_layers_keep_the_weights_of_the_start(world):
+    """After training too: the body is that of the run to start from, the classifier has moved."""
+    start = world.save_model("start", model="convnet", seed=8)
+    before = load(start).state_dict()
+    after = weights(world.run("finetune", "x", start=start, trainable="linear"))
+    moved = {key for key, value in before.items() if not torch.equal(after[key], value)}
+    assert moved == {"head.weight", "head.bias"}
+
+
+@pytest.mark.parametrize("reinit", [False, True])
+def test_the_classifier_is_drawn_anew_on_request_and_from_the_seed(world, reinit):
+    old = load(world.old)
+    model = prepared(world, start=world.old, trainable="linear", reinit_linear=reinit)
+    assert torch.equal(model.head.weight, old.head.weight) is not reinit
+    again = prepared(world, start=world.old, trainable="linear", reinit_linear=reinit)
+    assert torch.equal(model.head.weight, again.head.weight)
+    bodies = (one.state_dict() for one in (model, old))
+    theirs, ours = ({key: v for key, v in body.items() if not key.startswith("head.")} for body in bodies)
+    assert all(torch.equal(theirs[key], value) for key, value in ours.items())
+    if reinit:
+        other = prepared(
+            world, parts=world.parts(seed=2), start=world.old, trainable="linear", reinit_linear=True
+        ).head.weight
+        assert not torch.equal(model.head.weight, other)
 
 
 def test_learning_rate_multiplier_of_zero_keeps_a_stage(world):

@@ -45,3 +45,18 @@ def test_errors(data):
 def test_a_class_that_the_model_does_not_know_is_never_found():
     scores = np.array([[2.0, 1.0, -1000.0, -1000.0, -1000.0, -1000.0, -1000.0]] * 3)
     assert in_top_k(scores, np.array([1, 2, 6]), k=5).tolist() == [True, False, False]
+
+
+def test_rows_of_other_magnitudes_do_not_meet():
+    scores = np.array([[0.0, 1.0], [-5000.0, -5001.0]])
+    assert in_top_k(scores, np.array([1, 0]), k=1).tolist() == [True, True]
+    assert in_top_k(scores, np.array([1, 1]), k=2).tolist() == [True, True]
+
+
+def test_a_model_of_one_class_finds_no_other():
+    assert in_top_k(np.zeros((3, 1)), np.array([0, 1, -1]), k=1).tolist() == [True, False, False]
+
+
+def test_an_unknown_class_begins_where_a_score_lies_a_gap_below_the_best():
+    scores = np.array([[0.0, -998.0], [0.0, -999.5]])
+    assert in_top_k(scores, np.array([1, 1]), k=2).tolist() == [True, False]

@@ -124,3 +124,60 @@ def test_errors():
         bayesian_update([[0]], [EVEN], budget=2)
     with pytest.raises(ValueError, match="at least one labelled"):
         few_label_confusion([], [], classes=2)
+
+
+def test_confusions_count_as_written():
+    prediction, label = np.array([0, 1, 1, 2, 2, 2]), np.array([0, 0, 1, 2, 2, 1])
+    full = confusion_from_labels(prediction, label, classes=C, smoothing=0.5)
+    counts = np.full((C, C), 0.5)
+    for said, true in zip(prediction, label, strict=True):
+        counts[said, true] += 1
+    np.testing.assert_allclose(full, counts / counts.sum(axis=0))
+    few = few_label_confusion(prediction, label, classes=C, smoothing=2.0)
+    overall = (4 + 1) / (6 + 2)
+    for true, (hits, seen) in enumerate([(1, 2), (1, 2), (2, 2)]):
+        own = (hits + 2 * overall) / (seen + 2)
+        for said in range(C):
+            assert few[said, true] == pytest.approx(own if said == true else (1 - own) / (C - 1))
+
+
+def test_an_unseen_class_of_the_last_number_has_its_column():
+    assert confusion_from_labels([0], [0], classes=4).shape == (4, 4)
+    assert few_label_confusion([0], [0], classes=4).shape == (4, 4)
+
+
+def test_a_tie_keeps_the_stored_label_and_the_ratio_is_strict():
+    half = np.full((2, 2), 0.5)
+    table = np.array([[0.75, 0.25], [0.25, 0.75]])  # an answer triples the odds of its class, exactly
+    said = [np.array([0]), np.array([1])]
+    assert bayesian_update(said, [half, table], cost_ratio=2.99).label.tolist() == [1]
+    assert bayesian_update(said, [half, table], cost_ratio=3.0).label.tolist() == [0]
+    assert bayesian_update(said, [half, half], strategy="MB").label.tolist() == [0]
+    assert bayesian_update(said, [half, table], strategy="MB").label.tolist() == [1]
+
+
+def test_an_answer_that_leaves_the_entropy_as_it_was_does_not_relabel_under_mbme():
+    table = np.array([[0.75, 0.25], [0.25, 0.75]])
+    said = [np.array([0]), np.array([1]), np.array([1])]
+    tables = [table, table, table]
+    assert bayesian_update(said[:2], tables[:2], strategy="MBME").label.tolist() == [0]
+    assert bayesian_update(said, tables, strategy="MBME").label.tolist() == [1]
+    swing = np.array([[0.1, 0.9], [0.9, 0.1]])[::-1]  # from 3:1 for class 0 to 3:1 for class 1
+    exact = np.array([[0.9, 0.1], [0.1, 0.9]])
+    found = bayesian_update([np.array([0]), np.array([1])], [exact, swing], strategy="MBME")
+    assert found.label.tolist() == [0]
+
+
+def test_equal_uncertainty_asks_the_first_images_and_half_an_image_is_rounded():
+    assert most_uncertain(np.full((4, 2), 0.5), count=2).tolist() == [0, 1]
+    first = np.zeros(5, int)
+    asked = [
+        bayesian_update([first, first], [EVEN, EVEN], budget=b).asked.tolist()[1] for b in (0.29, 0.31, 0.69, 0.71)
+    ]
+    assert asked == [1, 2, 3, 4]
+
+
+def test_the_first_answer_is_stored_and_not_changed_in_place():
+    answers = [np.array([0, 1]), np.array([1, 1])]
+    bayesian_update(answers, [np.full((2, 2), 0.5), np.array([[0.9, 0.1], [0.1, 0.9]])], strategy="MB")
+    assert answers[0].tolist() == [0, 1]

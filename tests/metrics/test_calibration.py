@@ -71,3 +71,54 @@ def test_errors(data):
         calibration_error(np.array([]), np.array([]))
     with pytest.raises(ValueError, match="bins must be >= 1"):
         calibration_error(p.max(1), p.max(1) > 0, bins=0)
+
+
+def counts(confidence, **settings):
+    return [row["n"] for row in reliability_table(np.array(confidence), np.zeros(len(confidence)), **settings)]
+
+
+def test_a_value_on_an_edge_belongs_to_the_bin_below():
+    edges = np.arange(1, 8) / 8  # exact in binary
+    up, down = np.nextafter(edges, 1), np.nextafter(edges, 0)
+    assert counts(np.concatenate([edges, down]), bins=8) == [2] * 7
+    found = reliability_table(np.concatenate([edges, up]), np.r_[np.zeros(7), np.ones(7)], bins=8)
+    assert [row["n"] for row in found] == [1, 2, 2, 2, 2, 2, 2, 1]
+    assert [row["accuracy"] for row in found] == [0.0, *[0.5] * 6, 1.0]
+    assert [row["confidence"] for row in found[1:7]] == pytest.approx((edges[:-1] + edges[1:]) / 2)
+
+
+def test_the_first_and_the_last_bin_hold_the_ends():
+    assert counts([0.0, 1e-9, 0.25, 0.75, 0.7500001, 1.0, 1.0 + 5e-7], bins=4) == [3, 1, 3]
+    assert counts([0.0, 1.0], bins=1) == [2]
+    assert counts([0.0, 1.0]) == [1, 1]
+    assert counts([k / 15 - 1e-9 for k in range(1, 16)]) == [1] * 15  # fifteen bins where nothing is said
+    assert counts([1 + 1e-6]) == [1]
+    for beyond in (1 + 2e-6, -1e-9, float("nan")):
+        with pytest.raises(ValueError, match="probability from 0 to 1"):
+            counts([0.5, beyond])
+
+
+def test_edges_of_equal_mass():
+    assert counts([0.1, 0.2, 0.3, 0.4, 0.5], bins=2, spacing="equal_mass") == [2, 3]
+    assert counts([0.5, 0.3, 0.1, 0.4, 0.2, 0.6, 0.7], bins=3, spacing="equal_mass") == [2, 2, 3]
+    assert counts([0.1, 0.2, 0.2, 0.2, 0.3, 0.4], bins=3, spacing="equal_mass") == [
+        1,
+        3,
+        2,
+    ]  # equal values stay together
+    assert counts([0.1, 0.9], bins=5, spacing="equal_mass") == [1, 1]
+
+
+def test_likelihood_is_held_where_a_probability_is_nothing():
+    found = negative_log_likelihood(np.array([0.0, 1e-310, 1e-299, 1.0 + 1e-9]))
+    assert found[:2] == pytest.approx([300 * np.log(10)] * 2)
+    assert found[2] == pytest.approx(299 * np.log(10))
+    assert found[3] == 0
+    assert not np.signbit(found[3])
+
+
+def test_brier_score_of_a_negative_label_is_that_of_an_unknown_class():
+    p = np.array([[0.5, 0.25, 0.25]])
+    assert brier_score(p, np.array([-1])) == brier_score(p, np.array([3])) == [0.375 + 1]
+    assert brier_score(p, np.array([0])) == [0.375 + 1 - 1]
+    assert (brier_score(np.eye(3), np.arange(3)) == 0).all()

@@ -24,3 +24,16 @@ def test_values_at_the_top_and_at_the_label():
         label_confidence(p, np.array([-1, 0]))
     with pytest.raises(ValueError, match=r"two dimensions \(N, C\)"):
         softmax(np.zeros(3))
+
+
+def test_the_input_stays_as_it_was_and_the_result_is_precise():
+    logits = np.array([[1.0, 3.0]], np.float32)
+    found = softmax(logits)
+    assert found.dtype == np.float64
+    assert logits.tolist() == [[1.0, 3.0]]
+    assert found[0, 1] == pytest.approx(1 / (1 + np.exp(-2.0)), rel=1e-12)
+    assert label_confidence(found, np.array([0])) == [found[0, 0]]
+
+
+def test_rows_of_other_magnitudes_do_not_meet():
+    assert softmax(np.array([[0.0, 0.0], [-5000.0, -5000.0]])).tolist() == [[0.5, 0.5]] * 2

@@ -33,3 +33,15 @@ def test_edges_and_errors():
     with pytest.raises(ValueError, match="from 0 to 1"):
         holm(np.array([0.5, np.nan]))
     assert bonferroni_confidence(0.9, 1) == pytest.approx(0.9)
+
+
+def test_families_of_one_and_none():
+    assert holm([]).tolist() == benjamini_hochberg([]).tolist() == []
+    assert holm([0.3]).tolist() == benjamini_hochberg([0.3]).tolist() == [0.3]
+    assert bonferroni_confidence(0.95, 0) == bonferroni_confidence(0.95, 1) == 0.95
+    assert bonferroni_confidence(0.9, 4) == pytest.approx(0.975)
+
+
+def test_p_values_at_the_ends_are_taken():
+    assert holm([0.0, 1.0]).tolist() == [0.0, 1.0]
+    assert benjamini_hochberg([1.0, 0.0]).tolist() == [1.0, 0.0]

@@ -108,3 +108,28 @@ def test_models_that_do_not_know_the_same_classes_are_averaged_by_probabilities_
     assert mean[1, 2] == pytest.approx(np.exp(3) / (1 + np.exp(0.5) + np.exp(3)) / 2, rel=1e-6)
     both = ensemble_predictions([said(lacks), said(lacks + np.float32(1))])
     assert unknown_classes(both.logits, names) == ("z",)
+
+
+def test_what_is_kept_of_the_members():
+    first = dataclasses.replace(make(0), classes=tuple("abcd"), columns={"site": np.arange(N)})
+    found = ensemble_predictions([first, make(1)], weights=[3, 1])
+    assert found.classes == tuple("abcd")
+    assert found.columns["site"].tolist() == list(range(N))
+    assert found.label.tolist() == first.label.tolist()
+    assert found.prediction.dtype == np.int64
+    assert found.probabilities is None
+    np.testing.assert_allclose(found.logits, (3 * first.logits + make(1).logits) / 4, rtol=1e-6)
+    alone = ensemble_predictions([first, make(1)], weights=[1, 0])
+    np.testing.assert_allclose(alone.logits, first.logits, rtol=1e-6)
+
+
+def test_members_by_the_names_they_are_called():
+    with pytest.raises(InputError, match=r"^new has another label than old for 6 images \(a, b, c, d, e, \.\.\.\)"):
+        ensemble_predictions([make(0), dataclasses.replace(make(1), label=make(1).label + 1)], names=["old", "new"])
+    with pytest.raises(InputError, match="new has neither logits nor probabilities"):
+        ensemble_predictions(
+            [make(0), dataclasses.replace(make(1), logits=None)], names=["old", "new"], by="probabilities"
+        )
+    given = dataclasses.replace(make(0), probabilities=np.full((N, C), 0.25))
+    assert (probabilities_of(given) == 0.25).all()
+    assert (average([np.ones(2), np.zeros(2)]) == 0.5).all()

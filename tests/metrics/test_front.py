@@ -27,3 +27,15 @@ def test_edges_and_errors():
         pareto_front(np.array([[np.nan, 1]]))
     with pytest.raises(ValueError, match="two finite numbers"):
         hypervolume(np.array([[1.0, 1.0]]), (1,))
+
+
+def test_a_point_on_the_reference_adds_nothing():
+    assert hypervolume(np.array([[1.0, 5.0], [5.0, 1.0]]), (5, 5)) == 0
+    assert hypervolume(np.array([[1.0, 4.5], [4.0, 1.0]]), (5, 5)) == 4 * 0.5 + 1 * 3.5
+    assert hypervolume(np.zeros((0, 2)), (1, 1)) == 0
+
+
+def test_equal_points_are_all_on_the_front_and_count_once():
+    twice = np.array([[1.0, 2.0], [3.0, 1.0], [1.0, 2.0], [3.0, 2.0], [1.0, 3.0]])
+    assert pareto_front(twice).tolist() == [True, True, True, False, False]
+    assert hypervolume(twice, (4, 4)) == 3 * 2 + 1 * 1

@@ -46,3 +46,17 @@ def test_binary_scores_are_ordinary_flips(worked):
     old, new, label = worked
     found = score_flips((old == label) * 1.0, (new == label) * 1.0)
     assert (found["nfr"], found["pfr"]) == (flip_rates(*worked)["nfr"], flip_rates(*worked)["pfr"])
+
+
+def test_scores_by_hand():
+    old, new = np.array([0.5, 0.5, 0.5, 1.0]), np.array([0.25, 0.5, 0.75, 0.0])
+    assert score_flips(old, new) == {"nfr": 0.5, "pfr": 0.25, "regression": 0.625, "gain": 0.25}
+    assert score_flips([1, 1], [0, 1]) == {"nfr": 0.5, "pfr": 0.0, "regression": 1.0, "gain": 0.0}
+    assert score_flips([0, 1], [1, 1]) == {"nfr": 0.0, "pfr": 0.5, "regression": 0.0, "gain": 1.0}
+
+
+def test_a_graded_rate_by_hand():
+    assert graded_flip_rate([1, 0, 1, 0], [0.75, 0.75, 0.5, 0.5], [0.25, 0.0, 0.25, 0.0]) == 0.75 / 4
+    flips, drop = np.array([True, True]), np.array([0.5, -0.5])
+    assert near_flips(flips, drop, threshold=0.5).all()
+    assert large_flips(flips, drop, threshold=0.5).all()

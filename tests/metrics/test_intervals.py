@@ -101,3 +101,112 @@ def test_minimal_detectable_nfr():
         minimal_detectable_nfr(10, nfr=2)
     with pytest.raises(ValueError, match="power"):
         minimal_detectable_nfr(10, nfr=0.1, power=0.1)
+
+
+def newcombe(both, lost, won, neither, confidence):
+    """Method 10 from its definition: Wilson's limits as roots of the score equation, phi from the images themselves."""
+    images = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [both, lost, won, neither], axis=0)
+    n, z = len(images), stats.norm.isf((1 - confidence) / 2)
+    ends = []
+    for p in images.mean(axis=0):  # old, new: |p - limit| = z sqrt(limit (1 - limit) / n), a quadratic in the limit
+        low, high = np.sort(np.roots([1 + z * z / n, -2 * p - z * z / n, p * p]).real)
+        ends.append((p, low, high))
+    (old, old_low, old_high), (new, new_low, new_high) = ends
+    cross = both * neither - lost * won
+    phi = 0.0
+    if images.std(axis=0).all():
+        phi = np.corrcoef(images.T)[0, 1]
+        if cross > 0:  # the continuity correction
+            phi *= max(cross - n / 2, 0) / cross
+    lower = (new - new_low) ** 2 - 2 * phi * (new - new_low) * (old_high - old) + (old_high - old) ** 2
+    upper = (new_high - new) ** 2 - 2 * phi * (new_high - new) * (old - old_low) + (old - old_low) ** 2
+    return new - old - np.sqrt(max(lower, 0)), new - old + np.sqrt(max(upper, 0))
+
+
+@many
+@given(
+    st.tuples(*[st.integers(0, 40)] * 5).filter(any),
+    st.sampled_from([0.5, 0.9, 0.95, 0.999]),
+)
+def test_paired_difference_from_its_definition(counts, confidence):
+    both, lost, won, same, other = counts  # wrong twice, the same way or another
+    expected = newcombe(both, lost, won, same + other, confidence)
+    assert paired_difference(np.array(counts), confidence=confidence) == pytest.approx(expected, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [(36, 2, 12, 0, 0), (30, 2, 9, 5, 3), (20, 6, 6, 4, 4), (1, 7, 1, 6, 6), (400, 1, 3, 0, 2), (0, 5, 9, 0, 0)],
+)
+def test_each_tail_of_the_paired_difference(counts):
+    expected = newcombe(*counts[:3], sum(counts[3:]), 0.95)
+    assert paired_difference(np.array(counts)) == pytest.approx(expected, abs=1e-9)
+    both, lost, won, *wrong = counts
+    low, high = paired_difference(np.array([both, won, lost, *wrong]))  # the models exchanged
+    assert (-high, -low) == pytest.approx(expected, abs=1e-9)
+
+
+def test_paired_difference_where_nothing_differs():
+    # 54 right twice: Newcombe 1998 gives plus and minus 0.0664, that is z^2 / (n + z^2)
+    low, high = paired_difference(np.array([54, 0, 0, 0, 0]))
+    assert (low, high) == pytest.approx((-0.0664, 0.0664), abs=5e-5)
+
+
+def test_each_tail_of_the_paired_difference_misses_as_often_as_it_may():
+    rng = np.random.default_rng(3)
+    share = np.array([0.8, 0.02, 0.1, 0.05, 0.03])
+    low, high = paired_difference(rng.multinomial(150, share, size=20_000), confidence=0.9)
+    assert 0.025 < (low > 0.08).mean() < 0.075
+    assert 0.025 < (high < 0.08).mean() < 0.075
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize(("lost", "total"), [(4, 200), (30, 120), (1, 40)])
+def test_each_tail_of_the_bootstrap_is_that_of_the_binomial(lost, total, confidence):
+    counts = np.array([total - lost, lost, 0, 0, 0])
+    found = paired_bootstrap(counts, lambda c: c[:, 1], confidence=confidence, resamples=40_000)
+    tails = [(1 - confidence) / 2 + shift for shift in (-0.002, 0.002)]  # the error of 40,000 draws
+    binomial = stats.binom(total, lost / total)
+    assert binomial.ppf(tails[0]) <= found[0] <= binomial.ppf(tails[1])
+    assert binomial.isf(tails[1]) <= found[1] <= binomial.isf(tails[0])
+
+
+def test_tails_of_the_bootstrap_lie_where_the_draws_do():
+    counts = np.array([3, 1, 1, 1, 1])
+    seen = []
+    found = paired_bootstrap(counts, lambda c: seen.append(c) or c[:, 0] / c.sum(1), confidence=0.6, seed=4)
+    (drawn,) = seen
+    assert drawn.shape == (2000, 5)
+    assert (drawn.sum(1) == 7).all()
+    ordered = np.sort(drawn[:, 0] / 7)
+    assert ordered[395] <= found[0] <= ordered[405]
+    assert ordered[1595] <= found[1] <= ordered[1605]
+
+
+def test_wilson_at_its_edges():
+    z = stats.norm.ppf(0.975)
+    assert wilson(0, 7) == pytest.approx((0, z * z / (7 + z * z)))
+    assert wilson(7, 7) == pytest.approx((7 / (7 + z * z), 1))
+    assert wilson(0, 7)[0] == 0
+    assert wilson(7, 7)[1] == 1
+    assert wilson(1, 1) == pytest.approx((1 / (1 + z * z), 1))
+    assert all(type(end) is float for end in wilson(2, 5))
+    assert all(type(end) is float for end in paired_difference(np.array([1, 1, 1, 1, 1])))
+    assert normal_quantile(0.5) == pytest.approx(0.67449, abs=1e-5)
+
+
+def test_the_interval_of_a_mean_by_hand():
+    z = stats.norm.ppf(0.975)
+    values = np.array([0.0, 1.0, 1.0, 2.0])
+    reach = z * np.sqrt((2 / 3) / 4)
+    assert mean_interval(values) == pytest.approx((1 - reach, 1 + reach))
+    assert mean_interval(np.array([0.0, 1.0])) == pytest.approx((0.5 - z / 2, 0.5 + z / 2))
+    assert mean_interval(np.array([0.0, 1.0]), within=(0.25, 0.75)) == (0.25, 0.75)
+
+
+def test_the_smallest_change_that_can_be_told_by_hand():
+    spread = np.sqrt(0.1 * 0.9 / 50)
+    for confidence, power in ((0.95, 0.5), (0.9, 0.8)):
+        z = stats.norm.ppf(0.5 + confidence / 2) + stats.norm.ppf(power)
+        found = minimal_detectable_nfr(50, nfr=0.1, confidence=confidence, power=power)
+        assert found == pytest.approx(z * spread)

@@ -36,6 +36,35 @@ def test_ids_that_share_a_hash_are_told_apart(monkeypatch):
     assert match_rows(np.array(["a", "b"]), np.array(["b", "a"])).tolist() == [1, 0]
 
 
+def test_what_is_named_of_many_ids():
+    assert join.name_ids(np.array(list("abcde"))) == "a, b, c, d, e"
+    assert join.name_ids(np.array(list("abcdef"))) == "a, b, c, d, e, ..."
+    with pytest.raises(InputError, match=r"the second file repeats 6 sample ids \(a, b, c, d, e, \.\.\.\): keep one"):
+        match_rows(np.array(list("abcdef")), np.array(list("abcdef" * 2)))
+    with pytest.raises(
+        InputError, match=r"first file lacks 5 sample ids of the second file \(a, b, c, d, e\): compare"
+    ):
+        match_rows(np.array(["z"]), np.array(list("zabcde")))
+
+
+def test_the_quick_way_gives_the_rows_of_the_exact_one(monkeypatch):
+    rng = np.random.default_rng(0)
+    first = np.array([f"id{number}" for number in rng.permutation(500)])
+    second = rng.permutation(first)
+    quick = match_rows(first, second)
+    monkeypatch.setattr(join, "_exact", None)
+    assert match_rows(first, second).tolist() == quick.tolist()  # the hash alone was enough
+    assert (second[quick] == first).all()
+
+
+def test_hashes_of_texts_tell_neighbours_and_places_apart():
+    texts = np.array(["ab", "ba", "a", "b", "", "aa"])
+    assert len(set(join.text_hash(texts).tolist())) == 6
+    assert join.text_hash(texts).dtype == np.uint64
+    assert join.text_hash(np.array(["", ""])).tolist() == [0, 0]
+    assert (join.text_hash(texts) == join.text_hash(texts.astype("<U9"))).all()  # padding adds nothing
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.sets(st.text("abc/019é", min_size=1, max_size=9), min_size=1, max_size=30))
 def test_fixed_width_texts(ids):

@@ -24,3 +24,10 @@ def test_arrays_and_large_counts():
 def test_error():
     with pytest.raises(ValueError, match=">= 0"):
         mcnemar(-1, 2)
+
+
+def test_kinds_of_what_comes_back():
+    assert type(mcnemar(3, 5)) is float
+    assert mcnemar([3, 0], [5, 0]).shape == (2,)
+    assert mcnemar(0, 1) == 1
+    assert mcnemar(0, 8) == pytest.approx(2 * 0.5**8)

@@ -44,3 +44,9 @@ def test_shapes_must_agree():
 def test_no_images():
     none = np.zeros(0, int)
     assert count_outcomes(outcomes(none, none, none)).tolist() == [[0] * 5]
+
+
+def test_groups_without_images_have_their_row():
+    codes = np.array([1, 4], np.uint8)
+    assert count_outcomes(codes, group=np.array([0, 0]), groups=3).tolist() == [[0, 1, 0, 0, 1], [0] * 5, [0] * 5]
+    assert count_outcomes(codes, group=np.array([0.0, 0.0])).tolist() == [[0, 1, 0, 0, 1]]

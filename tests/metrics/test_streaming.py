@@ -62,3 +62,16 @@ def test_torch_tensors_are_taken():
     metric = streaming.NegativeFlipRate()
     metric.update(torch.tensor([0, 1]), torch.tensor([0, 0]), torch.tensor([0, 1]))
     assert metric.compute() == 0.5
+
+
+def test_a_counter_gives_all_rates_and_starts_at_nothing():
+    counter = streaming.FlipCounter()
+    assert counter.counts.tolist() == [0] * 5
+    counter.update([0, 1, 2], [0, 2, 2], [0, 1, -1])
+    assert counter.counts.tolist() == [1, 1, 0, 0, 0]
+    assert counter.rates()["nfr"] == 0.5
+    counter.update([0], [0], [0])
+    assert counter.counts.tolist() == [2, 1, 0, 0, 0]
+    counter.reset()
+    assert counter.counts.tolist() == [0] * 5
+    assert {name: made.name for name, made in NAMES.items()} == {name: name for name in NAMES}

@@ -19,3 +19,9 @@ def test_a_model_that_knows_one_class_leaves_the_others_unknown():
 
 def test_without_logits_or_names_nothing_is_said():
     assert unknown_classes(None, ("a",)) == unknown_classes(np.zeros((3, 2)), None) == ()
+
+
+def test_the_gap_has_a_little_room_for_rounding():
+    logits = np.array([[0.0, -1.0, -999.0, -998.9], [5.0, 4.0, -994.1, -994.1]])
+    assert unknown_classes(logits, tuple("abcd")) == ("c",)
+    assert unknown_classes(logits[:0], tuple("abcd")) == unknown_classes(logits, ()) == ()

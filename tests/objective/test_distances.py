@@ -104,3 +104,11 @@ def test_two_distances_mix():
     near = neighbourhood_alignment(new.features, old.features, labels)
     torch.testing.assert_close(distance(new, old, labels, Alone()), 0.3 * ldi + 0.7 * near)
     assert modules == {}
+
+
+def test_what_a_random_projection_learns_is_trained(world):
+    done = world.run("upgrade", "x", distance__loss="random_projection", distance__random_projection__bias=True)
+    trained = done["train"].weights("random_projection")
+    width = world.parts().new_model().feature_size
+    begun = losses.RandomProjectionLoss(width, width, width=128, bias=True, seed=world.parts().init_seed).state_dict()
+    assert {key for key, value in begun.items() if not torch.equal(value, trained[key])} == {"new_weight", "new_bias"}

@@ -156,16 +156,99 @@ def test_environment_names_the_hardware(monkeypatch):
     assert environment(device="cuda:1", **arguments)["gpu"] == "GPU of cuda:1"
 
 
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_only_what_did_not_train_is_cleared(tmp_path):
     folder = RunFolder(tmp_path / "run")
-    folder.set_status("running")
-    (folder.path / "mine.txt").write_text("kept")
-    folder.clear()
+    with folder.locked():
+        folder.set_status("running")
+        (folder.path / "mine.txt").write_text("kept")
+        folder.clear()
     assert [path.name for path in folder.path.iterdir()] == ["mine.txt"]
     (folder.path / "mine.txt").unlink()
-    folder.set_status("running")
-    folder.clear()
-    assert not folder.path.exists()
-    save_weights(folder.stage(0, "train").weights, {"model/a": torch.ones(1)})
-    with pytest.raises(ValueError, match="holds trained stages"):
+    with folder.locked():
+        folder.set_status("running")
         folder.clear()
+        assert folder.path.is_dir()  # it was there before
+    folder.path.rmdir()
+    with folder.locked():
+        folder.set_status("running")
+        (folder.path / "tensorboard" / "train").mkdir(parents=True)
+        folder.clear()
+        assert not folder.path.exists()
+    with folder.locked():
+        save_weights(folder.stage(0, "train").weights, {"model/a": torch.ones(1)})
+        with pytest.raises(ValueError, match="holds more than what this run wrote"):
+            folder.clear()
+
+
+def test_what_an_earlier_run_wrote_is_not_cleared(tmp_path):
+    with RunFolder(tmp_path).locked():
+        RunFolder(tmp_path).set_status("interrupted")
+    before, folder = content(tmp_path), RunFolder(tmp_path)
+    with folder.locked():
+        assert not folder.fresh
+        with pytest.raises(ValueError, match="holds more than what this run wrote"):
+            folder.clear()
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.csv", "model.json", "notes.txt", "stages/00_train/x"])
+def test_a_folder_of_the_users_own_is_no_place_for_a_run(name, tmp_path):
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    first = name.partition("/")[0]
+    with pytest.raises(InputError, match=rf"is not empty and not a run folder \('{first}'\): give another --out"):
+        RunFolder(tmp_path).accept()
+    with pytest.raises(InputError, match="is a file: give a folder"):
+        RunFolder(tmp_path / name).accept()
+
+
+def test_an_empty_folder_and_a_run_folder_are_places_for_a_run(tmp_path):
+    RunFolder(tmp_path / "new").accept()
+    RunFolder(tmp_path).accept()
+    (tmp_path / ".lock").touch()
+    (tmp_path / ".status.json.77.part").write_text("a killed writer's")
+    RunFolder(tmp_path).accept()
+    RunFolder(tmp_path).set_status("interrupted")
+    (tmp_path / "compare.html").write_text("a page of it")
+    RunFolder(tmp_path).accept()
+
+
+def test_a_name_that_is_too_long_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"cannot use .* as a run folder: File name too long"):
+        RunFolder(tmp_path / ("x" * 300)).accept()
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "7", '"finished"', "{", "", "{}", '{"version": 1}', "\x00\x00"])
+def test_a_damaged_status_is_named(text, tmp_path):
+    (tmp_path / "status.json").write_text(text)
+    for look in (RunFolder(tmp_path).status, RunFolder(tmp_path).accept):
+        with pytest.raises(
+            InputError, match=r'status\.json .*Restore it; or, .*write \{"version": 1, "state": "failed"\}'
+        ):
+            look()
+    (tmp_path / "status.json").write_text('{"version": 1, "state": "failed"}')
+    RunFolder(tmp_path).accept()
+
+
+def test_a_file_of_another_program_that_looks_half_written_stays(tmp_path):
+    (tmp_path / ".video.part").write_text("a browser's")
+    (tmp_path / ".weights.safetensors.31.part").write_text("ours")
+    with RunFolder(tmp_path).locked():
+        pass
+    assert set(content(tmp_path)) == {".video.part", ".lock"}
+
+
+def test_a_run_owns_its_files_and_nothing_else(tmp_path):
+    folder, link = RunFolder(tmp_path / "run"), tmp_path / "link"
+    folder.set_status("finished")
+    link.symlink_to(folder.path)
+    mine = ["config.yaml", "metrics.csv", "weights.safetensors", "predictions/new.parquet", "stages/00_x/result.json"]
+    for place in (folder.path, link, tmp_path / "run" / ".." / "run"):
+        assert [name for name in mine if not folder.owns(place / name)] == []
+        assert [n for n in ("compare.html", "export/model.json", "../model.json", ".") if folder.owns(place / n)] == []
+    (folder.path / "status.json").unlink()
+    assert not folder.owns(folder.path / "config.yaml")

@@ -1,6 +1,8 @@
 """Copies to and from stores: a real S3 conversation with a small server, and plain folders."""
 
+import errno
 import http.server
+import os
 import re
 import threading
 import urllib.parse
@@ -186,3 +188,77 @@ def test_mistakes_are_one_sentence(run, tmp_path):
         copy(str(tmp_path / "gone"), str(tmp_path / "x"))
     with pytest.raises(InputError, match="cannot copy nosuch://a/b"):
         copy("nosuch://a/b", str(tmp_path / "x"))
+
+
+def content(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("way", ["v1", "link", "file://{}/link", "up/v1", "v1/../v1"])
+def test_a_copy_onto_itself_is_refused_whatever_leads_there(way, run, tmp_path):
+    (tmp_path / "link").symlink_to("v1")
+    (tmp_path / "up").symlink_to(".")
+    before, way = content(tmp_path / "v1"), way.format(tmp_path)
+    place = way if "://" in way else str(tmp_path / way)
+    for one, other in ((place, str(tmp_path / "v1")), (str(tmp_path / "v1"), place)):
+        with pytest.raises(InputError, match="are the same place: choose another target"):
+            copy(one, other, overwrite=True)
+    assert content(tmp_path / "v1") == before
+    with pytest.raises(InputError, match="are the same place"):
+        copy(f"{tmp_path}/v1/model.json", f"{tmp_path}/link/model.json", overwrite=True)
+    assert content(tmp_path / "v1") == before
+
+
+def test_a_copy_into_itself_or_over_its_parent_is_refused(run, tmp_path):
+    before = content(tmp_path)
+    with pytest.raises(InputError, match=r"lies inside .*v1: choose a target outside"):
+        copy(str(run[0]), str(run[0] / "export" / "again"), overwrite=True)
+    with pytest.raises(InputError, match="v1 lies inside"):
+        copy(str(run[0]), str(tmp_path), overwrite=True)
+    assert content(tmp_path) == before
+
+
+def test_links_out_of_the_folder_are_named_and_not_followed(run, tmp_path, capsys):
+    folder, _ = run
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key").write_text("private")
+    links = {"up": "..", "loop": ".", "key": "../secret/key", "gone": "nothing", "same": "predictions"}
+    for name, leads in links.items():
+        (folder / name).symlink_to(leads)
+    (folder / "latest.parquet").symlink_to("predictions/test.parquet")
+    assert main(["copy", str(folder), str(tmp_path / "copy")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("5 files, ")
+    named = re.findall(r"Left out, .*: (\S+) -> (\S+)", said)
+    assert dict(named) == links
+    assert set(content(tmp_path / "copy")) == {
+        *("model.json", "weights.safetensors", "status.json", "predictions/test.parquet", "latest.parquet")
+    }
+    assert not [path for path in (tmp_path / "copy").rglob("*") if path.is_symlink()]
+    assert (tmp_path / "copy" / "latest.parquet").read_bytes() == b"rows"
+
+
+def test_what_a_link_in_the_target_leads_to_is_not_written(run, tmp_path):
+    folder, target = run[0], tmp_path / "copy"
+    before = content(folder)
+    target.mkdir()
+    (target / "model.json").symlink_to(folder / "weights.safetensors")
+    copy(str(folder), str(target), overwrite=True)
+    assert content(folder) == before
+    assert (target / "model.json").read_bytes() == before["model.json"]
+    (target / "predictions" / "test.parquet").unlink()
+    (target / "predictions").rmdir()
+    (target / "predictions").symlink_to(folder / "predictions")
+    with pytest.raises(InputError, match=r"copy/predictions leads out of .*: remove that link"):
+        copy(str(folder), str(target), overwrite=True)
+    assert content(folder) == before
+
+
+def test_a_full_disk_leaves_no_half_copy(run, tmp_path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"cannot write .*: No space left on device"):
+        copy(str(run[0]), str(tmp_path / "copy"))
+    assert content(tmp_path / "copy") == {}

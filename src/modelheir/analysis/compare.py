@@ -86,8 +86,8 @@ def compare(
     pair = pair_up(old, new, names=names)
     codes = outcomes(pair.old.prediction, pair.new.prediction, pair.label)
     counts = count_outcomes(codes)[0]
-    by_class = count_outcomes(codes, group=pair.label, groups=pair.count)
-    class_names = [pair.class_name(number) for number in range(pair.count)]
+    by_class = count_outcomes(codes, group=np.searchsorted(pair.numbers, pair.label), groups=pair.count)
+    class_names = [pair.class_name(number) for number in pair.numbers.tolist()]
     value = _rates(counts, errors_of)
     seen = np.flatnonzero(by_class.sum(axis=1))
     per_class = _rows(by_class[seen], [{"class": class_names[int(k)]} for k in seen], confidence, correction)
@@ -96,7 +96,7 @@ def compare(
     return {
         "n": len(codes),
         "n_unlabelled": pair.unlabelled,
-        "n_classes": pair.count,
+        "n_classes": int(pair.numbers[-1]) + 1,
         **value,
         "bec_convention": _CONVENTIONS[errors_of],
         "confidence": confidence,

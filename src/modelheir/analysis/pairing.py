@@ -42,8 +42,13 @@ class Pair:
     old: Side
     new: Side
     classes: tuple[str, ...] | None  #: names by number, where either file knows them
-    count: int  #: classes ``C``
+    numbers: np.ndarray  #: ``(C,)`` int64, ascending: 0 to C - 1 where classes are named, else those that occur
     unlabelled: int  #: images left out because they have no label
+
+    @property
+    def count(self) -> int:
+        """Return the number of classes ``C``."""
+        return len(self.numbers)
 
     def class_name(self, number: int) -> str:
         """Return the name of a class, or its number as text."""
@@ -102,7 +107,7 @@ def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("th
         old=sides[0],
         new=sides[1],
         classes=classes,
-        count=_count(label, sides, classes),
+        numbers=_numbers(label, sides, classes),
         unlabelled=len(known) - len(label),
     )
 
@@ -127,14 +132,15 @@ def _renumber(values: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
     return np.where(values >= 0, numbers[np.maximum(values, 0)], values)
 
 
-def _count(label: np.ndarray, sides: list[Side], classes: tuple[str, ...] | None) -> int:
-    highest = max(int(label.max()), *(int(side.prediction.max()) for side in sides)) + 1
+def _numbers(label: np.ndarray, sides: list[Side], classes: tuple[str, ...] | None) -> np.ndarray:
+    """Return the classes' numbers: all that are named, else all that have a score or occur, however large they are."""
+    occur = np.unique(np.concatenate([label, *(side.prediction for side in sides)]))
     if classes:
-        if highest > len(classes):
-            raise InputError(f"class number {highest - 1} is used but only {len(classes)} classes are named.")
-        return len(classes)
-    widths = [scores.shape[1] for side in sides if (scores := side.scores()) is not None]
-    return max(highest, *widths) if widths else highest
+        if occur[-1] >= len(classes):
+            raise InputError(f"class number {occur[-1]} is used but only {len(classes)} classes are named.")
+        return np.arange(len(classes))
+    width = max((scores.shape[1] for side in sides if (scores := side.scores()) is not None), default=0)
+    return np.union1d(np.arange(width), occur)
 
 
 def in_step(old: Predictions, new: Predictions) -> tuple[Predictions, Predictions]:

@@ -86,7 +86,21 @@ def _line(task: Task, parts: Parts, source: str) -> str:
     where = str(parts.device) + (f" on {parts.world} processes" if parts.world > 1 else "")
     return (
         f"{network} ({_short(count)} parameters), {parts.image_size} px, {len(parts.splits['train']):,} images, "
-        f"{len(parts.classes):,} classes, {source}, {where}"
+        f"{len(parts.classes):,} classes, {source}, {where}\n{_recipe(parts)}"
+    )
+
+
+def _recipe(parts: Parts) -> str:
+    """Say how the images are changed and the network is trained, whether it was given or chosen."""
+    from modelheir.engine.optim import peak_rate, rising_epochs
+
+    inputs, fit = parts.inputs, parts.fit
+    pad = f" (by up to {inputs.crop_pad} px)" if inputs.augment in ("crop", "crop_flip") else ""
+    mirrored = "mirrored" if inputs.mirror else "not mirrored"
+    rise = f", rising for {rising_epochs(fit):g}" if rising_epochs(fit) else ""
+    return (
+        f"augmentation {inputs.augment}{pad}, {mirrored}; {fit.optimizer}, batches of {fit.batch_size}, learning rate "
+        f"{peak_rate(fit):g}, {fit.schedule} over {fit.epochs} epochs{rise}, weight decay {fit.weight_decay:g}"
     )
 
 

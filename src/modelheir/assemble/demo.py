@@ -20,7 +20,9 @@ BASE: Mapping[str, Any] = {
     "inputs.val_fraction": 0.1,
     "fit.epochs": 30,
     "fit.batch_size": 64,
+    "fit.optimizer": "sgd",
     "fit.lr": 0.05,
+    "fit.schedule": "cosine",
     "fit.save_every_epochs": 0,
 }
 

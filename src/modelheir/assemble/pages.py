@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modelheir.runs.files import read_json
+from modelheir.runs.files import read_mapping
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.trackers import read_metrics
 
@@ -44,5 +44,5 @@ def run_curves(run: Path | str) -> list[dict[str, Any]]:
 def run_provenance(run: Path | str) -> dict[str, Any]:
     """Return a run's ``environment.json`` with its folder, or only the folder where there is none."""
     path = RunFolder(run).environment
-    about = read_json(path) if path.is_file() else {}
+    about = read_mapping(path, "Restore it, or remove it") if path.is_file() else {}
     return {"folder": str(run), **about}

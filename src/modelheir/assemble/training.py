@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
+import contextlib
 import functools
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir.assemble.destination import check_destination
+from modelheir.assemble.publish import publish
+from modelheir.assemble.resolved import choose, resolved, write_config
+from modelheir.assemble.same_run import accept_data, accept_settings
 from modelheir.checks import InputError, unknown, validate
 from modelheir.classes import BY_NAME
 from modelheir.config.unread import refuse_unread
-from modelheir.runs.files import read_json, write_json, write_text
+from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
+from modelheir.runs.seal import check_seal, seal
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
@@ -21,19 +25,8 @@ if TYPE_CHECKING:
     from modelheir.data.fingerprints import Fingerprint
     from modelheir.engine.runtime import Runtime
     from modelheir.methods import Method
-    from modelheir.types import StageResult
 
-__all__ = ["default_model", "train"]
-
-#: settings that say where or how loudly a run happens, and do not change its numbers
-_PRIVATE = ("out", "device", "quiet", "trackers", "allow_weak_teacher")
-
-
-def default_model(image_size: int) -> str:
-    """Return a sensible network for an image size in pixels: small images keep their resolution through the stem."""
-    if image_size <= 16:
-        return "convnet"
-    return "resnet8" if image_size <= 64 else "tv:resnet18"
+__all__ = ["train"]
 
 
 def train(method: str, config: TrainConfig, method_config: Any = None, *, command: Sequence[str] = ()) -> Path:
@@ -47,7 +40,8 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
 
     Raises:
         InputError: If something the user gave does not fit (before the first batch where possible), or the folder
-            holds a run with other settings or on other data; such a folder is left as it is.
+            cannot be written to without harm: it holds other files, the data, an old model, a damaged run, or a run
+            with other settings or on other data. Such a folder is left as it is.
     """
     from modelheir.methods import METHODS
 
@@ -70,41 +64,52 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
 
     runtime = Runtime(config.device)
     folder = RunFolder(config.out or f"runs/{method}")
-    resolved = _resolved(method, config, settings)
     if runtime.main:
-        _accept(folder, resolved, _resolved(method, type(config)(), type(settings)()))
+        check_destination(folder, config.data, config.old)
+        check_seal(folder)
     splits = open_splits(config.data, config.inputs)
+    asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
+    wanted = resolved(method, config, settings)
+    if runtime.main:
+        accept_settings(folder, wanted, resolved(method, type(config)(), type(settings)()), splits["train"])
     data = {name: fingerprint(images) for name, images in splits.items()}
-    work = functools.partial(_train, chosen, config, settings, folder, runtime, splits, data)
+    work = functools.partial(_train, chosen, config, asked, settings, folder, runtime, splits, data)
     if not runtime.main:
         runtime.wait()  # until the main process holds the folder
         return work()
-    _accept_data(folder, data)
+    accept_data(folder, data)
     with folder.locked():
-        _write_config(folder, resolved)
         if folder.status().get("state") == "finished":
             runtime.wait()
-            return work()
-        folder.set_status("running")
-        runtime.wait()
+            return folder.path
         try:
+            folder.set_status("running")
+            write_config(folder, wanted)
+            runtime.wait()
             path = work(command)
+            folder.set_status("finished", files=seal(folder))
         except KeyboardInterrupt:
             folder.set_status("interrupted")
             raise
         except Exception as error:
-            if isinstance(error, InputError) and not folder.begun:  # nothing is trained yet, so nothing is left behind
-                folder.clear()
-            else:
-                folder.set_status("failed", reason=str(error))
+            _stop(folder, error)
             raise
-        folder.set_status("finished")
         return path
+
+
+def _stop(folder: RunFolder, error: Exception) -> None:
+    """Leave nothing behind where nothing is trained yet and the user can mend it; else say what happened."""
+    if isinstance(error, InputError) and folder.fresh and not folder.begun:
+        folder.clear()
+        return
+    with contextlib.suppress(InputError):  # a full disk: what stopped the run says more
+        folder.set_status("failed", reason=str(error))
 
 
 def _train(
     method: Method,
     config: TrainConfig,
+    asked: str,
     settings: Any,
     folder: RunFolder,
     runtime: Runtime,
@@ -115,7 +120,6 @@ def _train(
     if folder.status().get("state") == "finished":
         return folder.path
     from modelheir.assemble.announce import announced, check_teacher
-    from modelheir.data import resolve
     from modelheir.engine.evaluate import predict_model
     from modelheir.engine.progress import make_progress
     from modelheir.engine.stages import run_plan
@@ -126,14 +130,13 @@ def _train(
     def predict(model: Any, stream: Any, features: bool = False) -> Any:
         return predict_model(model, stream, runtime, precision=config.fit.precision, features=features)
 
-    size = resolve(config.inputs, splits["train"]).image_size  # of every split, whatever its own images are
     parts = Parts(
         splits=splits,
-        inputs=dataclasses.replace(config.inputs, image_size=size),
+        inputs=config.inputs,
         network=config.network,
         fit=config.fit,
-        model=config.model or default_model(size),
-        asked=config.model,
+        model=config.model,
+        asked=asked,
         old=tuple(config.old),
         old_weights=tuple(config.old_weights),
         class_rule=config.classes,
@@ -164,102 +167,6 @@ def _train(
                 plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
             )
     if runtime.main:
-        _publish(folder, [one for one in done.values() if not one.skipped][-1])
+        publish(folder, [one for one in done.values() if not one.skipped][-1])
     runtime.wait()
     return folder.path
-
-
-def _resolved(method: str, config: TrainConfig, settings: Any) -> dict[str, Any]:
-    """Return every setting of the run as plain values, in the shape that ``--config`` reads."""
-    from modelheir.config.run import to_mapping
-
-    return {"train": method, **to_mapping(config), "method": to_mapping(settings)}
-
-
-def _write_config(folder: RunFolder, resolved: Mapping[str, Any]) -> None:
-    import yaml
-
-    write_text(folder.config, yaml.safe_dump(dict(resolved), sort_keys=False, allow_unicode=True))
-
-
-def _accept(folder: RunFolder, resolved: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Refuse a folder that holds a trained stage of other settings, naming the first that differs.
-
-    A setting that an older version wrote nothing about had its default.
-    """
-    import yaml
-
-    if not folder.config.is_file() or not _trained(folder):
-        return
-    before = _flat(yaml.safe_load(folder.config.read_text(encoding="utf-8")) or {})
-    now, usual = _flat(resolved), _flat(defaults)
-    for key in {**before, **now}:
-        old, new = before.get(key, usual.get(key)), now.get(key)
-        if old != new and key.split(".")[0] not in _PRIVATE:
-            raise InputError(
-                f"{folder.path} holds a run with {key} = {old!r}, and this one has {new!r}: give another --out, "
-                "or the same settings to resume."
-            )
-
-
-def _accept_data(folder: RunFolder, data: Mapping[str, Fingerprint]) -> None:
-    """Refuse a folder that holds a trained stage of other data, naming the first split that differs."""
-    if not folder.environment.is_file() or not _trained(folder):
-        return
-    before: dict[str, Any] = read_json(folder.environment).get("data") or dict(data)  # none noted: nothing to hold
-    for name in {**before, **data}:
-        old, new = ({**found.get(name, {}), "name": ""} for found in (before, data))
-        if old != new:
-            raise InputError(
-                f"{folder.path} holds a run on other data: the {name} split has changed since it was trained. Give "
-                "another --out, or restore the data to resume."
-            )
-
-
-def _trained(folder: RunFolder) -> bool:
-    return folder.begun or folder.status().get("state") == "finished"
-
-
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            flat |= _flat(value, f"{name}.")
-        else:
-            flat[name] = list(value) if isinstance(value, tuple) else value
-    return flat
-
-
-def _publish(folder: RunFolder, last: StageResult) -> None:
-    """Copy the last stage's model and predictions to where a reader looks first."""
-    from modelheir.metrics.intervals import wilson
-    from modelheir.runs.predictions import read_predictions
-    from modelheir.runs.tensors import save_weights
-
-    write_json(folder.model, last.describe["model"])
-    save_weights(folder.weights, last.weights(last.publish))
-    rows: dict[str, Any] = {}
-    for source in sorted((last.folder / "predictions").glob("*.parquet")):
-        target = folder.predictions(source.stem)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(source, target)
-        found = read_predictions(target)
-        known = found.label >= 0
-        count = int(known.sum())
-        shares = {"accuracy": float((found.prediction == found.label)[known].mean())} if count else {}
-        if f"{source.stem}/top5" in last.metrics:
-            shares["top5"] = last.metrics[f"{source.stem}/top5"]
-        for name, share in shares.items():
-            rows[f"{source.stem}/{name}"] = {
-                "value": share,
-                "unit": "fraction",
-                "direction": "higher is better",
-                "count": count,
-                "interval": wilson(round(share * count), count),
-                "confidence": 0.95,
-            }
-    losses = {key: value for key, value in last.metrics.items() if key.endswith("/loss")}
-    for key, value in losses.items():
-        rows[key] = {"value": value, "unit": "nats", "direction": "lower is better"}
-    write_json(folder.result, {**rows, **last.describe.get("rows", {})})

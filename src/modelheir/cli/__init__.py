@@ -1,6 +1,7 @@
 """The command line: a table of commands, one module each; only the chosen one is imported.
 
-Exit codes: 0 done (for ``compare``: the gate passed), 1 the gate failed, 2 bad input, 130 interrupted.
+Exit codes: 0 done (for ``compare``: the gate passed), 1 the gate failed, 2 bad input, 70 a fault of
+the program (the traceback is kept in a file of its own), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -9,12 +10,19 @@ import contextlib
 import importlib
 import os
 import sys
+import tempfile
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 from modelheir.checks import InputError, nearest
+from modelheir.cli.screen import say
+from modelheir.printable import shorten
 
 __all__ = ["COMMANDS", "Command", "main"]
+
+_FAULT = 70  #: as ``EX_SOFTWARE`` of sysexits.h
+_MOST = 2000  #: characters of a message
 
 
 class Command(NamedTuple):
@@ -23,7 +31,10 @@ class Command(NamedTuple):
     module: str  #: holds ``main(argv) -> int``
     summary: str
     example: str
+    memory: str = "close other programs, or give it fewer rows or smaller files"  #: what to do where memory runs out
 
+
+_FORWARD = "lower --batch_size, or make images smaller (--inputs.image_size)"
 
 _TABLE: dict[str, dict[str, Command]] = {
     "Look around": {
@@ -38,6 +49,8 @@ _TABLE: dict[str, dict[str, Command]] = {
             "modelheir.cli.train",
             "train by a method; run again, it resumes",
             "modelheir train upgrade --data folder:photos --old run:runs/v1 --out runs/v2",
+            "lower the batch size (--fit.batch_size), raise --fit.accumulate, or make images smaller "
+            "(--inputs.image_size)",
         ),
     },
     "Decide whether to ship it": {
@@ -55,11 +68,13 @@ _TABLE: dict[str, dict[str, Command]] = {
             "modelheir.cli.predict",
             "run a model over a split",
             "modelheir predict run:runs/v2 --data folder:photos --out v2.parquet",
+            _FORWARD,
         ),
         "evaluate": Command(
             "modelheir.cli.evaluate",
             "many models on one split, each run once",
             "modelheir evaluate runs/v1 runs/v2 --data folder:photos --old runs/v1",
+            _FORWARD,
         ),
         "ensemble": Command(
             "modelheir.cli.ensemble",
@@ -98,12 +113,12 @@ def main(argv: Sequence[str] | None = None, *, commands: Mapping[str, Command] =
     if not words or words[0] in ("-h", "--help", "help"):
         if len(words) > 1 and words[0] == "help":
             return main([words[1], "--help"], commands=commands)
-        print(_overview())
+        say(*_overview().split("\n"))
         return 0
     if words[0] in ("-V", "--version"):
         from importlib.metadata import version
 
-        print(f"modelheir {version('modelheir')}")
+        say(f"modelheir {version('modelheir')}")
         return 0
     name, rest = words[0], words[1:]
     if name not in commands:
@@ -123,6 +138,8 @@ class _Patient:
     def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
+        except UnicodeEncodeError as error:  # a terminal that knows fewer letters
+            return self._stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
         except BrokenPipeError:
             self._leave()
             return len(text)
@@ -153,29 +170,39 @@ def _run(name: str, command: Command, argv: list[str]) -> int:
 
 
 def _guarded(name: str, command: Command, argv: list[str]) -> int:
-    """Run a command; a mistake of the user becomes one sentence and code 2."""
+    """Run a command; a mistake of the user becomes one sentence and code 2, a fault of ours one sentence and 70."""
     show_trace = os.environ.get("MODELHEIR_TRACEBACK", "") not in ("", "0")
     try:
         return int(importlib.import_module(command.module).main(argv) or 0)
     except KeyboardInterrupt:
-        print(f"\nmodelheir {name}: stopped; run the same command again to resume.", file=sys.stderr)
+        say("", f"modelheir {name}: stopped; run the same command again to resume.", error=True)
         return 130
     except InputError as error:
         if show_trace:
             raise
         return _fail(name, str(error))
-    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError, PermissionError) as error:
-        if show_trace or error.filename is None:
-            raise
-        return _fail(name, f"{error.filename}: {(error.strerror or 'cannot be used').lower()}.")
     except Exception as error:
-        if show_trace or not _is_memory(error):
+        if show_trace:
             raise
-        return _fail(
-            name,
-            "out of memory: lower the batch size (--fit.batch_size), raise --fit.accumulate, "
-            "or make images smaller (--inputs.image_size).",
-        )
+        if isinstance(error, OSError) and error.filename is not None:
+            return _fail(name, f"{error.filename}: {(error.strerror or 'cannot be used').lower()}.")
+        if _is_memory(error):
+            return _fail(name, f"out of memory: {command.memory}.")
+        return _fault(name, error)
+
+
+def _fault(name: str, error: Exception) -> int:
+    """Say in one sentence that the program failed; the traceback goes into a private file, not before the user."""
+    what = type(error).__name__ + (f": {shorten(str(error), 200)}" if str(error) else "")
+    try:
+        handle, path = tempfile.mkstemp(prefix="modelheir-", suffix=".txt")  # readable by its owner alone
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as kept:
+            traceback.print_exception(error, file=kept)
+        where = f"the traceback is in {path}"
+    except OSError as unwritten:
+        where = f"the traceback could not be kept ({unwritten.strerror}); MODELHEIR_TRACEBACK=1 shows it"
+    _fail(name, f"a fault of the program, not an answer ({what}); {where}: please report it with that text.")
+    return _FAULT
 
 
 def _is_memory(error: Exception) -> bool:
@@ -187,7 +214,7 @@ def _is_memory(error: Exception) -> bool:
 
 def _fail(name: str, text: str) -> int:
     where = f"modelheir {name}" if name else "modelheir"
-    print(f"{where}: {' '.join(text.split())}", file=sys.stderr)
+    say(shorten(f"{where}: {' '.join(text.split())}", _MOST), error=True)
     return 2
 
 
@@ -204,6 +231,6 @@ def _overview() -> str:
     lines += [
         "",
         "`modelheir COMMAND --help` tells a command's options; `modelheir --version` the version.",
-        "Exit codes: 0 done or gate passed, 1 gate failed, 2 bad input, 130 interrupted.",
+        "Exit codes: 0 done or gate passed, 1 gate failed, 2 bad input, 70 a fault of the program, 130 interrupted.",
     ]
     return "\n".join(lines)

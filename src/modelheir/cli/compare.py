@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     from modelheir.analysis.front import plane
     from modelheir.analysis.gate import GateConfig
     from modelheir.runs.files import write_json
-    from modelheir.runs.predictions import read_predictions
+    from modelheir.runs.predictions import read_predictions, require_columns
 
     gate = GateConfig(
         max_nfr=given.max_nfr,
@@ -125,7 +125,11 @@ def main(argv: list[str] | None = None) -> int:
         [*pages, *([given.json] if given.json else [])], [*files, *([given.classes] if given.classes else [])]
     )
     names = short_names(places)
-    found = {name: read_predictions(file, classes=classes) for name, file in zip(names, files, strict=True)}
+    require_columns(files[:2], given.slice)
+    found = {
+        name: read_predictions(file, classes=classes, columns=given.slice)
+        for name, file in zip(names, files, strict=True)
+    }
     old, new = found[names[0]], found[names[1]]
     result: dict[str, Any] = compare(
         old,
@@ -143,14 +147,15 @@ def main(argv: list[str] | None = None) -> int:
     if others:
         result["others"] = others
     from modelheir.cli.comparison_text import show
+    from modelheir.cli.screen import say
 
     show(result, names=(names[0], names[1]))
     if given.json:
         write_json(given.json, result)
-        print(f"Numbers: {given.json}")
+        say(f"Numbers: {given.json}")
     if given.html:
         _write_page(given, result, old, new, places, names)
-        print("Page: {}\nTable: {}".format(*pages))
+        say(*map("{}: {}".format, ("Page", "Table"), pages))
     return 1 if result["gate"]["passed"] is False else 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from modelheir.cli.screen import percent, show_table
+from modelheir.cli.screen import percent, say, show_table
 
 __all__ = ["show"]
 
@@ -30,11 +30,11 @@ def show(result: Mapping[str, Any], *, names: tuple[str, str]) -> None:
         result: What ``analysis.compare`` returned, and ``note``.
         names: What to call the two models.
     """
-    print(f"{names[0]} -> {names[1]}, {result['n']:,} images, {100 * result['confidence']:g}% intervals")
+    say(f"{names[0]} -> {names[1]}, {result['n']:,} images, {100 * result['confidence']:g}% intervals")
     if result.get("note"):
-        print(f"Note: {result['note']}.")
+        say(f"Note: {result['note']}.")
     if result["n_unlabelled"]:
-        print(f"Note: {result['n_unlabelled']:,} images without a label are left out.")
+        say(f"Note: {result['n_unlabelled']:,} images without a label are left out.")
     intervals = result["intervals"]
     rows = [
         [f"accuracy, {side}", percent(result[f"accuracy_{side}"], intervals[f"accuracy_{side}"])]
@@ -97,10 +97,10 @@ def _groups(title: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 def _verdict(gate: Mapping[str, Any]) -> None:
     if gate["passed"] is None:
-        print("No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain).")
+        say("No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain).")
     else:
-        print(f"{'PASSED' if gate['passed'] else 'FAILED'}: {gate['verdict']}")
+        say(f"{'PASSED' if gate['passed'] else 'FAILED'}: {gate['verdict']}")
     for check in gate["checks"]:
-        print(f"  {'ok  ' if check['passed'] else 'miss'} {check['sentence']}")
+        say(f"  {'ok  ' if check['passed'] else 'miss'} {check['sentence']}")
     for note in gate["notes"]:
-        print(f"  note {note}")
+        say(f"  note {note}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.screen import say
 
 __all__ = ["CopyConfig", "main"]
 
@@ -20,7 +21,8 @@ SPEC = Spec(
     command="copy",
     about=(
         "Copy SOURCE (a run folder or a file) to TARGET; either may be an address such as s3://bucket/v1.\n"
-        "Fetch an old model: modelheir copy s3://bucket/v1 runs/v1. Publish a new one: the other way round."
+        "Fetch an old model: modelheir copy s3://bucket/v1 runs/v1. Publish a new one: the other way round.\n"
+        "Links that lead out of SOURCE or to folders are not followed, but named."
     ),
     configs={"": CopyConfig},
     words="SOURCE TARGET",
@@ -33,6 +35,8 @@ def main(argv: list[str]) -> int:
     said = parse(SPEC, argv)
     from modelheir.runs.places import copy
 
-    count, size = copy(said.words[0], said.words[1], overwrite=said.configs[""].overwrite)
-    print(f"{count:,} files, {size / 1e6:,.1f} MB")
+    done = copy(said.words[0], said.words[1], overwrite=said.configs[""].overwrite)
+    say(f"{done.files:,} files, {done.size / 1e6:,.1f} MB")
+    for link in done.skipped:
+        say(f"Left out, a link that is no file of the folder: {link}")
     return 0

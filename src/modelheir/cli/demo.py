@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 from modelheir.checks import AtLeast, InRange
 from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import percent, show_table
+from modelheir.cli.screen import percent, say, show_table
 
 __all__ = ["DemoConfig", "main"]
 
@@ -39,11 +38,11 @@ def main(argv: list[str]) -> int:
 
     def watch(arm: str, seed: int, done: int, total: int) -> None:
         if not config.quiet:
-            print(f"[{done + 1}/{total}] seed {seed}: {arm}", file=sys.stderr, flush=True)
+            say(f"[{done + 1}/{total}] seed {seed}: {arm}", error=True)
 
     rows, page = demo(config.out, seeds=range(config.seeds), max_nfr=config.max_nfr, watch=watch)
     _show(rows)
-    print(f"Report: {page}")
+    say(f"Report: {page}")
     return 0
 
 
@@ -62,4 +61,4 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
     known = percent(rows[0]["error_old"])
     title = f"Version 2 on {rows[0]['n']:,} test images, {seeds} seeds; version 1 errs on {known}"
     show_table(title, ["method", "error", "NFR", "relative NFR", "gate "], table)
-    print("NFR: share of images that version 1 had right and version 2 has wrong. Intervals are 95 % over seeds.")
+    say("NFR: share of images that version 1 had right and version 2 has wrong. Intervals are 95 % over seeds.")

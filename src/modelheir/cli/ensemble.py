@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         if not all(0 <= weight < float("inf") for weight in given.weights) or not sum(given.weights):
             raise InputError("--weights must be >= 0 and not all 0.")
     from modelheir.analysis.ensemble import ensemble
-    from modelheir.cli.screen import percent, show_table
+    from modelheir.cli.screen import percent, say, show_table
     from modelheir.runs.predictions import members_of, read_predictions, write_predictions
 
     places = [predictions_place(source) for source in given.sources]
@@ -70,11 +70,11 @@ def main(argv: list[str] | None = None) -> int:
     )
     write_predictions(given.target, found.predictions, members=found.members)
     if note:
-        print(f"Note: {note}.")
+        say(f"Note: {note}.")
     table = [
         [row["name"], f"{row['members']:g}", f"{row['weight']:.3f}", percent(row["accuracy"], row["accuracy_interval"])]
         for row in found.rows
     ]
     show_table(f"average of {given.by}", ["model", "models in it", "weight", "accuracy"], table)
-    print(f"Written: {given.target}")
+    say(f"Written: {given.target}")
     return 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +12,10 @@ from modelheir.address import parse_address
 from modelheir.assemble.run_settings import own_data, run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.classes import BY_NAME, RULES
+from modelheir.cli.outputs import check_outputs
 from modelheir.cli.parsing import Spec, parse
 from modelheir.cli.predict import does_not_know
-from modelheir.cli.screen import percent, show_table
+from modelheir.cli.screen import percent, say, show_table
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
 
@@ -95,6 +95,7 @@ def main(argv: list[str]) -> int:
     every = [*models, *filter(None, [config.old])]
     runs = {model: run_settings(model) for model in every}
     data = config.data or own_data(every)
+    check_outputs([Path(config.json)] if config.json else [], [])
     from modelheir import assemble
     from modelheir.engine.progress import make_progress
     from modelheir.runs.files import write_json
@@ -146,7 +147,7 @@ def main(argv: list[str]) -> int:
     _show(rows, bool(config.old), f"{config.split} of {data}")
     for row in {row["model"]: row for row in [*before, *rows]}.values():
         if row.get("unknown"):
-            print(does_not_know(row["model"], row["unknown"]))
+            say(does_not_know(row["model"], row["unknown"]))
     if config.json:
         write_json(Path(config.json), rows)
     return 2 if any("failed" in row for row in rows) else 0
@@ -161,4 +162,4 @@ def _show(rows: Sequence[dict[str, Any]], flips: bool, where: str) -> None:
         show_table(f"on {where}", columns, table)
     for row in rows:
         if "failed" in row:
-            print(f"failed: {row['model']}: {row['failed']}", file=sys.stderr)
+            say(f"failed: {row['model']}: {row['failed']}", error=True)

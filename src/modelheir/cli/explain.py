@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError, unknown
-from modelheir.cli.screen import paragraph, show_table
+from modelheir.cli.screen import paragraph, say, show_table
 from modelheir.config.describe import settings
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ __all__ = ["main", "method_files"]
 def main(argv: list[str], methods: Mapping[str, Method] | None = None) -> int:
     """Print the map of the method that ``argv`` names."""
     if {"-h", "--help"} & set(argv):
-        print("usage: modelheir explain METHOD\n\nTell what a method is for, its paper, files and settings.")
+        say("usage: modelheir explain METHOD", "", "Tell what a method is for, its paper, files and settings.")
         return 0
     if methods is None:
         from modelheir.methods import METHODS
@@ -35,13 +35,13 @@ def main(argv: list[str], methods: Mapping[str, Method] | None = None) -> int:
         raise InputError(f"unexpected {argv[1]!r}: one method at a time.")
     if argv[0] not in methods:
         raise unknown("method", argv[0], methods)
-    _print(methods[argv[0]])
+    _explain(methods[argv[0]])
     return 0
 
 
-def _print(method: Method) -> None:
+def _explain(method: Method) -> None:
     module = sys.modules[method.plan.__module__]
-    print(paragraph(f"{method.name}: {method.summary}") + "\n")
+    say(*paragraph(f"{method.name}: {method.summary}").split("\n"), "")
     facts = {
         "For": method.situation,
         "Not for": getattr(method, "not_for", ""),
@@ -51,18 +51,20 @@ def _print(method: Method) -> None:
     }
     for name, text in facts.items():
         if text:
-            print(paragraph(text, first=f"{name + ':':<10}", rest=" " * 10))
-    print()
+            say(*paragraph(text, first=f"{name + ':':<10}", rest=" " * 10).split("\n"))
+    say()
     for block in (inspect.getdoc(module) or "").split("\n\n"):
         formula = block.startswith(".. math::")
-        print((block.replace(".. math::", "Formula (LaTeX):") if formula else paragraph(block)) + "\n")
+        text = block.replace(".. math::", "Formula (LaTeX):") if formula else paragraph(block)
+        say(*text.split("\n"), "")
     show_table("Files", ["file", "what it is "], method_files(method.name, module))
-    print("\nIts own settings and their defaults\n")
+    say("", "Its own settings and their defaults", "")
     for one in settings(method.config, "method", every=False):
-        print(f"  --{one.key} {_shown(method.defaults.get(one.key, one.default))}")
-        print(paragraph(f"{one.about} ({one.allowed})" if one.about else one.allowed, first=" " * 6, rest=" " * 6))
-    print()
-    print(f"`modelheir train {method.name} --help` lists the settings that all methods share.")
+        say(f"  --{one.key} {_shown(method.defaults.get(one.key, one.default))}")
+        about = f"{one.about} ({one.allowed})" if one.about else one.allowed
+        say(*paragraph(about, first=" " * 6, rest=" " * 6).split("\n"))
+    say()
+    say(f"`modelheir train {method.name} --help` lists the settings that all methods share.")
 
 
 def method_files(name: str, module: ModuleType) -> list[tuple[str, str]]:

@@ -44,8 +44,6 @@ def main(argv: list[str]) -> int:
     for name in formats:
         one_of(FORMATS, format=name)
     out = Path(config.out) if config.out else (parse_address(model).run or Path()) / "export"
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out {out} is a file: give a folder.")
     from modelheir import assemble
 
     found = assemble.export(model, out, to=formats, tolerance=config.tolerance)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelheir.checks import InputError
+from modelheir.cli.outputs import check_outputs
 from modelheir.cli.parsing import Spec, parse
 
 __all__ = ["ImportConfig", "main"]
@@ -45,35 +46,38 @@ def main(argv: list[str]) -> int:
         raise InputError(f"{path}: expected a name ending with .result, {', '.join(_CHECKPOINTS)}.")
     if config.ids:
         raise InputError("--ids belongs to .result files: a checkpoint has no rows.")
+    from modelheir.cli.screen import say
     from modelheir.models.files.legacy import read_checkpoint
     from modelheir.runs.tensors import save_weights
 
+    out = _target(config, path, ending, ".safetensors")
     state = read_checkpoint(path)
-    out = _target(config.out, path, ending, ".safetensors")
     save_weights(out, state)
-    print(f"{len(state):,} tensors, {sum(value.numel() for value in state.values()):,} numbers, written to {out}")
+    say(f"{len(state):,} tensors, {sum(value.numel() for value in state.values()):,} numbers, written to {out}")
     return 0
 
 
 def _result(path: Path, config: ImportConfig) -> int:
-    from modelheir.cli.screen import percent
+    from modelheir.cli.screen import percent, say
     from modelheir.models.files.legacy import read_result
     from modelheir.runs.predictions import write_predictions
 
+    out = _target(config, path, ".result", ".parquet")
     found: Any = read_result(path)
     if config.ids:
         found = dataclasses.replace(found, sample_id=_ids(Path(config.ids), len(found)))
-    out = _target(config.out, path, ".result", ".parquet")
     write_predictions(out, found)
     right = float((found.prediction == found.label).mean()) if len(found) else None
-    print(f"{len(found):,} images, accuracy {percent(right)}, written to {out}")
+    say(f"{len(found):,} images, accuracy {percent(right)}, written to {out}")
     return 0
 
 
-def _target(out: str, path: Path, ending: str, new: str) -> Path:
-    if out and not out.endswith(new):
-        raise InputError(f"--out {out}: the name must end with {new}.")
-    return Path(out) if out else path.with_name(path.name.removesuffix(ending) + new)
+def _target(config: ImportConfig, path: Path, ending: str, new: str) -> Path:
+    if config.out and not config.out.endswith(new):
+        raise InputError(f"--out {config.out}: the name must end with {new}.")
+    out = Path(config.out) if config.out else path.with_name(path.name.removesuffix(ending) + new)
+    check_outputs([out], [path, *([Path(config.ids)] if config.ids else [])])
+    return out
 
 
 def _ids(path: Path, count: int) -> Any:
@@ -81,7 +85,12 @@ def _ids(path: Path, count: int) -> Any:
 
     if not path.is_file():
         raise InputError(f"--ids {path} is missing.")
-    ids = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    try:
+        ids = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"--ids {path} is not UTF-8 ({error.reason} at byte {error.start}): save it as UTF-8."
+        ) from error
     if len(ids) != count or len(set(ids)) != count:
         several = len(ids) - len(set(ids))
         raise InputError(f"--ids {path} has {len(ids)} lines ({several} repeated), and the file has {count} rows.")

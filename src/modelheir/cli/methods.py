@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelheir.checks import InputError
+from modelheir.cli.screen import say, show_table
 
 __all__ = ["main"]
 
@@ -10,11 +11,10 @@ __all__ = ["main"]
 def main(argv: list[str]) -> int:
     """Print the table."""
     if {"-h", "--help"} & set(argv):
-        print("usage: modelheir methods\n\nPrint which method suits which situation.")
+        say("usage: modelheir methods", "", "Print which method suits which situation.")
         return 0
     if argv:
         raise InputError(f"unexpected {argv[0]!r}: `modelheir explain {argv[0]}` tells about one method.")
-    from modelheir.cli.screen import show_table
     from modelheir.methods import METHODS
 
     rows = [
@@ -22,5 +22,5 @@ def main(argv: list[str]) -> int:
         for method in METHODS.values()
     ]
     show_table("", ["you have", "train ", "needs --old ", "what it does "], rows)
-    print("`modelheir explain METHOD` tells more; `modelheir train METHOD --help` lists its settings.")
+    say("`modelheir explain METHOD` tells more; `modelheir train METHOD --help` lists its settings.")
     return 0

@@ -1,4 +1,4 @@
-"""What a command writes: never one of the files that it reads."""
+"""What a command writes: never one of the files that it reads, nor a file of a run."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ def page_files(page: Path) -> tuple[Path, Path]:
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse to write over a file that is read, whatever the way to it (``..``, links), or to write one file twice.
+    """Refuse to write over a file that is read or a run's, whatever the way to it (``..``, links), or one file twice.
 
     Raises:
         InputError: With the two names.
     """
+    from modelheir.runs.folder import owner_of  # brings NumPy
+
     taken = {place.resolve(): f"{place}, which is read" for place in inputs}
     for output in outputs:
-        place = output.resolve()
+        place, run = output.resolve(), owner_of(output)
+        if run is not None:
+            raise InputError(f"writing {output} would replace a file of the run in {run}: choose another name.")
         if place in taken:
             raise InputError(f"writing {output} would replace {taken[place]}: choose another name.")
         taken[place] = f"{output}, which is written too"

@@ -15,6 +15,7 @@ from typing import Any
 
 from modelheir.checks import InputError
 from modelheir.cli.parser import build_parser, read_values, takes_many, usage
+from modelheir.cli.screen import say
 from modelheir.config.describe import Setting, settings
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
 
@@ -80,7 +81,7 @@ def parse(spec: Spec, argv: Sequence[str]) -> Parsed:
     for path in files:
         flat |= _file(spec, path)
     if "help" in asked:
-        print(build_parser(spec, known, flat).format_help())
+        say(*build_parser(spec, known, flat).format_help().split("\n"))
         raise SystemExit(0)
     flat |= read_values(build_parser(spec, known, flat), known, flags)
     configs = {

@@ -10,6 +10,7 @@ from typing import Annotated
 from modelheir.assemble.run_settings import run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.classes import BY_NAME, RULES
+from modelheir.cli.outputs import check_outputs
 from modelheir.cli.parsing import Spec, parse
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
@@ -68,11 +69,17 @@ def main(argv: list[str]) -> int:
     if not config.out.endswith(".parquet"):
         raise InputError(f"--out {config.out}: predictions are written as Parquet, so the name must end with .parquet.")
     from modelheir import assemble
-    from modelheir.cli.screen import percent, speaks
+    from modelheir.assemble.destination import check_not_data
+    from modelheir.cli.screen import percent, say, speaks
     from modelheir.engine.progress import make_progress
     from modelheir.metrics.unknown_classes import unknown_classes
+    from modelheir.models.files.load import files_of
     from modelheir.runs.predictions import write_predictions
 
+    outputs = [Path(name) for name in (config.out, config.crops) if name]
+    check_outputs(outputs, files_of(model))
+    for output in outputs:
+        check_not_data(output, config.data)
     of = "" if config.split == "auto" else f" {config.split}"
     with make_progress(quiet=config.quiet) as progress:
         progress.stage(f"predict{of}", 0)
@@ -96,7 +103,7 @@ def main(argv: list[str]) -> int:
     known = found.label >= 0
     right = float((found.prediction == found.label)[known].mean()) if known.any() else None
     if missing := unknown_classes(found.logits, found.classes):
-        print(does_not_know(model, missing))
+        say(does_not_know(model, missing))
     accuracy = "" if right is None else f" accuracy {percent(right)},"
-    print(f"{len(found):,} images{of and f' of{of}'},{accuracy} written to {config.out}")
+    say(f"{len(found):,} images{of and f' of{of}'},{accuracy} written to {config.out}")
     return 0

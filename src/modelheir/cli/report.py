@@ -12,7 +12,7 @@ from modelheir.address import parse_address, predictions_place
 from modelheir.checks import InputError, InRange, OneOf
 from modelheir.cli.outputs import check_outputs, page_files
 from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import percent, show_table
+from modelheir.cli.screen import percent, say, show_table
 
 __all__ = ["ReportConfig", "main", "report_runs"]
 
@@ -52,7 +52,7 @@ def main(argv: list[str]) -> int:
         for row in rows
     ]
     show_table("", ["run", "error", "NFR"], table)
-    print("Report: {}\nTable: {}".format(*page_files(page)))
+    say(*map("{}: {}".format, ("Report", "Table"), page_files(page)))
     return 0
 
 
@@ -83,11 +83,11 @@ def report_runs(runs: Sequence[str], config: ReportConfig) -> tuple[list[dict[st
         if not path.is_file():
             rows.append({"name": name, "seeds": [], "failed": _why(folder, config.split)})
             continue
-        new = read_predictions(path)
+        new = read_predictions(path, columns=())
         place = config.old or _own_old(folder)
         path_old = _predictions(predictions_place(place), config.split) if place else None
         check_outputs(outputs, [path, *([path_old] if path_old else [])])
-        old = read_predictions(path_old) if path_old else None
+        old = read_predictions(path_old, columns=()) if path_old else None
         rows.append({"name": name, **_row(old, new, config.max_nfr), "seeds": _seeds(folder)})
         if path_old and path_old.resolve() != path.resolve():  # the old run itself has no flips to show
             pairs[name] = (old, new)

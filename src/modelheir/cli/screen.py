@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["line_width", "paragraph", "percent", "show_result", "show_table", "speaks"]
+from modelheir.printable import printable
+
+__all__ = ["line_width", "paragraph", "percent", "say", "show_result", "show_table", "speaks"]
 
 
 def speaks() -> bool:
     """Tell whether this process is the one that prints and writes; launchers number the processes in ``RANK``."""
     return os.environ.get("RANK", "0") == "0"
+
+
+def say(*lines: str, error: bool = False) -> None:
+    """Print lines, each made :func:`~modelheir.printable.printable`; the one way of every command to the terminal.
+
+    Args:
+        lines: A line feed within one is written out, so that no name can pass for a line of ours. None prints an
+            empty line.
+        error: Print to standard error.
+    """
+    for line in lines or ("",):
+        print(printable(line), file=sys.stderr if error else sys.stdout, flush=error)
 
 
 def line_width() -> int:
@@ -60,12 +75,12 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=Text(printable(title)) if title else None, title_justify="left", box=box.SIMPLE_HEAD)
     for number, column in enumerate(columns):
         left = number == 0 or column.endswith(" ")
-        table.add_column(Text(column.strip()), justify="left" if left else "right", overflow="fold")
+        table.add_column(Text(printable(column.strip())), justify="left" if left else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
     console = Console()
     if not console.is_terminal:  # a pipe or a file: nothing to wrap for
         console.width = 200

@@ -12,7 +12,7 @@ from modelheir.address import parse_address
 from modelheir.checks import InputError, unknown
 from modelheir.classes import BY_NAME
 from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import paragraph
+from modelheir.cli.screen import paragraph, say
 from modelheir.config.describe import settings
 from modelheir.config.mapping import read_yaml, to_mapping
 
@@ -64,7 +64,7 @@ def parse_train(argv: Sequence[str], methods: Mapping[str, Method] | None = None
         if named not in (None, name):
             raise InputError(f"the settings file is for `train {named}`, and the command says `train {name}`.")
     elif not rest or {"--help", "-h"} & set(rest):
-        print(_methods_help(methods))
+        say(*_methods_help(methods).split("\n"))
         raise SystemExit(0 if rest else 2)
     else:
         found = _named(rest)
@@ -135,7 +135,7 @@ def main(argv: list[str]) -> int:
     if only_print:
         from modelheir.methods import METHODS
 
-        print(settings_text(METHODS[name], config, method_config), end="")
+        say(*settings_text(METHODS[name], config, method_config).removesuffix("\n").split("\n"))
         return 0
     from modelheir import assemble
 
@@ -157,11 +157,11 @@ def _show(path: Path, config: TrainConfig) -> None:
         show_result(str(path), result)
         for row in result.values():
             if "note" in row:
-                print(row["note"])
+                say(*str(row["note"]).split("\n"))
     if config.old:
-        print(f"Next: {_next_compare(path, config)}")
+        say(f"Next: {_next_compare(path, config)}")
     else:
-        print(f"Next: modelheir train upgrade --old run:{shlex.quote(str(path))} --data {shlex.quote(config.data)}")
+        say(f"Next: modelheir train upgrade --old run:{shlex.quote(str(path))} --data {shlex.quote(config.data)}")
 
 
 def _next_compare(path: Path, config: TrainConfig) -> str:
@@ -196,7 +196,8 @@ def _same_images(old: Path, new: Path) -> bool:
     if not (old.is_file() and new.is_file()):
         return False
     try:
-        return set(read_predictions(old).sample_id) == set(read_predictions(new).sample_id)
+        ids = [set(read_predictions(path, columns=()).sample_id) for path in (old, new)]
+        return ids[0] == ids[1]
     except InputError:
         return False
 

@@ -1,4 +1,8 @@
-"""How one stage is trained: length, batch, optimiser, schedule, precision."""
+"""How one stage is trained: length, batch, optimiser, schedule, precision; and what is chosen where nothing is said.
+
+The default is AdamW with one cycle of the rate in batches that give small sets steps enough: measured against textbook
+recipes in ``docs/evidence/defaults.md``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import Annotated
 
 from modelheir.checks import Above, AtLeast, InRange, OneOf
 
-__all__ = ["FitConfig", "SnapshotConfig"]
+__all__ = ["FitConfig", "SnapshotConfig", "choose", "decay"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,24 +31,34 @@ class FitConfig:
     """Settings of the training loop, the same for every method."""
 
     epochs: Annotated[int, AtLeast(1)] = 30  #: passes over the first stream
-    batch_size: Annotated[int, AtLeast(1)] = 128  #: images an optimiser step, over all processes and accumulation
+    batch_size: Annotated[int, AtLeast(0)] = (
+        0  #: images an optimiser step, over all processes and accumulation; 0 is 32 for fewer than 25,600 training
+        #: images, 64 for fewer than 102,400, else 128
+    )
     accumulate: Annotated[int, AtLeast(1)] = (
         1  #: micro-batches an optimiser step; must divide the batch; batch-wide terms (normalised weights,
         #: neighbours, means over labelled images) are taken over each micro-batch
     )
-    optimizer: Annotated[str, OneOf("sgd", "adamw", "adam", "rmsprop")] = "sgd"  #: how weights move
-    lr: Annotated[float, Above(0)] = 0.1  #: learning rate at its highest
+    optimizer: Annotated[str, OneOf("sgd", "adamw", "adam", "rmsprop")] = "adamw"  #: how weights move
+    lr: Annotated[float, AtLeast(0)] = (
+        0.0  #: learning rate at its highest; 0 is 0.01 (sgd 0.1) for the small built-in networks and a tenth of it for
+        #: others; where training begins from trained weights, a tenth again
+    )
     lr_reference_batch: Annotated[int, AtLeast(0)] = 0  #: lr is for this batch size, and scales with it; 0: as given
     momentum: Annotated[float, InRange(0, 1)] = 0.9  #: of sgd and rmsprop
     nesterov: bool = False  #: of sgd
-    weight_decay: Annotated[float, AtLeast(0)] = 5e-4  #: of sgd and adam coupled, of adamw decoupled
-    decay_norm_and_bias: bool = True  #: false leaves one-dimensional parameters out of weight decay
-    schedule: Annotated[str, OneOf("cosine", "step", "linear", "constant", "plateau")] = (
-        "cosine"  #: how the learning rate falls
+    weight_decay: Annotated[float | None, AtLeast(0)] = (
+        None  #: of sgd and adam coupled, of adamw decoupled; absent is 0.01 for adamw, else 5e-4
     )
-    warmup_epochs: Annotated[float, AtLeast(0)] = 0.0  #: linear from warmup_lr to lr
+    decay_norm_and_bias: bool = True  #: false leaves one-dimensional parameters out of weight decay
+    schedule: Annotated[str, OneOf("one_cycle", "cosine", "step", "linear", "constant", "plateau")] = (
+        "one_cycle"  #: how the learning rate falls; one_cycle is cosine after a rise over a quarter of the run
+    )
+    warmup_epochs: Annotated[float, AtLeast(0)] = (
+        0.0  #: linear from warmup_lr to lr; 0 is none, of one_cycle a quarter of the epochs
+    )
     warmup_lr: Annotated[float, AtLeast(0)] = 0.0  #: where warm-up begins
-    min_lr: Annotated[float, AtLeast(0)] = 0.0  #: where cosine and linear end, not scaled
+    min_lr: Annotated[float, AtLeast(0)] = 0.0  #: where one_cycle, cosine and linear end, not scaled
     step_epochs: Annotated[float, Above(0)] = 30.0  #: epochs between drops of the step schedule; patience of plateau
     step_factor: Annotated[float, InRange(0, 1)] = 0.1  #: multiplier at each drop (step and plateau)
     lr_multipliers: Annotated[
@@ -73,3 +87,37 @@ class FitConfig:
     checkpoint_every_epochs: Annotated[int, AtLeast(0)] = 0  #: epochs between kept checkpoints with predictions
     snapshots: SnapshotConfig = dataclasses.field(default_factory=SnapshotConfig)
     save_features: bool = False  #: keep penultimate features beside the logits in the predictions
+
+
+def decay(fit: FitConfig) -> float:
+    """Return the weight decay: as given, else 0.01 for AdamW and 5e-4 for the others, whose decay is coupled.
+
+    Example:
+        >>> decay(FitConfig()), decay(FitConfig(optimizer="sgd")), decay(FitConfig(weight_decay=0.0))
+        (0.01, 0.0005, 0.0)
+    """
+    if fit.weight_decay is not None:
+        return fit.weight_decay
+    return 0.01 if fit.optimizer == "adamw" else 5e-4
+
+
+def choose(fit: FitConfig, *, images: int, small: bool, trained: bool) -> FitConfig:
+    """Return the settings with batch size, learning rate and weight decay chosen where they were left open.
+
+    Args:
+        fit: The settings as given; what is given stays.
+        images: Training images, ``>= 0``.
+        small: Whether the network is one of the small built-in ones.
+        trained: Whether training begins from trained weights, which a high rate would undo.
+
+    Example:
+        >>> found = choose(FitConfig(), images=12_000, small=True, trained=False)
+        >>> found.batch_size, found.lr, found.weight_decay
+        (32, 0.01, 0.01)
+        >>> choose(FitConfig(optimizer="sgd"), images=50_000, small=True, trained=True).lr
+        0.01
+    """
+    batch = fit.batch_size or (32 if images < 25_600 else 64 if images < 102_400 else 128)
+    tenths = (0 if small else 1) + (1 if trained else 0)
+    rate = fit.lr or float(f"{0.1 if fit.optimizer == 'sgd' else 0.01}e-{tenths}")
+    return dataclasses.replace(fit, batch_size=batch, lr=rate, weight_decay=decay(fit))

@@ -38,7 +38,11 @@ class InputConfig:
         0  #: short side before the evaluation crop; 0 is image_size, or 8/7 of it over 64
     )
     augment: Annotated[str, OneOf(*AUGMENTATIONS)] = (
-        "auto"  #: training; auto is crop_flip to 64 pixels, else random_resized_crop; none is the evaluation's centre
+        "auto"  #: training; auto is crop to 64 pixels, else random_resized_crop; none is the evaluation's centre
+    )
+    mirror: bool | None = (
+        None  #: whether a mirrored image keeps its class (not digits, text, left and right), so that training mirrors
+        #: half of them; absent is as augment says by its name, and with auto only for photographs known as such (cifar)
     )
     crop_pad: Annotated[int, AtLeast(0)] = 0  #: pixels of padding for crop; 0 is an eighth of image_size
     policy_operations: Annotated[int, AtLeast(1)] = 2  #: operations an image of randaugment

@@ -7,68 +7,19 @@ the value and what is allowed. Nothing is converted by guess: ``"3"`` is no numb
 from __future__ import annotations
 
 import dataclasses
-import re
 import types
 import typing
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeVar
-
-import yaml
 
 from modelheir.checks import InputError, Limit, limits, nearest, validate
 from modelheir.config.unread import unread
+from modelheir.config.yaml_files import read_yaml
+from modelheir.printable import shorten
 
 __all__ = ["allowed", "default_of", "flatten", "from_mapping", "plain_type", "read_yaml", "to_mapping"]
 
 T = TypeVar("T")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which ``1e-3`` is a number and a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key, _ in node.value:
-            word = self.construct_object(key, deep=True)  # type: ignore[no-untyped-call]
-            if word in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{word!r} is given twice", key.start_mark)
-            seen.add(word)
-        return super().construct_mapping(node, deep=deep)
-
-
-_Loader.yaml_implicit_resolvers = {key: list(value) for key, value in _Loader.yaml_implicit_resolvers.items()}
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-
-def read_yaml(path: Path | str) -> dict[str, Any]:
-    """Read a YAML file of settings.
-
-    Raises:
-        InputError: If it is missing, is not YAML, or holds no mapping; names the file and the line.
-    """
-    path = Path(path)
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except FileNotFoundError as error:
-        raise InputError(f"{path} is missing: --config takes a YAML file of settings.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}.") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{line}: {error.problem or 'not YAML'}.") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not YAML: {error}.") from error
-    if found is None:
-        return {}
-    if not isinstance(found, dict):
-        raise InputError(f"{path} must hold settings as `key: value` lines, got a {type(found).__name__}.")
-    return found
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -151,19 +102,23 @@ def flatten(config: type[Any], mapping: Mapping[str, Any], *, where: str = "", s
         name, dot, rest = str(key).partition(".")
         if name not in known:
             inside = f" in {where}" if where else ""
-            raise InputError(f"{at}unknown setting {str(key)!r}{inside}.{nearest(name, known) or _known(known)}")
+            raise InputError(
+                f"{at}unknown setting {shorten(str(key))!r}{inside}.{nearest(name, known) or _known(known)}"
+            )
         hint, limit = known[name]
         here = _join(where, name)
         if dataclasses.is_dataclass(hint):
             if not dot and not isinstance(value, Mapping):
-                raise InputError(f"{at}{here} is a group of settings, got {value!r}: write {here}.NAME: VALUE.")
+                raise InputError(
+                    f"{at}{here} is a group of settings, got {shorten(repr(value))}: write {here}.NAME: VALUE."
+                )
             flat |= flatten(hint, {rest: value} if dot else value, where=here, source=source)  # type: ignore[arg-type]
         elif dot:
-            raise InputError(f"{at}unknown setting {str(key)!r}: {here} is one value, not a group.")
+            raise InputError(f"{at}unknown setting {shorten(str(key))!r}: {here} is one value, not a group.")
         else:
             fits, made = _convert(hint, value)
             if not fits:
-                raise InputError(f"{at}{here} = {value!r}: must be {allowed(hint, limit)}.")
+                raise InputError(f"{at}{here} = {shorten(repr(value))}: must be {allowed(hint, limit)}.")
             flat[here] = made
     return flat
 
@@ -201,6 +156,7 @@ def _convert(hint: Any, value: Any) -> tuple[bool, Any]:
         return isinstance(value, Mapping), value
     if hint is float:
         fits = isinstance(value, int | float) and not isinstance(value, bool)
+        fits = fits and (isinstance(value, float) or abs(value) < 2**63)  # a larger one may be no float
         return fits, float(value) if fits else value
     if hint is int:
         fits = isinstance(value, int) and not isinstance(value, bool)

@@ -94,7 +94,7 @@ class ImageSet:
     pixels: Pixels
     rows: np.ndarray  #: ``(N,)`` int64 into ``pixels``
     columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    mirror: bool = True  #: whether a mirrored image keeps its class; "auto" augmentation then flips
+    mirror: bool = False  #: known as photographs whose mirror images keep their class; "auto" augmentation then flips
     skipped: tuple[str, ...] = ()  #: ids of images left out because they cannot be decoded
 
     def __post_init__(self) -> None:

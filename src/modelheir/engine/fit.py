@@ -19,7 +19,7 @@ from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.selection import select
 from modelheir.engine.state import begin, named_state
 from modelheir.engine.threads import Threads
-from modelheir.runs.folder import StageFolder
+from modelheir.runs.stage import StageFolder
 from modelheir.runs.tensors import load_state
 from modelheir.types import Batch, Log, LossTerms, Progress, StageResult, Task
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelheir.config.fit import FitConfig
+from modelheir.config.fit import FitConfig, decay
 from modelheir.types import Task
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "make_optimizer",
     "make_optimizers",
     "peak_rate",
+    "rising_epochs",
     "set_learning_rate",
 ]
 
@@ -37,18 +38,37 @@ def peak_rate(fit: FitConfig) -> float:
 
     Linear scaling: Goyal et al., 2017, arXiv:1706.02677, section 2.1. ``warmup_lr`` and ``min_lr`` stay as given.
 
+    Raises:
+        ValueError: If ``lr`` was left open: ``config.fit.choose`` chooses it.
+
     Example:
         >>> peak_rate(FitConfig(lr=0.1, batch_size=1280, lr_reference_batch=256))
         0.5
     """
+    if not fit.lr:
+        raise ValueError("fit.lr is not chosen: call config.fit.choose first")
     return fit.lr * fit.batch_size / fit.lr_reference_batch if fit.lr_reference_batch else fit.lr
+
+
+def rising_epochs(fit: FitConfig) -> float:
+    """Return for how many epochs the rate rises: ``warmup_epochs``, of one_cycle a quarter of the run where that is 0.
+
+    The shape is that of Smith and Topin, "Super-Convergence", 2018, arXiv:1708.07120, with a cosine fall and the
+    momentum held.
+
+    Example:
+        >>> rising_epochs(FitConfig(epochs=30)), rising_epochs(FitConfig(schedule="cosine"))
+        (7.5, 0.0)
+    """
+    return fit.warmup_epochs or (fit.epochs / 4 if fit.schedule == "one_cycle" else 0.0)
 
 
 def learning_rate(fit: FitConfig, step: int, steps_per_epoch: int) -> float:
     """Return the learning rate of step ``step`` (from 0) as a multiple of 1, before any group's multiplier.
 
-    Warm-up is linear from ``warmup_lr`` to :func:`peak_rate`; cosine and linear then end at ``min_lr`` after the last
-    step; step multiplies by ``step_factor`` every ``step_epochs`` epochs counted from the start of training.
+    Warm-up is linear from ``warmup_lr`` to :func:`peak_rate` over :func:`rising_epochs`; one_cycle, cosine and linear
+    then end at ``min_lr`` after the last step; step multiplies by ``step_factor`` every ``step_epochs`` epochs counted
+    from the start of training.
 
     A cosine that ends where a step schedule would, at ``lr * 0.1 ** (epochs / lr_step)``, is ``schedule="cosine"``
     with that number as ``min_lr``, ``lr`` being the scaled one: for ``lr = 0.1`` (no scaling), 90 epochs and an
@@ -59,7 +79,7 @@ def learning_rate(fit: FitConfig, step: int, steps_per_epoch: int) -> float:
         >>> [round(learning_rate(fit, epoch * 10, 10), 6) for epoch in (0, 29, 30, 89)]
         [0.1, 0.1, 0.01, 0.001]
     """
-    peak, warmup = peak_rate(fit), round(fit.warmup_epochs * steps_per_epoch)
+    peak, warmup = peak_rate(fit), round(rising_epochs(fit) * steps_per_epoch)
     if step < warmup:
         return fit.warmup_lr + (peak - fit.warmup_lr) * step / warmup
     if fit.schedule in ("constant", "plateau"):
@@ -67,7 +87,7 @@ def learning_rate(fit: FitConfig, step: int, steps_per_epoch: int) -> float:
     if fit.schedule == "step":
         return peak * fit.step_factor ** math.floor(step / steps_per_epoch / fit.step_epochs + 1e-9)
     done = (step - warmup) / max(fit.epochs * steps_per_epoch - warmup, 1)
-    share = (1 + math.cos(math.pi * done)) / 2 if fit.schedule == "cosine" else 1 - done
+    share = (1 + math.cos(math.pi * done)) / 2 if fit.schedule in ("one_cycle", "cosine") else 1 - done
     return fit.min_lr + (peak - fit.min_lr) * share
 
 
@@ -123,9 +143,9 @@ def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups 
             whole = fit.decay_norm_and_bias or own is not None
             exempt = [p for p in fresh if not whole and p.ndim <= 1]
             kept = [p for p in fresh if whole or p.ndim > 1]
-            for some, decay in ((kept, fit.weight_decay if own is None else own), (exempt, 0.0)):
+            for some, shrink in ((kept, decay(fit) if own is None else own), (exempt, 0.0)):
                 if some:
-                    found.append({"params": some, "weight_decay": decay, "multiplier": multiplier})
+                    found.append({"params": some, "weight_decay": shrink, "multiplier": multiplier})
     if not found:
         raise ValueError("no parameter is trainable: unfreeze a part of the model")
     rate, fused = peak_rate(fit), _fusable(found) or None

@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
 
+from modelheir.printable import printable
+
 if TYPE_CHECKING:
     from modelheir.types import Progress
 
@@ -46,7 +48,7 @@ class _Counting:
     def stage(self, name: str, steps: int, done: int = 0) -> None:
         """Begin a stage of ``steps`` steps, ``done`` of them behind us; 0 steps is an unknown number."""
         self.close()
-        self.name, self.steps, self.number, self.first, self.images = name, steps, done, done, 0
+        self.name, self.steps, self.number, self.first, self.images = printable(name), steps, done, done, 0
         self.began = self.shown = time.monotonic()
         self.begin()
 
@@ -108,7 +110,7 @@ class LineProgress(_Counting):
     def note(self, text: str) -> None:
         """Print one line."""
         try:
-            print(text, file=self.stream, flush=True)
+            print(printable(text), file=self.stream, flush=True)
         except BrokenPipeError:  # the reader (head, a pager) left; whatever is still said there goes nowhere
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())
@@ -157,7 +159,7 @@ class BarProgress(_Counting):
 
     def note(self, text: str) -> None:
         """Print one line above the bars."""
-        self.console.print(text, markup=False, highlight=False)
+        self.console.print(printable(text), markup=False, highlight=False)
 
     def close(self) -> None:
         """Leave the bar as it stands."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from modelheir.config.fit import SnapshotConfig
-from modelheir.runs.folder import StageFolder
+from modelheir.runs.stage import StageFolder
 from modelheir.runs.tensors import save_weights
 
 __all__ = ["Snapshots"]

@@ -8,7 +8,8 @@ from modelheir.config.fit import FitConfig
 from modelheir.engine.fit import fit
 from modelheir.engine.runtime import Runtime
 from modelheir.engine.threads import restored
-from modelheir.runs.folder import RunFolder, StageFolder
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.stage import StageFolder
 from modelheir.types import Log, Plan, Progress, Stage, StageResult
 
 __all__ = ["run_plan"]

@@ -15,7 +15,7 @@ from modelheir.engine.runtime import Runtime
 from modelheir.engine.snapshots import Snapshots
 from modelheir.engine.step import EngineStep
 from modelheir.engine.tally import Tally
-from modelheir.runs.folder import StageFolder
+from modelheir.runs.stage import StageFolder
 from modelheir.types import Stream, Task
 
 __all__ = ["Training", "begin", "named_state"]

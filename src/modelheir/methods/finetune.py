@@ -75,4 +75,5 @@ METHOD = Method(
     not_for="when an older model is in production: two plain models of equal accuracy disagree on many images",
     config=Config,
     plan=plan,
+    start=lambda config, old: config.start,
 )

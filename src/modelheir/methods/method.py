@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,5 +24,7 @@ class Method:
     plan: Callable[[Any, Parts], Plan]  #: settings and parts to stages; reads no image
     needs_old: bool = False  #: whether ``--old`` must be given
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: dotted setting -> this method's default
+    start: Callable[[Any, Sequence[str]], str] = lambda config, old: ""
+    #: settings and old models to the address of the weights that training begins from; "" where it is as built
     paper: str = ""
     not_for: str = ""  #: when another method is the better choice

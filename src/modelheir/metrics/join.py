@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from modelheir.checks import InputError
+from modelheir.printable import shorten
 
 __all__ = ["match_rows", "name_ids", "text_hash"]
 
@@ -19,7 +20,7 @@ def name_ids(ids: np.ndarray) -> str:
     >>> name_ids(np.array(["a", "b"]))
     'a, b'
     """
-    return ", ".join(str(name) for name in ids[:5]) + (", ..." if len(ids) > 5 else "")
+    return ", ".join(shorten(str(name)) for name in ids[:5]) + (", ..." if len(ids) > 5 else "")
 
 
 def text_hash(texts: np.ndarray) -> np.ndarray:

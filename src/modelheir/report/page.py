@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from modelheir.printable import printable
 from modelheir.report import numerals
 from modelheir.runs import files
 
@@ -70,5 +71,7 @@ def write(path: Path, template: str, **values: Any) -> Path:
         )
     )
     path = Path(path)
-    files.write_text(path, text)
+    files.write_text(
+        path, printable(text, keep="\n\t")
+    )  # names come from files of others, and are drawn in figures too
     return path

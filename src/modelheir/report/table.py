@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelheir.printable import printable
 from modelheir.report import numerals
 
 __all__ = ["beside", "cell", "to_csv"]
@@ -33,7 +34,7 @@ def cell(value: Any) -> str:
     if value is None or (isinstance(value, float) and not numerals.is_number(value)):
         return ""
     if isinstance(value, str):
-        line = value.replace("\r", " ").replace("\n", " ")
+        line = printable(value.replace("\r", " ").replace("\n", " "), keep="\t")
         return f"'{line}" if value.startswith(_FORMULA) else line
     if isinstance(value, list | tuple):
         return cell(" ".join(str(part) for part in value))

@@ -15,7 +15,7 @@ from typing import Any
 
 from modelheir.checks import InputError
 
-__all__ = ["append_line", "read_json", "replace_file", "to_json", "write_json", "write_text"]
+__all__ = ["append_line", "read_json", "read_mapping", "replace_file", "to_json", "write_json", "write_text"]
 
 
 def replace_file(path: Path, write: Callable[[Path], None]) -> None:
@@ -71,7 +71,7 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, whole or not at all."""
 
     def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")  # file names may hold half letters
 
     replace_file(path, write)
 
@@ -106,8 +106,29 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path} is missing: is {path.parent} a modelheir run folder?") from error
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise InputError(f"{path} cannot be read as JSON ({error}).") from error
+
+
+def read_mapping(path: Path, advice: str) -> dict[str, Any]:
+    """Read a JSON file that holds names and values.
+
+    Args:
+        path: The file.
+        advice: What to do where it is damaged, a sentence without its full stop.
+
+    Raises:
+        InputError: If it is missing, not JSON, or something else than names and values.
+    """
+    try:
+        found = read_json(path)
+    except InputError as error:
+        raise InputError(f"{error} {advice}.") from error
+    if not isinstance(found, dict):
+        raise InputError(
+            f"{path} is damaged: it holds a {type(found).__name__} in place of names and values. {advice}."
+        )
+    return found
 
 
 def append_line(path: Path, text: str) -> None:

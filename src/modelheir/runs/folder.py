@@ -1,4 +1,4 @@
-"""The run folder: the only code that knows what a run's files are called. docs/run_folder.md tells it to users.
+"""The run folder: only this file and ``stage`` know what a run's files are called. docs/run_folder.md tells users.
 
 ::
 
@@ -12,99 +12,27 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import functools
-import os
-from collections.abc import Iterator, Mapping
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import Any
 
 from modelheir.checks import InputError
-from modelheir.runs.files import read_json, write_json
-from modelheir.types import Snapshot, StageResult
+from modelheir.runs.files import read_mapping, write_json
+from modelheir.runs.lock import locked
+from modelheir.runs.stage import StageFolder
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-__all__ = ["VERSION", "RunFolder", "StageFolder"]
+__all__ = ["VERSION", "RunFolder", "owner_of"]
 
 VERSION = 1  #: of the layout; a reader refuses a newer one
 
-
-class StageFolder:
-    """Files of one stage."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
-
-    @property
-    def weights(self) -> Path:
-        """The kept weights of every module, keys ``<module>/<parameter>``."""
-        return self.path / "weights.safetensors"
-
-    @property
-    def resume(self) -> Path:
-        """Everything a run needs to go on; removed when the stage is finished."""
-        return self.path / "resume.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """The best weights so far on the selection split; removed when the stage is finished."""
-        return self.path / "best.safetensors"
-
-    @property
-    def summary(self) -> Path:
-        """Metrics of the kept weights and the model's description; written last."""
-        return self.path / "result.json"
-
-    def predictions(self, split: str) -> Path:
-        """Predictions of the kept weights on a split."""
-        return self.path / "predictions" / f"{split}.parquet"
-
-    def checkpoint(self, epoch: int) -> Path:
-        """Folder of a checkpoint that is kept for good; ``epoch`` counts finished epochs, 0 is the start."""
-        return self.path / "checkpoints" / f"epoch_{epoch:04d}"
-
-    def snapshot(self, step: int) -> Path:
-        """Weights after ``step`` steps, taken along the training."""
-        return self.path / "snapshots" / f"step_{step:08d}.safetensors"
-
-    def snapshots(self) -> list[tuple[int, Path]]:
-        """Return the steps and files of all snapshots, in order."""
-        return sorted((int(path.stem[5:]), path) for path in (self.path / "snapshots").glob("step_*.safetensors"))
-
-    @property
-    def finished(self) -> bool:
-        """Whether the stage's result is there; it is written last."""
-        return self.summary.is_file()
-
-    def finish(self, metrics: Mapping[str, float], describe: Mapping[str, Any], publish: str = "model") -> None:
-        """Write the stage's result, with the name of the module that is its model; drop what it needs no longer."""
-        write_json(self.summary, {"metrics": metrics, "describe": describe, "publish": publish})
-        self.resume.unlink(missing_ok=True)
-        self.best.unlink(missing_ok=True)
-
-    def result(self) -> StageResult:
-        """Read a finished stage back."""
-        found = read_json(self.summary)
-
-        def weights(module: str = "model") -> dict[str, Tensor]:
-            return of_file(self.weights, module)
-
-        def of_file(path: Path, module: str = "model") -> dict[str, Tensor]:
-            from modelheir.runs.tensors import load_weights
-
-            flat, prefix = load_weights(path), f"{module}/"
-            state = {key.removeprefix(prefix): value for key, value in flat.items() if key.startswith(prefix)}
-            if not state:
-                names = sorted({key.split("/")[0] for key in flat})
-                raise InputError(f"{path} holds no module {module!r}, only {', '.join(names)}.")
-            return state
-
-        def snapshots() -> list[Snapshot]:
-            return [Snapshot(step, path, functools.partial(of_file, path)) for step, path in self.snapshots()]
-
-        about, publish = found.get("describe", {}), found.get("publish", "model")
-        return StageResult(self.name, self.path, found["metrics"], weights, about, publish, snapshots)
+_STATES = ("running", "finished", "failed", "interrupted")
+_LOCK = ".lock"
+_PART = re.compile(r"\..+\.\d+\.part")  #: what ``replace_file`` calls a file that is being written
+_STARTED = ("config.yaml", "environment.json", "status.json", "metrics.jsonl", "metrics.csv", "trackers.json", _LOCK)
+_FOLDERS = ("stages", "predictions", "tensorboard", "wandb", "mlruns")
+_OWN = (*_STARTED, "result.json", "model.json", "weights.safetensors")
 
 
 class RunFolder:
@@ -112,6 +40,7 @@ class RunFolder:
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self._made = self._fresh = False
 
     @property
     def config(self) -> Path:
@@ -164,27 +93,80 @@ class RunFolder:
         """
         if not self._status.is_file():
             return {}
-        found = read_json(self._status)
-        if found.get("version", 0) > VERSION:
-            raise InputError(
-                f"{self.path} has layout version {found['version']}; this modelheir reads up to {VERSION}."
-            )
+        advice = f'Restore it; or, if {self.path} holds a run, write {{"version": 1, "state": "failed"}} there'
+        found = read_mapping(self._status, advice)
+        version = found.get("version")
+        if isinstance(version, int) and version > VERSION:
+            raise InputError(f"{self.path} has layout version {version}; this modelheir reads up to {VERSION}.")
+        if not isinstance(version, int) or found.get("state") not in _STATES:
+            raise InputError(f"{self._status} is damaged, or no run's: it does not say where a run is. {advice}.")
         return found
+
+    def accept(self) -> None:
+        """Refuse a place where a run would do harm: a file, or a folder with files that no run wrote.
+
+        Raises:
+            InputError: If it is one, or cannot be looked at, such as a name that is too long.
+        """
+        try:
+            if self.path.exists() and not self.path.is_dir():
+                raise InputError(f"{self.path} is a file: give a folder as --out.")
+            there = self._there()
+        except OSError as error:
+            raise InputError(
+                f"cannot use {self.path} as a run folder: {error.strerror}. Give another --out."
+            ) from error
+        if there and not self.status():
+            some = ", ".join(map(repr, there[:3])) + (", ..." if len(there) > 3 else "")
+            raise InputError(f"{self.path} is not empty and not a run folder ({some}): give another --out.")
+
+    def owns(self, path: Path) -> bool:
+        """Tell whether ``path`` is, or would be, a file of the run that this folder holds, if it holds one."""
+        inside, here = path.resolve(), self.path.resolve()
+        if inside == here or not inside.is_relative_to(here):
+            return False
+        first, *rest = inside.relative_to(here).parts
+        if first not in (_FOLDERS if rest else (*_OWN, *_FOLDERS)):
+            return False
+        try:
+            return bool(self.status())
+        except InputError:  # damaged, or another program's
+            return (here / "stages").is_dir()
+        except OSError:  # a name that cannot be
+            return False
+
+    def _there(self) -> list[str]:
+        """Return the names in the folder that a lock or a killed writer did not leave."""
+        if not self.path.exists():
+            return []
+        names = sorted(path.name for path in self.path.iterdir())
+        return [name for name in names if name != _LOCK and not _PART.fullmatch(name)]
 
     @property
     def begun(self) -> bool:
         """Whether a stage has left anything; until then the settings may change."""
         return any(path.is_file() for path in (self.path / "stages").rglob("*"))
 
+    @property
+    def fresh(self) -> bool:
+        """Whether the folder was empty or not there when it was locked, so that all its run's files are of this run."""
+        return self._fresh
+
     def clear(self) -> None:
-        """Remove what a run wrote that stopped before it trained, and the folder if nothing else is in it."""
-        if self.begun:
-            raise ValueError(f"{self.path} holds trained stages")
-        table = self.metrics.with_suffix(".csv")
-        for path in (self.config, self.environment, self.metrics, table, self._status, self.path / ".lock"):
-            path.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # not empty, or in use: then it stays
-            self.path.rmdir()
+        """Remove what this run wrote before it trained, and the folder if it made it and nothing else is in it.
+
+        Raises:
+            ValueError: If a stage has begun, or the folder held something before it was locked.
+        """
+        if self.begun or not self.fresh:
+            raise ValueError(f"{self.path} holds more than what this run wrote before it trained")
+        for name in _STARTED:
+            (self.path / name).unlink(missing_ok=True)
+        for name in _FOLDERS:
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        if self._made:
+            with contextlib.suppress(OSError):  # not empty, or in use: then it stays
+                self.path.rmdir()
 
     @property
     def _status(self) -> Path:
@@ -192,48 +174,33 @@ class RunFolder:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for one writer; the lock dies with the process, so a killed run never blocks the next.
+        """Hold the folder for one writer, and remove what a killed one left half done.
 
         Raises:
             InputError: If another process is writing here, or the folder cannot be written.
         """
-        handle: IO[str] | None = None
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            handle = (self.path / ".lock").open("a")
-            _lock(handle)
-            for left in self.path.rglob(".*.part"):  # a killed writer's; nobody else writes here now
-                left.unlink(missing_ok=True)
-        except BlockingIOError as error:
-            _close(handle)
-            raise InputError(
-                f"{self.path} is being written by another run: wait for it, or give another --out."
-            ) from error
-        except OSError as error:
-            _close(handle)
-            raise InputError(
-                f"cannot write the run folder {self.path}: {error.strerror}. Give another --out."
-            ) from error
-        try:
+        with contextlib.ExitStack() as held:
+            try:
+                self._made = not self.path.exists()
+                self.path.mkdir(parents=True, exist_ok=True)
+                held.enter_context(locked(self.path / _LOCK))
+                self._fresh = not self._there()
+                for left in self.path.rglob(".*.part"):  # nobody else writes here now
+                    if _PART.fullmatch(left.name):
+                        left.unlink(missing_ok=True)
+                for stage in (self.path / "stages").glob("*"):
+                    StageFolder(stage, stage.name).tidy()
+            except BlockingIOError as error:
+                raise InputError(
+                    f"{self.path} is being written by another run: wait for it, or give another --out."
+                ) from error
+            except OSError as error:
+                raise InputError(
+                    f"cannot write the run folder {self.path}: {error.strerror}. Give another --out."
+                ) from error
             yield
-        finally:
-            handle.close()
 
 
-def _close(handle: IO[str] | None) -> None:
-    if handle is not None:
-        handle.close()
-
-
-def _lock(handle: IO[str]) -> None:
-    if os.name == "nt":
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError as error:
-            raise BlockingIOError from error
-    else:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def owner_of(path: Path) -> Path | None:
+    """Return the run folder that ``path`` is, or would be, a file of, following links; or ``None``."""
+    return next((folder for folder in path.resolve().parents if RunFolder(folder).owns(path)), None)

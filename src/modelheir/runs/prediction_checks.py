@@ -11,6 +11,7 @@ import numpy as np
 
 from modelheir import checks
 from modelheir.checks import InputError
+from modelheir.printable import shorten
 from modelheir.types import Predictions
 
 __all__ = ["check", "count_rows"]
@@ -48,7 +49,7 @@ def check(path: Path, found: Predictions) -> None:
 def count_rows(bad: np.ndarray, ids: np.ndarray) -> str:
     """Count rows and name the first five."""
     count = int(bad.sum())
-    named = ", ".join(str(name) for name in ids[np.flatnonzero(bad)[:5]])
+    named = ", ".join(shorten(str(name)) for name in ids[np.flatnonzero(bad)[:5]])
     return f"{count:,} row{'s' * (count != 1)} ({named}{', ...' if count > 5 else ''})"
 
 

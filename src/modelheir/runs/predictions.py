@@ -9,6 +9,8 @@ name a slice. Our own files keep the class names, and how many models were avera
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,19 +19,23 @@ import numpy as np
 
 from modelheir import checks
 from modelheir.checks import InputError
-from modelheir.runs import prediction_columns as cells
+from modelheir.printable import shorten
+from modelheir.runs import prediction_cells as cells
+from modelheir.runs import prediction_scores as matrices
 from modelheir.runs.files import replace_file
-from modelheir.runs.prediction_checks import check, count_rows
+from modelheir.runs.prediction_checks import check
+from modelheir.runs.tables import column_names, file_notes, read_table
 from modelheir.types import Predictions
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["members_of", "read_predictions", "write_predictions"]
+__all__ = ["members_of", "read_predictions", "require_columns", "write_predictions"]
 
 _KEY = b"modelheir"
 _LISTS = ("logits", "probabilities", "features")
 _RESERVED = ("sample_id", "label", "prediction", *_LISTS)
+_LONGEST_NOTE = 1 << 24  #: bytes
 _ROWS = 65_536  #: rows a row group
 
 
@@ -58,7 +64,7 @@ def write_predictions(path: Path | str, predictions: Predictions, *, members: fl
         "prediction": np.asarray(predictions.prediction, np.int64),
     }
     lists = {name: getattr(predictions, name) for name in _LISTS if getattr(predictions, name) is not None}
-    clash = [name for name in predictions.columns if name in _RESERVED or cells.WIDE.fullmatch(name)]
+    clash = [name for name in predictions.columns if _has_meaning(name)]
     if clash:
         raise InputError(
             f"a further column cannot be called {clash[0]!r}: that name has a meaning of its own; rename it."
@@ -68,7 +74,7 @@ def write_predictions(path: Path | str, predictions: Predictions, *, members: fl
     def part(start: int) -> pa.Table:
         rows = slice(start, start + _ROWS)
         columns: dict[str, Any] = {name: pa.array(values[rows]) for name, values in plain.items()}
-        columns |= {name: cells.list_array(np.asarray(values[rows], np.float32)) for name, values in lists.items()}
+        columns |= {name: matrices.list_array(np.asarray(values[rows], np.float32)) for name, values in lists.items()}
         columns |= {str(name): pa.array(values[rows]) for name, values in predictions.columns.items()}
         return pa.table(columns)
 
@@ -86,38 +92,63 @@ def write_predictions(path: Path | str, predictions: Predictions, *, members: fl
 
 def members_of(path: Path | str) -> float:
     """Return how many models a file averages: what :func:`write_predictions` was told, 1 for files of others."""
-    import pyarrow.parquet as pq
-
     path = Path(path)
-    if path.suffix.lower() != ".parquet":
-        return 1
-    return float(_about(pq.read_schema(path).metadata).get("members", 1))
+    members = _about(path, file_notes(path)).get("members", 1)
+    if isinstance(members, bool) or not isinstance(members, int | float) or not 0 < members < math.inf:
+        raise InputError(f"{path}: its own note says that {members!r} models were averaged: write the file again.")
+    return float(members)
 
 
-def read_predictions(path: Path | str, *, classes: Sequence[str] | None = None) -> Predictions:
+def require_columns(paths: Sequence[Path], columns: Sequence[str]) -> None:
+    """Check that each of ``columns`` is a further column of one of the files, from their headers alone.
+
+    Raises:
+        InputError: With the columns that there are.
+    """
+    if not columns:
+        return
+    known = sorted({name for path in paths for name in column_names(path) if not _has_meaning(name)})
+    for column in columns:
+        if not known:
+            raise InputError(f"there is no column {column!r} to slice by: the files have no further columns.")
+        if column not in known:
+            raise checks.unknown("column", column, known)
+
+
+def read_predictions(
+    path: Path | str, *, classes: Sequence[str] | None = None, columns: Sequence[str] | None = None
+) -> Predictions:
     """Read predictions from Parquet or CSV (the ending of the name says which).
 
     Args:
         path: The file.
         classes: Class names by number, for files that do not know them. A file that knows others is refused.
+        columns: Further columns to read, of those that are there, and ``features``; ``None`` reads all. What is not
+            asked for costs nothing, however large.
 
     Returns:
         Predictions in the file's order. Scores are float32; ids are text.
 
     Raises:
-        InputError: If the file is missing, unreadable or lacks a column; if ids are empty or repeat; if scores have the
-            wrong width, are not finite, or contradict ``prediction``; if a class is not in the list. Rows are counted
-            and the first five ids named.
+        InputError: If the file is missing, unreadable, unpacks to far more than it holds, or lacks a column or has it
+            twice; if ids are empty or repeat; if scores have the wrong width, are not finite, or contradict
+            ``prediction``; if a class is not in the list. Rows are counted and the first five ids named.
     """
     path = Path(path)
-    table = _load(path)
-    _require(path, table, "sample_id")
-    _require(path, table, "label")
-    names = _class_names(path, table, classes)
-    ids = _ids(path, table)
-    scores = {name: cells.scores(path, table, ids, name) for name in ("logits", "probabilities")}
+
+    def wanted(name: str) -> bool:
+        return (_has_meaning(name) and name != "features") or columns is None or name in columns
+
+    table, every, notes = read_table(path, wanted, text=("sample_id",))
+    for column in ("sample_id", "label"):
+        _require(path, every, column)
+    if table.num_rows == 0:
+        raise InputError(f"{path} holds no rows.")
+    names = _class_names(path, notes, classes)
+    ids = cells.text_ids(path, table["sample_id"])
+    scores = {name: matrices.scores(path, table, ids, name) for name in ("logits", "probabilities")}
     if all(values is None for values in scores.values()):
-        _require(path, table, "prediction", also=" (or logits, from which it follows)")
+        _require(path, every, "prediction", also=" (or logits, from which it follows)")
     best = next((values for values in scores.values() if values is not None), None)
     coded = {name: table[name] for name in ("label", "prediction") if name in table.column_names}
     numbers, names = cells.class_numbers(path, coded, names, best is not None)
@@ -132,46 +163,37 @@ def read_predictions(path: Path | str, *, classes: Sequence[str] | None = None) 
         probabilities=None if scores["logits"] is not None else scores["probabilities"],
         classes=names,
         columns={
-            name: cells.array(table[name])
+            name: cells.array(path, name, table[name], flat=columns is not None)
             for name in table.column_names
-            if name not in _RESERVED and not cells.WIDE.fullmatch(name)
+            if not _has_meaning(name)
         },
-        features=cells.lists(path, table["features"], ids, "features") if "features" in table.column_names else None,
+        features=matrices.lists(path, table["features"], ids, "features") if "features" in table.column_names else None,
     )
     check(path, found)
     return found
 
 
-def _load(path: Path) -> pa.Table:
-    import pyarrow as pa
+def _has_meaning(name: str) -> bool:
+    return name in _RESERVED or matrices.WIDE.fullmatch(name) is not None
 
-    if not path.exists():
-        raise InputError(f"{path} does not exist.")
-    kind = path.suffix.lower()
-    if kind not in (".parquet", ".csv") or path.is_dir():
-        raise InputError(f"{path} is not a file of predictions: its name must end in .parquet or .csv.")
+
+def _about(path: Path, notes: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """Read the note that :func:`write_predictions` leaves in a file; files of others have none."""
+    text = notes.get(_KEY, b"{}")
     try:
-        if kind == ".parquet":
-            import pyarrow.parquet as pq
-
-            return pq.ParquetFile(path).read()
-        from pyarrow import csv
-
-        convert = csv.ConvertOptions(
-            column_types={"sample_id": pa.string()}, strings_can_be_null=True, null_values=[""]
-        )
-        return csv.read_csv(path, convert_options=convert)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as {kind[1:]}: {str(error).splitlines()[0].rstrip('.')}.") from error
+        found = json.loads(text) if len(text) <= _LONGEST_NOTE else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: what it says of itself under 'modelheir' is no note of ours: write the file again.")
+    return found
 
 
-def _about(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
-    return json.loads((metadata or {}).get(_KEY, b"{}"))
-
-
-def _class_names(path: Path, table: pa.Table, given: Sequence[str] | None) -> tuple[str, ...] | None:
-    known = _about(table.schema.metadata).get("classes")
-    if known and given is not None and list(given) != list(known):
+def _class_names(path: Path, notes: Mapping[bytes, bytes], given: Sequence[str] | None) -> tuple[str, ...] | None:
+    known = _about(path, notes).get("classes")
+    if known is not None and not (isinstance(known, list) and all(_is_name(name) for name in known)):
+        raise InputError(f"{path}: its own list of classes is no list of names: write the file again.")
+    if known and given is not None and list(given) != known:
         raise InputError(f"{path} holds {len(known)} class names of its own, which differ from the {len(given)} given.")
     names = known or given
     if names is not None and len(set(names)) != len(names):
@@ -179,25 +201,11 @@ def _class_names(path: Path, table: pa.Table, given: Sequence[str] | None) -> tu
     return tuple(str(name) for name in names) if names else None
 
 
-def _require(path: Path, table: pa.Table, column: str, also: str = "") -> None:
-    names = table.column_names
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and len(name) <= cells.LONGEST and not re.search("[\ud800-\udfff]", name)
+
+
+def _require(path: Path, names: Sequence[str], column: str, also: str = "") -> None:
     if column not in names:
-        shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+        shown = ", ".join(shorten(name) for name in names[:12]) + (", ..." if len(names) > 12 else "")
         raise InputError(f"{path} has no column {column!r}{also}.{checks.nearest(column, names)} It has: {shown}.")
-    if table.num_rows == 0:
-        raise InputError(f"{path} holds no rows.")
-
-
-def _ids(path: Path, table: pa.Table) -> np.ndarray:
-    import pyarrow as pa
-
-    column = table["sample_id"].combine_chunks().cast(pa.string())
-    if column.null_count:
-        raise InputError(f"{path}: {column.null_count} rows have no sample_id.")
-    ids = np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.str_)
-    if len(column.unique()) < len(ids):
-        first = np.unique(ids, return_index=True)[1]
-        again = np.ones(len(ids), bool)
-        again[first] = False
-        raise InputError(f"{path} has {count_rows(again, ids)} that repeat a sample_id: keep one row each.")
-    return ids

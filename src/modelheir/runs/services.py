@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from modelheir.checks import InputError
-from modelheir.runs.files import read_json, write_json
+from modelheir.runs.files import read_mapping, write_json
 
 __all__ = ["SERVICES", "MLflow", "Service", "TensorBoard", "WandB"]
 
@@ -49,7 +49,7 @@ def _load(module: str, name: str) -> Any:
 def _kept(folder: Path, name: str, value: str | None = None) -> str | None:
     """Read, or write, which run of a service belongs to this folder."""
     path = folder / "trackers.json"
-    known = read_json(path) if path.is_file() else {}
+    known = read_mapping(path, "Restore it, or remove it to start new runs of the services") if path.is_file() else {}
     if value is not None:
         write_json(path, {**known, name: value})
         return value

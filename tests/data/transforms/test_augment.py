@@ -14,16 +14,53 @@ from modelheir.data.transforms.augment import Augment, resolve
 
 def test_small_images_keep_their_size_and_large_ones_take_224(make_images, config):
     small = resolve(config, make_images(height=32, width=32))
-    assert (small.image_size, small.resize, small.augment, small.crop_pad) == (32, 32, "crop_flip", 4)
+    assert (small.image_size, small.resize, small.augment, small.mirror, small.crop_pad) == (32, 32, "crop", False, 4)
     large = resolve(config, make_images(n=2, classes=2, height=70, width=90))
     assert (large.image_size, large.resize, large.augment) == (224, 256, "random_resized_crop")
+    assert large.mirror is False
     assert resolve(large, make_images()) == large
     given = imagenet()
     assert (given.image_size, given.resize, given.augment) == (large.image_size, large.resize, large.augment)
 
 
-def test_classes_that_mirroring_changes_are_not_flipped(make_images, config):
-    assert resolve(config, make_images(mirror=False)).augment == "crop"
+RAMP = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).expand(400, 3, 8, 8).contiguous() + 1
+
+
+def share_mirrored(settings):
+    """Count the images of a brightness that grows to the right in which it grows to the left after augmentation."""
+    augment = Augment(settings, train=True, seed=0)
+    squares = augment.crop(RAMP, rows=np.arange(400), epoch=0) if augment.boxes else RAMP
+    out = augment.finish(squares, rows=np.arange(400), epoch=0)[:, 0]
+    left, right = (0, 7) if augment.boxes else (3, 4)  # a small box is stretched, a shifted image has a black border
+    return float((out[:, 4, left] > out[:, 4, right]).float().mean())
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "share"), [(False, None, 0), (True, None, 0.5), (False, True, 0.5), (True, False, 0)]
+)
+@pytest.mark.parametrize("size", [8, 72])
+def test_auto_mirrors_only_known_photographs_or_where_the_user_says_so(make_images, config, source, said, share, size):
+    images = make_images(n=2, classes=2, height=size, width=size, mirror=source)
+    found = resolve(dataclasses.replace(config, mirror=said), images)
+    assert (found.augment, found.mirror) == ("crop" if size == 8 else "random_resized_crop", share > 0)
+    if size == 8:
+        assert share_mirrored(found) == pytest.approx(share, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("kind", "usual"),
+    [("none", 0), ("crop", 0), ("flip", 0.5), ("crop_flip", 0.5), ("random_resized_crop", 0.5)],
+)
+def test_augmentation_that_is_asked_for_mirrors_by_its_name(make_images, config, kind, usual):
+    asked = dataclasses.replace(config, augment=kind)
+    for source in (False, True):
+        assert share_mirrored(resolve(asked, make_images(mirror=source))) == pytest.approx(usual, abs=0.08)
+    other = dataclasses.replace(asked, mirror=usual == 0)
+    if kind in ("none", "flip", "crop_flip"):
+        with pytest.raises(InputError, match=rf"inputs.mirror = {usual == 0}: inputs.augment = '{kind}' says the opp"):
+            resolve(other, make_images())
+    else:
+        assert share_mirrored(resolve(other, make_images())) == pytest.approx(0.5 - usual, abs=0.08)
 
 
 def test_ten_crops_leave_a_border_around_small_images(make_images, config):

@@ -6,7 +6,18 @@ import pytest
 import torch
 
 from modelheir.checks import InputError
+from modelheir.methods import METHODS
 from modelheir.models import Ensemble
+
+
+class Step:
+    """The least an objective reads of the engine."""
+
+    epoch, number, gather = 0, 0, None
+
+    @staticmethod
+    def observe(name, value):
+        assert 0 <= value <= 1
 
 
 def test_frozen_head_is_the_old_classifier_after_training(world, rows):
@@ -14,17 +25,58 @@ def test_frozen_head_is_the_old_classifier_after_training(world, rows):
     done = world.run("bct", "x", log=log, weight=0.5)
     old = world.parts().old_models()[0]
     state = done["train"].weights("model")
-    kept = [value for key, value in state.items() if value.shape == old.head.weight.shape]
-    assert any(torch.equal(value, old.head.weight) for value in kept)
+    assert torch.equal(state["old_head.weight"], old.head.weight)
+    assert torch.equal(state["old_head.bias"], old.head.bias)
+    assert not torch.equal(state["model.head.weight"], world.parts().new_model().head.weight)
     for row in log:
         assert row["loss"] == pytest.approx(row["loss/task"] + row["loss/old_head"], rel=1e-5)
         assert row["loss/old_head"] > 0
 
 
 def test_single_head_and_blend(world):
-    for settings in ({"single_head": True}, {"blend": 0.5}, {"projection": True}):
-        name = next(iter(settings))
-        assert 0 <= world.run("bct", name, **settings)["train"].metrics["test/accuracy"] <= 1
+    """What is reported is what the two heads of the trained model say, blended by hand."""
+    batches = list(world.parts().stream("test", train=False).epoch(0))
+    images, labels = (torch.cat([getattr(batch, name) for batch in batches]) for name in ("inputs", "labels"))
+    old = world.parts().old_models()[0].head
+    width, found = old.in_features, []
+    for settings, share in (({"single_head": True}, 1.0), ({"blend": 0.5}, 0.5), ({"blend": 0.2}, 0.2), ({}, 0.0)):
+        done = world.run("bct", str(settings), **settings)
+        state = done["train"].weights("model")
+        plain = world.parts().new_model()
+        plain.load_state_dict({key.removeprefix("model."): v for key, v in state.items() if key.startswith("model.")})
+        with torch.no_grad():
+            outputs = plain.eval()(images)
+            logits = (1 - share) * outputs.logits + share * old(outputs.features[:, :width])
+        loss = torch.nn.functional.cross_entropy(logits, labels).item()
+        assert done["train"].metrics["test/loss"] == pytest.approx(loss, rel=1e-4)
+        assert done["train"].metrics["test/accuracy"] == pytest.approx(
+            (logits.argmax(1) == labels).float().mean().item()
+        )
+        found.append(loss)
+    assert len({round(loss, 3) for loss in found}) == 4
+
+
+def test_weight_multiplies_the_loss_through_the_old_head(world):
+    """At the first step, with the new features read by the old classifier that was loaded from disk."""
+    old = world.parts().old_models()[0].head
+    for weight in (1.0, 0.5, 3.0):
+        (stage,) = METHODS["bct"].plan(world.config("bct", weight=weight), world.parts())
+        made = stage.prepare({})
+        batch = next(made.streams["train"].epoch(0))
+        terms = made.objective({"train": batch}, Step()).terms
+        with torch.no_grad():
+            features = made.modules["model"](batch.inputs).features
+            expected = torch.nn.functional.cross_entropy(old(features[:, : old.in_features]), batch.labels)
+        torch.testing.assert_close(terms["old_head"].detach(), weight * expected)
+
+
+def test_a_learned_projection_stands_before_the_old_head(world):
+    parts = world.parts()
+    (stage,) = METHODS["bct"].plan(world.config("bct", projection=True), parts)
+    before = stage.prepare({}).modules["model"].projection.weight.detach().clone()
+    after = world.run("bct", "x", projection=True)["train"].weights("model")["projection.weight"]
+    assert after.shape == before.shape
+    assert not torch.equal(after, before)
 
 
 def test_new_classes_get_rows_of_mean_old_features(world, rows):

@@ -9,6 +9,7 @@ import torch
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.methods import METHODS
+from modelheir.models import load
 from modelheir.models.teachers.freeze import state_hash
 from modelheir.runs.predictions import write_predictions
 from modelheir.types import Predictions
@@ -151,6 +152,38 @@ def test_several_teachers_of_other_architectures_and_weights(world):
     a, b = (model.eval()(batch.inputs).logits for model in parts.old_models())
     torch.testing.assert_close(parts.teacher(stream)(batch).logits, (2 * a + b) / 3, rtol=1e-4, atol=1e-5)
     world.run("upgrade", "two", parts=parts)
+
+
+def test_stored_outputs_are_weighted_as_their_models_are(world):
+    second = world.save_model("second", seed=9, model="convnet")
+    parts = world.parts(old=[world.old, second], inputs=InputConfig(augment="none"))
+    stream, files = parts.stream("train", train=False), []
+    for number, model in enumerate(parts.old_models()):
+        files.append(str(world.tmp_path / f"old{number}.parquet"))
+        write_predictions(files[-1], parts.predict(model, stream))
+    batch = next(stream.epoch(0))
+    a, b = (model.eval()(batch.inputs).logits for model in parts.old_models())
+    for weights_, expected in (((2.0, 1.0), (2 * a + b) / 3), ((0.0, 1.0), b), ((), (a + b) / 2)):
+        stored = dataclasses.replace(parts, old=tuple(files), old_weights=weights_)
+        torch.testing.assert_close(stored.teacher(stream)(batch).logits, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_of_old_models_reach_training(world):
+    """From the command's setting on: a teacher of weight 0 teaches nothing, another share teaches something else."""
+    import modelheir
+
+    given = {"data": "synthetic:n=96,classes=3,size=8", "model": "mlp", "epochs": 1, "allow_weak_teacher": True}
+
+    def train(name, **own):
+        folder = modelheir.train("upgrade", out=str(world.tmp_path / name), quiet=True, **given, **own)
+        return load(f"run:{folder}").state_dict()
+
+    old = [world.old, world.save_model("second", seed=9)]
+    alone = train("alone", old=old[1:])
+    last, both = (train(f"weights{w}", old=old, old_weights=w) for w in ([0, 1], [3, 1]))
+    for key, value in alone.items():
+        torch.testing.assert_close(last[key], value)
+    assert any(not torch.allclose(both[key], value) for key, value in alone.items())
 
 
 def test_classes_that_the_old_model_lacks_are_learned_from_labels_alone(world):

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,12 @@ from modelheir.checks import InputError
 from modelheir.models.files.legacy import read_checkpoint, read_result
 
 LOGITS = torch.tensor([[2.0, 0.0, 1.0], [0.0, 3.0, 1.0], [0.0, 0.0, 1.0], [5.0, 0.0, 0.0]])
+
+
+def quantised(*shape):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to drop such tensors; old files may hold them
+        return torch.quantize_per_tensor(torch.ones(*shape), 0.1, 0, torch.qint8)
 
 
 def result(**changes):
@@ -70,3 +78,44 @@ def test_checkpoint(tmp_path):
         {"epoch": 4, "arch": "resnet18", "state_dict": state, "best_acc1": torch.tensor(1.0)}, tmp_path / "a.pth.tar"
     )
     assert set(read_checkpoint(tmp_path / "a.pth.tar")) == {"fc.weight"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"gt": [0, 1.5, 2]}, "gt is 1.5 in row 1"),
+        ({"gt": [0, float("nan"), 2]}, "gt is nan in row 1"),
+        ({"gt": torch.tensor([0, 1, 2.25])}, "gt is 2.25 in row 2"),
+        ({"pred": torch.tensor([0.5, 1, 2])}, "pred is 0.5 in row 0"),
+        ({"gt": torch.tensor([0, 1 + 1j, 2])}, "gt must hold numbers, not complex64"),
+        ({"outputs": torch.ones(3, 4, dtype=torch.complex64)}, "outputs must hold numbers, not complex64"),
+        ({"gt": [[0], [1, 2], [3]]}, "gt must hold numbers, as many in every row"),
+        ({"outputs": [[1.0, 2.0], [1.0], [2.0]]}, "outputs must hold numbers, as many in every row"),
+        ({"gt": torch.tensor([0, 1, 2]).to_sparse()}, "gt is a sparse tensor"),
+        ({"outputs": torch.ones(3, 4, device="meta")}, "outputs is a meta"),
+        ({"outputs": quantised(3, 4)}, "outputs is a quantised tensor"),
+        ({"gt": torch.tensor([True, False, True])}, "gt must hold numbers, not bool"),
+        ({"pred": torch.ones(3, 1)}, "pred must be one class a row"),
+        ({"features": torch.ones(3)}, r"features must have shape \(N, D\)"),
+        ({"gt": ["a", "b", "c"]}, "gt must hold numbers"),
+    ],
+)  # fmt: skip
+def test_what_would_be_rounded_dropped_or_unreadable_is_refused(changes, said, tmp_path):
+    path = tmp_path / "odd.result"
+    torch.save({"pred": torch.tensor([0, 1, 2]), "gt": torch.tensor([0, 1, 2]), **changes}, path)
+    with pytest.raises(InputError, match=said):
+        read_result(path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        (lambda: torch.eye(3).to_sparse(), "sparse"),
+        (lambda: torch.ones(3, device="meta"), "meta"),
+        (lambda: quantised(3), "quantised"),
+    ],
+)
+def test_unusual_weights_are_named(tensor, said, tmp_path):
+    torch.save({"fc.weight": tensor()}, tmp_path / "odd.pth")
+    with pytest.raises(InputError, match=f"fc.weight is a {said}"):
+        read_checkpoint(tmp_path / "odd.pth")

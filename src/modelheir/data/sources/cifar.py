@@ -43,5 +43,6 @@ def _open(name: str, config: InputConfig) -> dict[str, ImageSet]:
             labels=np.array(data.targets, dtype=np.int64),
             pixels=ArrayPixels(data.data),
             rows=np.arange(len(data.targets)),
+            mirror=True,
         )
     return found

@@ -29,7 +29,6 @@ def open_digits(place: str, options: Mapping[str, str], config: InputConfig) -> 
         labels=np.asarray(labels, dtype=np.int64),
         pixels=ArrayPixels(np.repeat(grey[..., None], 3, axis=3)),
         rows=np.arange(len(grey)),
-        mirror=False,
     )
     return {"train": images}
 

@@ -27,21 +27,32 @@ _BOX, _PLACE, _FLIP, _ERASE, _POLICY = 0, 20, 22, 23, 32  # first slots of the d
 
 
 def resolve(config: InputConfig, images: ImageSet) -> InputConfig:
-    """Replace "auto" and 0 by what they mean for these images; a resolved config stays as it is.
+    """Replace "auto", 0 and an absent ``mirror`` by what they mean for these images; a resolved config stays as it is.
+
+    A mirrored 2, a mirrored word or a left hand has another class or none, and nothing in the files says so: "auto"
+    mirrors only where the source is known.
 
     Raises:
-        InputError: If ``resize`` is smaller than ``image_size``.
+        InputError: If ``resize`` is smaller than ``image_size``, or ``mirror`` contradicts ``augment``.
     """
     size = config.image_size or _own_size(images)
     wide = size > SMALL or config.views == "ten_crop"
     resize = config.resize or (round(size * 8 / 7) if wide else size)
     if resize < size:
         raise InputError(f"inputs.resize = {resize}: must be at least image_size = {size}.")
-    augment = config.augment
+    augment, mirror = config.augment, config.mirror
     if augment == "auto":
-        augment = "random_resized_crop" if size > SMALL else ("crop_flip" if images.mirror else "crop")
+        augment, usual = ("random_resized_crop" if size > SMALL else "crop"), images.mirror
+    else:
+        usual = augment not in ("none", "crop")
+    if mirror is None:
+        mirror = usual
+    if mirror != usual and augment in ("none", "flip", "crop_flip"):
+        raise InputError(
+            f"inputs.mirror = {mirror}: inputs.augment = {augment!r} says the opposite; leave one of them out."
+        )
     pad = config.crop_pad or max(1, size // 8)
-    return dataclasses.replace(config, image_size=size, resize=resize, augment=augment, crop_pad=pad)
+    return dataclasses.replace(config, image_size=size, resize=resize, augment=augment, mirror=mirror, crop_pad=pad)
 
 
 def _own_size(images: ImageSet) -> int:
@@ -65,7 +76,7 @@ class Augment:
         policy = kind in ("randaugment", "autoaugment")
         self.boxes = kind == "random_resized_crop" or (policy and self.size > SMALL)
         self.shifts = kind in ("crop", "crop_flip") or (policy and not self.boxes)
-        self.flips = kind in ("flip", "crop_flip") or policy or self.boxes
+        self.flips = train and bool(config.mirror)
         self.policy = kind if policy else ""
         self.erases = train and config.erase > 0
         self.views = 10 if config.views == "ten_crop" and not train else 1

@@ -116,5 +116,6 @@ METHOD = Method(
     not_for="a single upgrade of a plain model on a small budget: upgrade reaches fewer flips with one training",
     config=Config,
     plan=plan,
+    start=lambda config, old: old[0] if config.start_from_old and old else "",
     paper="Zhao et al., ELODI, 2022, arXiv:2205.06265",
 )

@@ -115,6 +115,7 @@ METHOD = Method(
     not_for="models trained from different starts: halfway between them lies a bad model",
     config=Config,
     plan=plan,
+    start=lambda config, old: old[0],
     needs_old=True,
     paper="Schumann et al., Backward Compatibility by Weight Interpolation, 2023, arXiv:2301.10546",
 )

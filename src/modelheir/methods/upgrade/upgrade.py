@@ -183,6 +183,7 @@ METHOD = Method(
     not_for="when the old model is no better than chance here, or an ensemble at every release is affordable (elodi)",
     config=Config,
     plan=plan,
+    start=lambda config, old: old[0] if config.start_from_old and old else "",
     needs_old=True,
     paper="Yan et al., Positive-Congruent Training, 2021, arXiv:2011.09161",
 )

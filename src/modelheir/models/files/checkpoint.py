@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from modelheir.checks import InputError
+from modelheir.runs.tensors import read_tensors
 
 __all__ = ["SPEC", "read_checkpoint_file", "read_spec", "read_state"]
 
@@ -31,7 +31,7 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
         InputError: If the file is missing, cut short, holds anything but tensors and plain values, or no weights.
     """
     path = Path(path)
-    found: Any = _safetensors(path)[0] if path.suffix == ".safetensors" else read_checkpoint_file(path)
+    found: Any = _tensors(path)[0] if path.suffix == ".safetensors" else read_checkpoint_file(path)
     for _ in _WRAPPERS:
         inner = next((found[key] for key in _WRAPPERS if isinstance(found, Mapping) and key in found), None)
         if not isinstance(inner, Mapping):
@@ -50,7 +50,7 @@ def read_spec(path: Path | str) -> dict[str, Any] | None:
     path = Path(path)
     if path.suffix != ".safetensors":
         return None
-    text = _safetensors(path)[1].get(SPEC)
+    text = _tensors(path)[1].get(SPEC)
     return json.loads(text) if text else None
 
 
@@ -84,11 +84,6 @@ def _need(path: Path) -> None:
         raise InputError(f"{path} is missing or is not a file.")
 
 
-def _safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     _need(path)
-    try:
-        with safe_open(path, framework="pt") as handle:
-            header = handle.metadata() or {}
-            return {key: handle.get_tensor(key).clone() for key in handle.keys()}, header  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is not a whole safetensors file ({error}).") from error
+    return read_tensors(path)

@@ -1,4 +1,4 @@
-"""Put a state dict into a model whole: what is missing, left over or of another shape is an error that says so."""
+"""Put a state dict into a model whole: what is missing, left over or does not fit is an error that says so."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ def fit_weights(model: nn.Module, state: Mapping[str, Tensor], source: str, *, o
         optional: Prefixes of names that may be missing.
 
     Raises:
-        InputError: If names are missing, left over, or have other shapes; counts them and names the first five.
+        InputError: If names are missing, left over, have other shapes, or hold no real numbers (int, bool, complex)
+            where the model does; counts them and names the first five.
     """
     own = model.state_dict()
     tracked = {key for key in own if key.endswith("num_batches_tracked")}  # old files lack these counters
@@ -55,9 +56,19 @@ def fit_weights(model: nn.Module, state: Mapping[str, Tensor], source: str, *, o
         for key in own
         if key in state and state[key].shape != own[key].shape
     ]
+    whole = [
+        f"{key} {str(state[key].dtype).removeprefix('torch.')}"
+        for key in own
+        if key in state and own[key].is_floating_point() and not state[key].is_floating_point()
+    ]
     parts = [
         f"{len(found)} {word} ({', '.join(found[:5])}{', ...' if len(found) > 5 else ''})"
-        for word, found in (("missing", missing), ("unexpected", left), ("of another shape", other))
+        for word, found in (
+            ("missing", missing),
+            ("unexpected", left),
+            ("of another shape", other),
+            ("not of real numbers", whole),
+        )
         if found
     ]
     if parts:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from modelheir.checks import InputError
 from modelheir.models.files.checkpoint import read_checkpoint_file, read_state
+from modelheir.printable import shorten
 from modelheir.types import Predictions
 
 __all__ = ["read_checkpoint", "read_result"]
@@ -37,20 +38,24 @@ def read_result(path: Path | str) -> Predictions:
     prediction = _array(found, "pred", path)
     if label is None or label.ndim != 1:
         raise InputError(f"{path}: gt must be one label a row.")
-    if logits is not None and logits.ndim != 2:
+    if prediction is not None and prediction.ndim != 1:
+        raise InputError(f"{path}: pred must be one class a row, got shape {prediction.shape}.")
+    if logits is not None and (logits.ndim != 2 or not logits.shape[1]):
         raise InputError(f"{path}: outputs must have shape (N, C), got {logits.shape}.")
     if prediction is None:
         if logits is None:
             raise InputError(f"{path} holds neither predictions nor logits.")
         prediction = logits.argmax(1)
     features = _array(found, "features", path)
+    if features is not None and features.ndim != 2:
+        raise InputError(f"{path}: features must have shape (N, D), got {features.shape}.")
     for name, value in (("pred", prediction), ("outputs", logits), ("features", features)):
         if value is not None and len(value) != len(label):
             raise InputError(f"{path}: {name} has {len(value)} rows and gt has {len(label)}.")
     return Predictions(
         sample_id=np.array([str(row) for row in range(len(label))]),
-        label=label.astype(np.int64),
-        prediction=prediction.astype(np.int64),
+        label=_whole(label, "gt", path),
+        prediction=_whole(prediction, "pred", path),
         logits=None if logits is None else logits.astype(np.float32),
         features=None if features is None else features.astype(np.float32),
     )
@@ -62,7 +67,11 @@ def read_checkpoint(path: Path | str) -> dict[str, Tensor]:
     Raises:
         InputError: If the file holds no weights, or more than tensors and plain values.
     """
-    return read_state(path)
+    state = read_state(path)
+    for name, value in state.items():
+        if kind := _unusual(value):
+            raise InputError(f"{path}: {shorten(name)} is a {kind} tensor; only plain ones can be imported.")
+    return state
 
 
 def _array(found: Mapping[str, Any], name: str, path: Path) -> np.ndarray | None:
@@ -71,11 +80,39 @@ def _array(found: Mapping[str, Any], name: str, path: Path) -> np.ndarray | None
     if value is None or (isinstance(value, list) and not value):
         return None
     if isinstance(value, Tensor):
-        return value.detach().to(torch.float32 if value.is_floating_point() else value.dtype).numpy()
-    array = np.asarray(value)
-    if array.dtype == object or not np.issubdtype(array.dtype, np.number):
-        raise InputError(f"{path}: {name} must hold numbers.")
+        if kind := _unusual(value):
+            raise InputError(f"{path}: {name} is a {kind} tensor: save it as a plain one.")
+        plain = value.detach().resolve_neg()
+        array = plain.to(torch.float32 if plain.is_floating_point() else plain.dtype).numpy()
+    else:
+        try:
+            array = np.asarray(value)
+        except (ValueError, TypeError, OverflowError) as error:  # ragged lists, or tensors within lists
+            raise InputError(f"{path}: {name} must hold numbers, as many in every row.") from error
+    if array.dtype.kind not in "iuf":
+        raise InputError(f"{path}: {name} must hold numbers, not {shorten(str(array.dtype))}.")
     return array
+
+
+def _unusual(value: Tensor) -> str:
+    """Name what keeps a tensor from being a plain block of numbers, or return an empty text."""
+    kinds = {
+        "quantised": value.is_quantized,
+        "ragged": value.is_nested,
+        "meta (shape without values)": value.is_meta,
+        "sparse": value.layout != torch.strided,
+    }
+    return next((kind for kind, holds in kinds.items() if holds), "")
+
+
+def _whole(values: np.ndarray, name: str, path: Path) -> np.ndarray:
+    """Return class numbers; none is rounded."""
+    with np.errstate(invalid="ignore"):
+        bad = ~(np.abs(values.astype(np.float64)) < 2**53) | (values != np.trunc(values))
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(f"{path}: {name} is {values[row]} in row {row} (from 0): a class is a whole number.")
+    return values.astype(np.int64)
 
 
 def _numpy_types() -> tuple[Any, ...]:

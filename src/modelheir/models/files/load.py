@@ -20,7 +20,8 @@ from modelheir.models.classifier import Classifier
 from modelheir.models.files.checkpoint import read_spec, read_state
 from modelheir.models.files.fit_weights import fit_weights, from_library
 from modelheir.runs.files import read_json
-from modelheir.runs.folder import RunFolder, StageFolder
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.stage import StageFolder
 from modelheir.runs.tensors import load_weights
 
 __all__ = ["files_of", "load"]

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from modelheir.checks import InputError, unknown
+from modelheir.runs.prediction_cells import as_text, encoded, numbers
+from modelheir.runs.tables import read_table
 
 __all__ = ["read_column"]
 
 
 def read_column(path: Path | str, column: str, ids: np.ndarray) -> np.ndarray:
-    """Read a column of a Parquet file in the order of ``ids``.
+    """Read a column of a Parquet (or CSV) file in the order of ``ids``.
 
     Args:
         path: The file; it has a column ``sample_id``.
@@ -25,19 +27,15 @@ def read_column(path: Path | str, column: str, ids: np.ndarray) -> np.ndarray:
     Raises:
         InputError: If the file, a column or an id is missing, an id is there twice, or a value is not finite.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not Path(path).is_file():
+    path = Path(path)
+    if not path.is_file():
         raise InputError(f"{path} is missing or is no file: {column} is read from a Parquet file.")
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InputError(f"{path} cannot be read as Parquet ({error}).") from error
+    table, names, _ = read_table(path, lambda name: name in ("sample_id", column), text=("sample_id",))
     for name in ("sample_id", column):
-        if name not in table.column_names:
-            raise unknown(f"column of {path}", name, table.column_names)
-    found = table["sample_id"].cast(pa.string()).to_numpy(zero_copy_only=False).astype(str)
+        if name not in names:
+            raise unknown(f"column of {path}", name, names)
+    codes, words = encoded(path, "sample_id", as_text(path, table["sample_id"]))
+    found = np.array([*words, ""], np.str_)[codes]
     order = np.argsort(found, kind="stable")
     ordered = found[order]
     twice = ordered[1:][ordered[1:] == ordered[:-1]]
@@ -48,7 +46,7 @@ def read_column(path: Path | str, column: str, ids: np.ndarray) -> np.ndarray:
     if len(missing):
         some = ", ".join(map(str, missing[:5]))
         raise InputError(f"{path}: {len(missing)} of {len(ids)} images have no row: {some}.")
-    values = table[column].to_numpy(zero_copy_only=False).astype(np.float64)[order][place]
+    values = numbers(path, column, table[column])[order][place]
     if not np.isfinite(values).all():
         bad = ids[~np.isfinite(values)]
         raise InputError(f"{path}: {column} is not a number for {len(bad)} images: {', '.join(map(str, bad[:5]))}.")

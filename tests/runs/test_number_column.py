@@ -44,6 +44,12 @@ def test_missing_column_and_file(tmp_path):
         read_column(path, "likelihood", np.array(["a"]))
     with pytest.raises(InputError, match="none is missing or is no file"):
         read_column(tmp_path / "none", "x", np.array(["a"]))
-    (tmp_path / "text").write_text("no table")
-    with pytest.raises(InputError, match="cannot be read as Parquet"):
-        read_column(tmp_path / "text", "x", np.array(["a"]))
+    (tmp_path / "text.parquet").write_text("no table")
+    with pytest.raises(InputError, match="cannot be read as parquet"):
+        read_column(tmp_path / "text.parquet", "x", np.array(["a"]))
+
+
+@pytest.mark.parametrize("values", [[[1.0]], ["one"], [{"a": 1}]])
+def test_only_numbers(tmp_path, values):
+    with pytest.raises(InputError, match="column 'x' must hold numbers, not"):
+        read_column(table(tmp_path, ["a"], values), "x", np.array(["a"]))

@@ -1,0 +1,45 @@
+"""The classes that occur set the cost of a comparison, however large their numbers are."""
+
+import resource
+
+import numpy as np
+import pytest
+
+from modelheir.analysis.compare import compare
+from modelheir.analysis.gate import GateConfig
+from modelheir.types import Predictions
+
+LARGE = 10**12
+
+
+def pair(numbers, **scores):
+    rng = np.random.default_rng(0)
+    ids = np.array([str(row) for row in range(100)])
+    label, old, new = (numbers[rng.integers(0, len(numbers), 100)] for _ in range(3))
+    return Predictions(ids, label, old, **scores), Predictions(ids, label, new)
+
+
+@pytest.mark.parametrize("gate", [None, GateConfig(max_nfr=0.5, max_class_nfr=0.5)])
+def test_large_numbers_give_what_small_ones_give(gate):
+    small = np.array([0, 1, 2, 3])
+    large = np.array([3, 10**7, 10**9 + 1, LARGE])
+    expected, found = (compare(*pair(numbers), gate=gate) for numbers in (small, large))
+    assert [row["class"] for row in found["per_class"]] == [str(number) for number in large]
+    assert found["n_classes"] == LARGE + 1
+    for name in ("nfr", "intervals", "counts", "mcnemar_p", "flips"):
+        assert found[name] == expected[name]
+    assert [{**row, "class": ""} for row in found["per_class"]] == [
+        {**row, "class": ""} for row in expected["per_class"]
+    ]
+    assert found["gate"]["passed"] == expected["gate"]["passed"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000  # kilobytes
+
+
+def test_beside_scores():
+    """One model has scores for three classes, and the other, without scores, answers with a number far beyond."""
+    old, new = pair(np.arange(3))
+    new.prediction[0] = LARGE
+    old = Predictions(old.sample_id, old.label, old.prediction, logits=np.eye(3, dtype=np.float32)[old.prediction])
+    found = compare(old, new)
+    assert found["n_classes"] == LARGE + 1
+    assert "calibration" in found
