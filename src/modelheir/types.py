@@ -6,7 +6,7 @@ Shapes: ``N`` images, ``C`` classes, ``D`` features. Importing this file does no
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -23,8 +23,10 @@ __all__ = [
     "Log",
     "LossTerms",
     "Outputs",
+    "Plan",
     "Predictions",
     "Progress",
+    "Snapshot",
     "Stage",
     "StageResult",
     "Stateful",
@@ -52,6 +54,7 @@ class Batch:
     index: Tensor  #: int64 ``(N,)``: row of the sample in its stream's ``ids``
     targets: Tensor | None = None  #: ``(N, C)`` target probabilities where images were mixed
     extra: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)  #: stored values, first dimension ``N``
+    labelled: bool = False  #: no label is -1, here or on another process: nothing needs to be counted or masked
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -136,6 +139,7 @@ class Step(Protocol):
     steps: int  #: optimiser steps of the whole stage
     generator: torch.Generator  #: on the CPU, seeded for this step and rank; the only source of randomness to use
     device: torch.device
+    device_generator: torch.Generator  #: on ``device``, seeded likewise; on the CPU it is ``generator`` itself
     optimizers: Mapping[str, torch.optim.Optimizer]
 
     def gather(self, values: Tensor) -> Tensor:
@@ -154,8 +158,21 @@ class Step(Protocol):
         """Accumulate gradients of ``loss`` (scaled as the precision needs). For use in ``Task.update``."""
         ...
 
-    def apply(self, *names: str) -> None:
-        """Average gradients over processes, clip, step the named optimisers (none: all) and zero their gradients."""
+    def gradients(self, loss: Tensor, *modules: nn.Module, retain: bool = False) -> dict[Tensor, Tensor]:
+        """Return the gradients of ``loss``, averaged over processes and unscaled, of the trainable parameters.
+
+        ``loss`` is this process's; what an update makes of averaged gradients (a product of two) is that of the whole
+        batch. Of ``modules`` (none: of all optimisers); a parameter that no process used is absent. ``retain`` keeps
+        the graph for another call.
+        """
+        ...
+
+    def apply(self, *names: str, gradients: Mapping[Tensor, Tensor] | None = None) -> None:
+        """Average gradients over processes, clip, step the named optimisers (none: all) and zero their gradients.
+
+        ``gradients`` are those of :meth:`gradients`, or made of such, in the place of what :meth:`backward` left; they
+        are averaged already, and a parameter without one stays.
+        """
         ...
 
 
@@ -208,11 +225,21 @@ class Task:
     optimizers: Mapping[str, Sequence[str]] | None = None  #: name -> module names; ``None``: one over all modules
     optimizer_fits: Mapping[str, FitConfig] = dataclasses.field(default_factory=dict)  #: kind, rate, decay, schedule
     #: of an optimiser of its own; one that is absent, and everything else, is the stage's
-    parameter_groups: Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float]]] | None = None
+    parameter_groups: Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float, float | None]]] | None = None
+    #: module -> (tensors, multiplier of the rate, weight decay); decay ``None``: the optimiser's
     fit: FitConfig | None = None  #: this stage's own settings; ``None``: the run's
     state: Mapping[str, Stateful] = dataclasses.field(default_factory=dict)
     describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: JSON kept with the stage's result;
     #: "model" is the spec of the module ``publish``; "rows" go into the run's ``result.json``, if the stage is its last
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """The weights of a stage at one moment of its training."""
+
+    step: int  #: optimiser steps before it
+    path: Path
+    weights: Callable[[str], dict[str, Tensor]]  #: module name -> its state dict then, in the type of the file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,10 +253,21 @@ class StageResult:
     describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     publish: str = "model"  #: the module that is the stage's model
 
+    snapshots: Callable[[], Sequence[Snapshot]] = list  #: those that ``fit.snapshots`` asked for, in order
+
+    @property
+    def skipped(self) -> bool:
+        """Whether the stage had nothing to do; it has no weights then."""
+        return bool(self.describe.get("skipped"))
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
     """A named step of a plan. ``prepare`` reads only results of earlier stages."""
 
     name: str
-    prepare: Callable[[Mapping[str, StageResult]], Task]
+    prepare: Callable[[Mapping[str, StageResult]], Task | None]  #: ``None``: nothing to do, the stage is skipped
+
+
+#: the stages of a method; where their number is open, a generator function of the results so far that yields them
+Plan = Sequence[Stage] | Callable[[Mapping[str, StageResult]], Iterable[Stage]]

@@ -1,19 +1,23 @@
 """A toy world for the engine: 10-dimensional points in three classes, a small net, a log in memory."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from modelheir.config.fit import FitConfig
 from modelheir.data import tensor_stream
 from modelheir.engine.runtime import Runtime
 from modelheir.engine.stages import run_plan
 from modelheir.runs.folder import RunFolder
-from modelheir.types import Outputs
+from modelheir.types import LossTerms, Outputs, Stage, Task
 
-FIT = FitConfig(epochs=3, batch_size=20, optimizer="sgd", lr=0.05, schedule="cosine", evaluate_every=1)
+FIT = FitConfig(
+    epochs=3, batch_size=20, optimizer="sgd", lr=0.05, schedule="cosine", evaluate_every=1, save_every_epochs=1
+)
 
 
 class Stopped(Exception):
@@ -80,20 +84,95 @@ def stream(n=100, seed=0, train=True, shift=0.0, batch_size=20, labelled=True, *
     return tensor_stream(x, y, batch_size=batch_size, train=train, seed=5, ids=ids, classes=("a", "b", "c"), **settings)
 
 
+def one(make_task):
+    """Return a plan of one stage."""
+    return [Stage("train", lambda done: make_task())]
+
+
+def weights(results, module="model"):
+    return results["train"].weights(module)
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+class Normed(nn.Module):
+    """A net with batch normalisation and dropout."""
+
+    def __init__(self, seed=1):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.body = nn.Sequential(nn.Linear(10, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.2))
+            self.head = nn.Linear(8, 3)
+
+    def forward(self, x):
+        features = self.body(x)
+        return Outputs(self.head(features), features)
+
+
+def two_streams(spoil_at=None):
+    """Return a task over a labelled and a shorter unlabelled stream, whose last batches are not whole."""
+    model = Normed()
+
+    def objective(batches, step):
+        labelled, pool = batches["labelled"], batches["pool"]
+        noise = torch.randn(3, generator=step.generator)
+        loss = cross_entropy(model(labelled.inputs).logits + 0.1 * noise, labelled.labels)
+        match = model(pool.inputs).logits.logsumexp(1).square().mean()
+        if step.number == spoil_at:
+            loss = loss * math.nan
+        return LossTerms({"task": loss, "match": 0.01 * match}, {"seen": torch.tensor(float(len(labelled)))})
+
+    streams = {"labelled": stream(107), "pool": stream(66, seed=4, labelled=False)}
+    return Task({"model": model}, streams, objective, evaluate={"val": stream(60, seed=8, train=False)})
+
+
+def plain(*, net=None, evaluate=True, spoil_at=None, **settings):
+    """Return a one-stage plan of plain training, and the net."""
+    model = net or Net(seed=1)
+    model.body[2].p = 0.0  # no dropout, so that splitting a batch changes nothing
+
+    def prepare(done):
+        def objective(batches, step):
+            batch = batches["train"]
+            loss = cross_entropy(model(batch.inputs).logits, batch.labels)
+            return LossTerms({"task": loss * math.nan if step.number == spoil_at else loss})
+
+        val = {"val": stream(60, seed=8, train=False)} if evaluate else {}
+        return Task({"model": model}, {"train": stream(**settings)}, objective, evaluate=val)
+
+    return [Stage("train", prepare)]
+
+
+def same_rows(rows):
+    return [{k: v for k, v in row.items() if k not in ("images_per_second", "data_seconds", "steps")} for row in rows]
+
+
+HARD = {
+    "epochs": 4,
+    "accumulate": 2,
+    "ema_decay": 0.7,
+    "keep": "best",
+    "schedule": "plateau",
+    "step_epochs": 1.0,
+    "step_factor": 0.5,
+    "save_every_steps": 2,
+    "clip_norm": 1.0,
+}
+
+
 @pytest.fixture
 def toy():
     """Everything above under one name."""
 
     class Toy:
-        net, make_stream, make_points, rows, quiet, stopped, fit = (
-            Net,
-            staticmethod(stream),
-            staticmethod(points),
-            Rows,
-            Quiet,
-            Stopped,
-            FIT,
-        )
+        net, normed, rows, quiet, stopped, fit, hard = Net, Normed, Rows, Quiet, Stopped, FIT, HARD
+        make_stream, make_points = staticmethod(stream), staticmethod(points)
+        plain, two_streams, one = staticmethod(plain), staticmethod(two_streams), staticmethod(one)
+        weights, equal = staticmethod(weights), staticmethod(equal)
+        same_rows = staticmethod(same_rows)
 
         @staticmethod
         def run(plan, path, *, stop_after=None, log=None, seed=3, **settings):

@@ -41,6 +41,20 @@ found["mean"] = EngineStep(runtime, FitConfig(), {}, stage="x", seed=0, steps=1)
     torch.tensor([float(runtime.rank), 3.0])).tolist()
 found["gradients"] = [None if p.grad is None else p.grad.tolist() for p in (a, b, c)]
 
+# the product of two averaged gradients is the global one; one that only the second process has counts half
+w = torch.nn.Linear(2, 1, bias=False)
+torch.nn.init.ones_(w.weight)
+other = torch.nn.Linear(2, 1, bias=False)
+own = EngineStep(runtime, FitConfig(lr=1.0, momentum=0.0, weight_decay=0.0), {
+    "main": torch.optim.SGD([{"params": list(w.parameters()), "multiplier": 1.0}], lr=1.0)}, stage="x", seed=0, steps=1)
+own.begin(0, 0)
+rows = torch.tensor([[1.0, 2.0], [3.0, 5.0]])[runtime.rank]
+first = own.gradients(w(rows).square().sum() + (other(rows).sum() if runtime.rank else 0.0), w, other)
+second = own.gradients(w(rows).sum(), w)
+found["global"] = [first[w.weight].tolist(), first[other.weight].tolist(), second[w.weight].tolist()]
+own.apply(gradients={w.weight: first[w.weight] * second[w.weight]})
+found["moved"] = w.weight.tolist()
+
 class Net(torch.nn.Module):
     def __init__(self, seed):
         super().__init__()
@@ -74,7 +88,8 @@ def train(name, *, left=None, poison=None, watched=True, **settings):
     import modelheir.engine.fit as loop
     kept = loop.Fit._add
     if not watched:
-        loop.Fit._add = lambda self, e, found, total, share: self.tally.add(found, total, self.number % 5, share)
+        loop.Fit._add = lambda self, e, found, total, share: self.now.tally.add(
+            found, total, self.now.number % 5, share)
     model = Net(runtime.rank)  # other weights on each process: the first one's count
     def stream(train):
         return tensor_stream(x, y, batch_size=20, train=train, seed=4, rank=runtime.rank, world=runtime.world)
@@ -142,6 +157,14 @@ def test_no_thread_of_the_group_outlives_the_run(found):
     for process in found:
         assert [name for name in process["threads"] if "gloo" in name]
         assert not [name for name in process["left"] if "gloo" in name]
+
+
+def test_averaged_gradients_are_those_of_the_whole_batch(found):
+    """By hand: the gradient of (w x)^2 at w = (1, 1) is 2 (x1 + x2) x, that of w x is x."""
+    first = [(2 * 3 * 1 + 2 * 8 * 3) / 2, (2 * 3 * 2 + 2 * 8 * 5) / 2]
+    for one in found:
+        assert one["global"] == [[first], [[1.5, 2.5]], [[2.0, 3.5]]]
+        assert one["moved"] == [[1 - first[0] * 2.0, 1 - first[1] * 3.5]]
 
 
 def test_a_step_averages_what_all_must_decide_on(found):

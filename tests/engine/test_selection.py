@@ -9,7 +9,6 @@ from torch.nn.functional import cross_entropy
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
 from modelheir.engine.optim import learning_rate, make_optimizers
-from modelheir.engine.runtime import Runtime
 from modelheir.runs.predictions import read_predictions
 from modelheir.types import LossTerms, Stage, Task
 
@@ -125,19 +124,6 @@ def test_settings_for_an_optimiser_that_is_not_there(toy):
         make_optimizers(stage.prepare({}), FitConfig())
 
 
-def test_equal_statistics_keep_every_bit_when_averaged_over_three(monkeypatch):
-    """A sum of three equal float32 numbers, divided by three, is often the next number."""
-    runtime = Runtime("cpu")
-    runtime.world = 3
-    monkeypatch.setattr("torch.distributed.all_reduce", lambda flat: flat.copy_(flat + flat + flat))
-    values = torch.randn(1000, generator=torch.Generator().manual_seed(0))
-    rough, exact = values.clone(), values.clone()
-    runtime.average_([rough])
-    runtime.average_([exact], exact=True)
-    assert not torch.equal(rough, values)
-    assert torch.equal(exact, values)
-
-
 @pytest.mark.parametrize(("schedule", "last"), [("constant", 0.1), ("plateau", 0.01)])
 def test_only_the_plateau_schedule_falls_with_the_selection(schedule, last, toy, tmp_path):
     settings = {"epochs": 4, "lr": 0.1, "schedule": schedule, "step_epochs": 2.0, "step_factor": 0.1}
@@ -150,3 +136,41 @@ def test_an_optimiser_with_a_plateau_needs_something_to_select_by(toy, tmp_path)
     bare = dataclasses.replace(stage.prepare({}), evaluate={})
     with pytest.raises(InputError, match=r"fit.schedule = 'plateau': stage train has no labelled selection split"):
         toy.run([Stage("train", lambda done: bare)], tmp_path)
+
+
+def test_the_start_is_a_candidate_where_asked_for(toy, tmp_path):
+    plan_ = plan(toy, [9.0, 1.0, 2.0, 3.0])
+    start = {k: v.clone() for k, v in plan_[0].prepare({}).modules["model"].state_dict().items()}
+    rows = toy.rows()
+    done = toy.run(plan_, tmp_path / "a", log=rows, keep="best", keep_start=True)
+    assert [row["val/selection"] for row in rows] == [1.0, 2.0, 3.0]
+    assert toy.equal(toy.weights(done), start)
+    done = toy.run(plan(toy, [1.0, 2.0, 3.0]), tmp_path / "b", keep="best")
+    assert not toy.equal(toy.weights(done), start)
+    with pytest.raises(InputError, match=r"fit.keep_start = True needs fit.keep = 'best', got 'last'"):
+        toy.run(plan(toy, [1.0]), tmp_path / "c", keep_start=True)
+
+
+def test_a_start_that_is_best_is_still_so_after_a_kill(toy, tmp_path):
+    values, settings = [9.0, 1.0, 2.0, 3.0], {"keep": "best", "keep_start": True}
+    straight = toy.run(plan(toy, values), tmp_path / "a", **settings)
+    with pytest.raises(toy.stopped):
+        toy.run(plan(toy, values), tmp_path / "b", stop_after=12, **settings)
+    resumed = toy.run(plan(toy, values[3:]), tmp_path / "b", **settings)
+    assert toy.equal(toy.weights(straight), toy.weights(resumed))
+
+
+def test_a_stage_ends_when_it_gets_worse(toy, tmp_path):
+    rows = toy.rows()
+    toy.run(plan(toy, [1.0, 3.0, 3.0, 2.0, 9.0]), tmp_path, log=rows, epochs=5, stop_when_worse=True)
+    assert [row["val/selection"] for row in rows] == [1.0, 3.0, 3.0, 2.0]
+
+
+@pytest.mark.parametrize("stop_after", [12, 17])
+def test_getting_worse_is_remembered_over_a_kill(toy, tmp_path, stop_after):
+    settings = {"epochs": 5, "stop_when_worse": True}
+    with pytest.raises(toy.stopped):
+        toy.run(plan(toy, [1.0, 3.0, 4.0, 2.0]), tmp_path, stop_after=stop_after, **settings)
+    rows, seen = toy.rows(), [1.0, 3.0, 4.0, 2.0][stop_after // 5 :]
+    toy.run(plan(toy, [*seen, 9.0]), tmp_path, log=rows, **settings)
+    assert [row["val/selection"] for row in rows] == seen

@@ -1,24 +1,9 @@
 """What is logged besides the loss: values that a step observed, and the time spent waiting for data."""
 
-import time
-
 import pytest
 from torch.nn.functional import cross_entropy
 
-from modelheir.engine.tally import Waiting
 from modelheir.types import LossTerms, Stage, Task
-
-
-def test_waiting_counts_the_data_s_time_and_not_the_step_s():
-    def slow():
-        for number in range(3):
-            time.sleep(0.02)
-            yield number
-
-    waiting = Waiting(slow())
-    for _ in waiting:
-        time.sleep(0.05)
-    assert 0.06 <= waiting.seconds < 0.15
 
 
 def test_observed_values_are_means_over_the_epoch(toy, tmp_path):

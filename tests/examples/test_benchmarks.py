@@ -11,6 +11,7 @@ FOLDER = Path(__file__).parents[2] / "benchmarks"
 SMALL = {
     "compare": ["--rows", "2000", "--classes", "5"],
     "data_loading": ["--images", "40", "--batch", "10", "--workers", "1", "--rounds", "1", "--cifar10", "nowhere"],
+    "loop": ["--batches", "2", "--rounds", "1"],
     "defaults": ["--sets", "digits", "--seeds", "0", "--images", "320"],
     "distillation_step": ["--size", "8", "--batch", "8", "--rounds", "1"],
 }

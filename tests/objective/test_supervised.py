@@ -15,9 +15,10 @@ class Step:
     """What the supervised part sees of the engine on one process."""
 
     def __init__(self):
-        self.seen = {}
+        self.seen, self.gathers = {}, 0
 
     def gather(self, values):
+        self.gathers += 1
         return values
 
     def observe(self, name, value):
@@ -89,3 +90,18 @@ def test_likely_flips_count_less_at_an_equal_mean(draw, log_softmax):
     weights = 1 / (2.0 * likelihood.numpy() + 0.5)
     each = -log_softmax(outputs.logits.numpy())[np.arange(N), batch.labels.numpy()]
     assert got == pytest.approx((weights / weights.mean() * each).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_where_every_label_is_known_nothing_is_gathered_and_the_loss_is_the_same(draw, binary):
+    outputs = Outputs(draw(N, C), draw(N, 2), (draw(N, C),))
+    batch = Batch(torch.zeros(N, 1), LABELS.abs(), torch.arange(N))
+    supervised = make_supervised(SupervisedConfig(binary=binary))
+    counted, known = Step(), Step()
+    expected = supervised(outputs, batch, counted)
+    found = supervised(outputs, dataclasses.replace(batch, labelled=True), known)
+    assert (counted.gathers, known.gathers) == (3, 0)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value)
+    torch.testing.assert_close(known.seen["train/accuracy"], counted.seen["train/accuracy"])

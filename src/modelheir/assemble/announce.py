@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from modelheir.checks import InputError
 
 if TYPE_CHECKING:
     from modelheir.methods.given.parts import Parts
-    from modelheir.types import Stage, StageResult, Task
+    from modelheir.types import Plan, Stage, StageResult, Task
 
     Say = Callable[[str], None]
 
@@ -52,11 +52,11 @@ def check_teacher(parts: Parts, say: Say, *, allow_weak: bool = False) -> None:
     say(f"--old {names}: accuracy on the selection split {right}")
 
 
-def announced(plan: Sequence[Stage], parts: Parts, source: str, say: Say) -> list[Stage]:
+def announced(plan: Plan, parts: Parts, source: str, say: Say) -> Plan:
     """Return the plan; the first of its stages that is trained now says network, size, images, classes and device.
 
     Args:
-        plan: The stages of a method.
+        plan: The stages of a method, or the function that yields them.
         parts: Data and settings of the run.
         source: The data source as the user named it.
         say: Takes the line.
@@ -64,16 +64,18 @@ def announced(plan: Sequence[Stage], parts: Parts, source: str, say: Say) -> lis
     said = False
 
     def wrapped(stage: Stage) -> Stage:
-        def prepare(done: Mapping[str, StageResult]) -> Task:
+        def prepare(done: Mapping[str, StageResult]) -> Task | None:
             nonlocal said
             task = stage.prepare(done)
-            if not said:
+            if not said and task is not None:
                 said = True
                 say(_line(task, parts, source))
             return task
 
         return dataclasses.replace(stage, prepare=prepare)
 
+    if callable(plan):
+        return lambda done: map(wrapped, plan(done))
     return [wrapped(stage) for stage in plan]
 
 

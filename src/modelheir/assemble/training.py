@@ -167,6 +167,6 @@ def _train(
                 plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
             )
     if runtime.main:
-        publish(folder, list(done.values())[-1])
+        publish(folder, [one for one in done.values() if not one.skipped][-1])
     runtime.wait()
     return folder.path

@@ -26,10 +26,15 @@ def accept(task: Task, fit: FitConfig, stage: str) -> None:
         raise InputError(f"fit.accumulate = {fit.accumulate}: stage {stage} does its own steps; set it to 1.")
     plateau = any(one.schedule == "plateau" for one in (fit, *task.optimizer_fits.values()))
     asked = {"keep": fit.keep == "best", "schedule": plateau, "patience": fit.patience > 0}
+    asked |= {"keep_start": fit.keep_start, "stop_when_worse": fit.stop_when_worse}
     for key, selects in asked.items():
         if selects and not _selectable(task):
             value = "plateau" if key == "schedule" else getattr(fit, key)
             raise InputError(f"fit.{key} = {value!r}: stage {stage} has no labelled selection split (val).")
+    if fit.keep_start and fit.keep != "best":
+        raise InputError(f"fit.keep_start = True needs fit.keep = 'best', got {fit.keep!r}: nothing else is chosen.")
+    if fit.snapshots.weights == "averaged" and not fit.ema_decay:
+        raise InputError("fit.snapshots.weights = 'averaged' needs fit.ema_decay above 0: nothing is averaged.")
     for name, stream in task.streams.items():
         if not len(stream):
             raise InputError(f"stage {stage}: the {name} data gives no whole batch of {fit.batch_size}.")

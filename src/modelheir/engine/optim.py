@@ -28,7 +28,9 @@ __all__ = [
     "set_learning_rate",
 ]
 
-Groups = Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float]]]
+_FUSED = {torch.float32, torch.float64, torch.bfloat16, torch.float16}  #: what fused steps take
+
+Groups = Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float, float | None]]]
 
 
 def peak_rate(fit: FitConfig) -> float:
@@ -122,7 +124,8 @@ def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups 
     Args:
         modules: What this optimiser moves; a parameter that several share is taken once.
         fit: Kind, rate, momentum and decay.
-        groups: Splits a module into parameter groups with a learning-rate multiplier each; ``None`` is one group.
+        groups: Splits a module into groups of parameters, each with a multiplier of the rate and a weight decay, which
+            counts for all of them (``None``: the settings', ``decay_norm_and_bias`` included). ``None`` is one group.
 
     Returns:
         A torch optimiser whose groups carry ``multiplier``; :func:`set_learning_rate` respects it.
@@ -131,26 +134,36 @@ def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups 
         ValueError: If nothing is trainable.
     """
     seen: set[int] = set()
-    found: list[dict[str, object]] = []
+    found: list[dict[str, Any]] = []
     for module in modules:
-        parts = groups(module) if groups else [(list(module.parameters()), 1.0)]
-        for parameters, multiplier in parts:
+        parts = groups(module) if groups else [(list(module.parameters()), 1.0, None)]
+        for parameters, multiplier, own in parts:
             fresh = [p for p in parameters if p.requires_grad and id(p) not in seen]
             seen.update(id(p) for p in fresh)
-            exempt = [] if fit.decay_norm_and_bias else [p for p in fresh if p.ndim <= 1]
-            kept = [p for p in fresh if fit.decay_norm_and_bias or p.ndim > 1]
-            for some, shrink in ((kept, decay(fit)), (exempt, 0.0)):
+            whole = fit.decay_norm_and_bias or own is not None
+            exempt = [p for p in fresh if not whole and p.ndim <= 1]
+            kept = [p for p in fresh if whole or p.ndim > 1]
+            for some, shrink in ((kept, decay(fit) if own is None else own), (exempt, 0.0)):
                 if some:
                     found.append({"params": some, "weight_decay": shrink, "multiplier": multiplier})
     if not found:
         raise ValueError("no parameter is trainable: unfreeze a part of the model")
-    rate = peak_rate(fit)
+    rate, fused = peak_rate(fit), _fusable(found) or None
     if fit.optimizer == "sgd":
-        return torch.optim.SGD(found, lr=rate, momentum=fit.momentum, nesterov=fit.nesterov and fit.momentum > 0)
+        return torch.optim.SGD(
+            found, lr=rate, momentum=fit.momentum, nesterov=fit.nesterov and fit.momentum > 0, fused=fused
+        )
     if fit.optimizer == "rmsprop":
         return torch.optim.RMSprop(found, lr=rate, momentum=fit.momentum)
     kind = torch.optim.AdamW if fit.optimizer == "adamw" else torch.optim.Adam
-    return kind(found, lr=rate)
+    return kind(found, lr=rate, fused=fused)
+
+
+def _fusable(groups: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether one kernel can step all parameters: floating point, on one CPU or CUDA device."""
+    held = [parameter for group in groups for parameter in group["params"]]
+    devices, kinds = {parameter.device for parameter in held}, {parameter.dtype for parameter in held}
+    return len(devices) == 1 and devices.pop().type in ("cpu", "cuda") and kinds <= _FUSED
 
 
 def make_optimizers(task: Task, fit: FitConfig) -> tuple[dict[str, torch.optim.Optimizer], dict[str, FitConfig]]:

@@ -49,6 +49,7 @@ class Runtime:
         state = PartialState(cpu=device == "cpu")
         if ours and dist.is_initialized():
             atexit.register(_leave)
+        self.threads: int | None = None  #: of a step on the CPU, once chosen
         self.rank, self.world = state.process_index, state.num_processes
         found = state.device if asked is None or self.world > 1 else asked
         assert found is not None
@@ -107,16 +108,22 @@ class Runtime:
         """
         if self.world == 1:
             return
-        absent = [i for i, parameter in enumerate(parameters) if parameter.grad is None]
-        used = torch.ones(len(parameters), device=self.device)
-        for i in absent:
-            parameters[i].grad = torch.zeros_like(parameters[i])
-            used[i] = 0
-        self.average_([parameter.grad for parameter in parameters if parameter.grad is not None] + [used])
-        if absent:
-            for i, share in zip(absent, used[absent].tolist(), strict=True):
-                if share == 0:
-                    parameters[i].grad = None
+        averaged = self.average_found(parameters, [parameter.grad for parameter in parameters])
+        for parameter, gradient in zip(parameters, averaged, strict=True):
+            parameter.grad = gradient
+
+    def average_found(self, like: Sequence[Tensor], found: Sequence[Tensor | None]) -> list[Tensor | None]:
+        """Average in place what processes found for the tensors ``like``; ``None`` counts as 0, and stays on all."""
+        if self.world == 1:
+            return list(found)
+        absent = [i for i, value in enumerate(found) if value is None]
+        whole = [torch.zeros_like(one) if value is None else value for one, value in zip(like, found, strict=True)]
+        used = torch.ones(len(whole), device=self.device)
+        used[absent] = 0
+        self.average_([*whole, used])
+        shares = used[absent].tolist() if absent else []
+        unused = {i for i, share in zip(absent, shares, strict=True) if share == 0}
+        return [None if i in unused else value for i, value in enumerate(whole)]
 
     def from_main_(self, tensors: Iterable[Tensor]) -> None:
         """Replace tensors by those of the main process."""
@@ -125,6 +132,14 @@ class Runtime:
                 whole = tensor.contiguous()
                 dist.broadcast(whole, src=0)
                 tensor.copy_(whole)
+
+    def agree(self, answer: bool) -> bool:
+        """Return the main process's answer, on every process."""
+        told = torch.tensor([float(answer)], device=self.device) if self.world > 1 else None
+        if told is None:
+            return answer
+        dist.broadcast(told, src=0)
+        return bool(told.item())
 
     def gather_rows(self, values: Tensor) -> Tensor:
         """Concatenate tensors with any number of rows a process, in process order; no gradient."""

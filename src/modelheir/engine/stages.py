@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from types import MappingProxyType
 
 from modelheir.config.fit import FitConfig
 from modelheir.engine.fit import fit
 from modelheir.engine.runtime import Runtime
+from modelheir.engine.threads import restored
 from modelheir.runs.folder import RunFolder
-from modelheir.types import Log, Progress, Stage, StageResult
+from modelheir.runs.stage import StageFolder
+from modelheir.types import Log, Plan, Progress, Stage, StageResult
 
 __all__ = ["run_plan"]
 
 
 def run_plan(
-    plan: Sequence[Stage],
+    plan: Plan,
     folder: RunFolder,
     *,
     runtime: Runtime,
@@ -25,19 +27,43 @@ def run_plan(
 ) -> dict[str, StageResult]:
     """Train every stage that has no result yet and return all results by name.
 
-    A finished stage is read back from its folder; so going on after an interruption is the same code path.
+    A finished stage is read back from its folder; so going on after an interruption is the same code path. Where the
+    number of stages is open, ``plan`` is a function that yields them and is handed the results so far, which grow as it
+    goes on: it must read nothing else, and so yields the same stages again after an interruption.
+
+    A stage whose ``prepare`` returns ``None`` has nothing to do: it is recorded as skipped, and has no weights.
 
     Raises:
         ValueError: If two stages share a name.
     """
+    done: dict[str, StageResult] = {}
+    stages = plan(MappingProxyType(done)) if callable(plan) else _distinct(list(plan))
+    with restored():
+        for number, stage in enumerate(stages):
+            if stage.name in done:
+                raise ValueError(f"stage names must differ, got {', '.join([*done, stage.name])}")
+            place = folder.stage(number, stage.name)
+            if not place.finished:
+                task = stage.prepare(done)
+                if task is None:
+                    _skip(place, runtime, progress)
+                else:
+                    fit(task, place, runtime=runtime, fit=fit_config, seed=seed, log=log, progress=progress)
+                del task  # so that two stages' models never share the memory
+            done[stage.name] = place.result()
+            runtime.threads = done[stage.name].describe.get("threads", runtime.threads)
+    return done
+
+
+def _distinct(plan: list[Stage]) -> list[Stage]:
     names = [stage.name for stage in plan]
     if len(set(names)) != len(names):
         raise ValueError(f"stage names must differ, got {', '.join(names)}")
-    done: dict[str, StageResult] = {}
-    for number, stage in enumerate(plan):
-        place = folder.stage(number, stage.name)
-        if not place.finished:
-            task = [stage.prepare(done)]  # handed over, so that two stages' models never share the memory
-            fit(task.pop(), place, runtime=runtime, fit=fit_config, seed=seed, log=log, progress=progress)
-        done[stage.name] = place.result()
-    return done
+    return plan
+
+
+def _skip(place: StageFolder, runtime: Runtime, progress: Progress) -> None:
+    progress.note(f"{place.name}: nothing to do, so it is left out")
+    if runtime.main:
+        place.finish({}, {"skipped": True})
+    runtime.wait()

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
+from modelheir.engine.layout import as_laid_out
 from modelheir.engine.runtime import Runtime
 
-__all__ = ["EngineStep", "step_seed"]
+__all__ = ["EngineStep", "seed_device", "step_seed"]
 
 
 def step_seed(seed: int, stage: str, number: int, rank: int) -> int:
@@ -22,6 +23,22 @@ def step_seed(seed: int, stage: str, number: int, rank: int) -> int:
     """
     words = [seed, *stage.encode(), number, rank]
     return int(np.random.SeedSequence(words).generate_state(2, np.uint32).view(np.uint64)[0] >> np.uint64(1))
+
+
+def seed_device(device: torch.device, seed: int) -> None:
+    """Seed torch's own generators on the CPU and on ``device``, as ``torch.manual_seed`` would.
+
+    That function also queues a call for every device there may ever be, with the stack that led to it, which takes
+    longer than some steps do. This one takes microseconds and never waits for the device.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        place = torch.cuda.current_device() if device.index is None else device.index
+        torch.cuda.default_generators[place].manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps._get_default_mps_generator().manual_seed(seed)
+    elif device.type not in ("cpu", "meta"):
+        torch.manual_seed(seed)
 
 
 class EngineStep:
@@ -41,6 +58,8 @@ class EngineStep:
         self.epoch, self.number = 0, 0
         self._observed: dict[str, Tensor] = {}
         self.generator = torch.Generator()
+        on_cpu = runtime.device.type in ("cpu", "meta")
+        self.device_generator = self.generator if on_cpu else torch.Generator(runtime.device)
         self.scaler = runtime.scaler(fit.precision)
         self._runtime, self._clip, self._stage, self._seed = runtime, fit.clip_norm, stage, seed
         self._unsettled = False
@@ -50,8 +69,10 @@ class EngineStep:
         self._settle()
         self.epoch, self.number = epoch, number
         seed = step_seed(self._seed, self._stage, number, self._runtime.rank)
-        torch.manual_seed(seed)
+        seed_device(self.device, seed)
         self.generator.manual_seed(seed)
+        if self.device_generator is not self.generator:
+            self.device_generator.manual_seed(seed)
 
     def observe(self, name: str, value: Tensor) -> None:
         """Log a scalar of this step that is no part of the loss."""
@@ -76,11 +97,33 @@ class EngineStep:
         """Accumulate the gradients of ``loss``."""
         self.scaler.scale(loss).backward()
 
-    def apply(self, *names: str) -> None:
+    def gradients(self, loss: Tensor, *modules: nn.Module, retain: bool = False) -> dict[Tensor, Tensor]:
+        """Return gradients by parameter, averaged over processes and unscaled; see :class:`~modelheir.types.Step`."""
+        if modules:
+            every = (parameter for module in modules for parameter in module.parameters())
+        else:
+            every = (parameter for optimizer in self.optimizers.values() for parameter in _parameters(optimizer))
+        held = [parameter for parameter in dict.fromkeys(every) if parameter.requires_grad]
+        found = torch.autograd.grad(self.scaler.scale(loss), held, retain_graph=retain, allow_unused=True)
+        averaged = self._runtime.average_found(held, [None if one is None else one.clone() for one in found])
+        unscale = 1 / self.scaler.get_scale() if self.scaler.is_enabled() else 1.0
+        return {p: one * unscale for p, one in zip(held, averaged, strict=True) if one is not None}
+
+    def apply(self, *names: str, gradients: Mapping[Tensor, Tensor] | None = None) -> None:
         """Average gradients over processes, clip, step the named optimisers (none: all), zero their gradients."""
         chosen = [self.optimizers[name] for name in names] if names else list(self.optimizers.values())
         held = [parameter for optimizer in chosen for parameter in _parameters(optimizer)]
-        self._runtime.average_gradients_(held)
+        if gradients is not None:
+            if strange := set(gradients) - set(held):
+                raise ValueError(f"{len(strange)} of the gradients given belong to no parameter of these optimisers")
+            for parameter in held:
+                given = gradients.get(parameter)
+                parameter.grad = None if given is None else self.scaler.scale(given.detach().clone())
+        for parameter in held:  # fused steps walk through memory; autograd keeps the order, an update may not
+            if parameter.grad is not None:
+                parameter.grad = as_laid_out(parameter.grad, parameter)
+        if gradients is None:
+            self._runtime.average_gradients_(held)
         if self._clip > 0:
             for optimizer in chosen:
                 self.scaler.unscale_(optimizer)

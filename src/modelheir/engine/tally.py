@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from modelheir.checks import InputError
 from modelheir.engine.runtime import Runtime
-from modelheir.types import Batch, LossTerms
+from modelheir.types import LossTerms
 
-if TYPE_CHECKING:
-    from modelheir.engine.fit import Fit
-
-__all__ = ["Tally", "Waiting", "not_finite"]
-
-
-class Waiting:
-    """Iterate over batches and count the seconds that were spent waiting for them."""
-
-    def __init__(self, batches: Iterable[Batch]) -> None:
-        self.batches, self.seconds = iter(batches), 0.0
-
-    def __iter__(self) -> Iterator[Batch]:
-        while True:
-            began = time.monotonic()
-            batch = next(self.batches, None)
-            self.seconds += time.monotonic() - began
-            if batch is None:
-                return
-            yield batch
+__all__ = ["Tally"]
 
 
 class Tally:
@@ -99,23 +78,3 @@ class Tally:
         """Take the state back."""
         self.rows = {tuple(names): row.to(self.losses.device) for names, row in state["rows"]}
         self.losses.copy_(state["losses"])
-
-
-def not_finite(fit: Fit, what: str, number: int) -> InputError:
-    """Make the error for a value that is not finite at step ``number``; all processes give the same one.
-
-    The samples named are the first stream's, of the processes whose own loss was bad; of all where none was.
-    """
-    assert fit.stream is not None
-    epoch, position = divmod(number, fit.length)
-    index = next(fit.stream.epoch(epoch, start=position)).index
-    own = torch.full_like(index, fit.tally.is_bad(position))
-    rows = torch.stack([fit.runtime.gather_rows(index), fit.runtime.gather_rows(own)]).cpu()
-    chosen = rows[0][rows[1] > 0] if rows[1].any() else rows[0]
-    ids = [str(fit.stream.ids[i]) for i in chosen.tolist()]
-    kept = f"The last good state is kept in {fit.folder.path}. " if fit.folder.resume.is_file() else ""
-    return InputError(
-        f"stage {fit.folder.name}: {what} is not finite at epoch {epoch + 1}, step {position + 1} of {fit.length}, "
-        f"batch of {len(ids)} samples: {', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''}. "
-        f"{kept}Lower fit.lr or set fit.clip_norm, and look at these samples."
-    )

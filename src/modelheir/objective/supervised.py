@@ -37,6 +37,11 @@ def make_supervised(config: SupervisedConfig) -> Callable[[Outputs, Batch, Step]
 
     smoothing = config.label_smoothing
 
+    def of_known(values: Tensor, batch: Batch, step: Step) -> Tensor:
+        if batch.labelled:  # processes have equal shares, so the mean of their means is that of all
+            return values.mean()
+        return losses.masked_mean(values, batch.labels >= 0, gather=step.gather)
+
     def of_logits(logits: Tensor, batch: Batch, step: Step) -> Tensor:
         if batch.targets is not None:
             if config.binary:
@@ -56,14 +61,13 @@ def make_supervised(config: SupervisedConfig) -> Callable[[Outputs, Batch, Step]
             values = losses.binary_cross_entropy(logits, batch.labels)
         else:
             values = losses.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
-        return losses.masked_mean(values, batch.labels >= 0, gather=step.gather)
+        return of_known(values, batch, step)
 
     def supervised(outputs: Outputs, batch: Batch, step: Step) -> dict[str, Tensor]:
         terms = {"task": of_logits(outputs.logits, batch, step)}
         if batch.targets is None:
-            known = batch.labels >= 0
             right = (outputs.logits.detach().argmax(1) == batch.labels).float()
-            step.observe("train/accuracy", losses.masked_mean(right, known, gather=step.gather))
+            step.observe("train/accuracy", of_known(right, batch, step))
         if config.auxiliary_weight > 0:
             for number, logits in enumerate(outputs.auxiliary):
                 terms[f"auxiliary_{number}"] = config.auxiliary_weight * of_logits(logits, batch, step)

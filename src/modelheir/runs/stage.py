@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir.checks import InputError
 from modelheir.runs.files import read_mapping, write_json
-from modelheir.types import StageResult
+from modelheir.types import Snapshot, StageResult
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,6 +51,14 @@ class StageFolder:
         """Folder of a checkpoint that is kept for good; ``epoch`` counts finished epochs, 0 is the start."""
         return self.path / "checkpoints" / f"epoch_{epoch:04d}"
 
+    def snapshot(self, step: int) -> Path:
+        """Weights after ``step`` steps, taken along the training."""
+        return self.path / "snapshots" / f"step_{step:08d}.safetensors"
+
+    def snapshots(self) -> list[tuple[int, Path]]:
+        """Return the steps and files of all snapshots, in order."""
+        return sorted((int(path.stem[5:]), path) for path in (self.path / "snapshots").glob("step_*.safetensors"))
+
     @property
     def finished(self) -> bool:
         """Whether the stage's result is there; it is written last."""
@@ -78,14 +87,20 @@ class StageFolder:
             raise InputError(f"{self.summary} is damaged: it is not the result of a stage. {advice}.")
 
         def weights(module: str = "model") -> dict[str, Tensor]:
+            return of_file(self.weights, module)
+
+        def of_file(path: Path, module: str = "model") -> dict[str, Tensor]:
             from modelheir.runs.tensors import load_weights
 
-            flat, prefix = load_weights(self.weights), f"{module}/"
+            flat, prefix = load_weights(path), f"{module}/"
             state = {key.removeprefix(prefix): value for key, value in flat.items() if key.startswith(prefix)}
             if not state:
                 names = sorted({key.split("/")[0] for key in flat})
-                raise InputError(f"{self.weights} holds no module {module!r}, only {', '.join(names)}.")
+                raise InputError(f"{path} holds no module {module!r}, only {', '.join(names)}.")
             return state
 
+        def snapshots() -> list[Snapshot]:
+            return [Snapshot(step, path, functools.partial(of_file, path)) for step, path in self.snapshots()]
+
         about, publish = found.get("describe", {}), found.get("publish", "model")
-        return StageResult(self.name, self.path, found["metrics"], weights, about, publish)
+        return StageResult(self.name, self.path, found["metrics"], weights, about, publish, snapshots)

@@ -41,3 +41,9 @@ def test_wrong_lengths_and_labels_are_named():
         tensor_stream(torch.zeros(3, 1), [0, 1], batch_size=1, train=False, seed=0)
     with pytest.raises(ValueError, match="largest_label must be from -1 to 1, got 2"):
         tensor_stream(torch.zeros(2, 1), np.array([0, 2]), batch_size=1, train=False, seed=0, classes=("a", "b"))
+
+
+@pytest.mark.parametrize(("labels", "said"), [([0, 1, 2, 0, 1, 2], True), ([0, -1, 2, 0, 1, 2], False)])
+def test_a_batch_says_whether_all_labels_of_its_stream_are_known(labels, said):
+    stream = tensor_stream(torch.zeros(6, 2), labels, batch_size=3, train=True, seed=0, classes=("a", "b", "c"))
+    assert [batch.labelled for batch in stream.epoch(0)] == [said, said]

@@ -171,9 +171,11 @@ class _Batches:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", torch.from_numpy(self.images.labels).to(self.device))
+        object.__setattr__(self, "labelled", bool((self.images.labels >= 0).all()))
         object.__setattr__(self, "extra", {name: values.to(self.device) for name, values in self.extra.items()})
 
     labels: Tensor = dataclasses.field(init=False)
+    labelled: bool = dataclasses.field(init=False)
 
     def make(self, squares: Tensor, index: Tensor, rows: np.ndarray, epoch: int, number: int) -> Batch:
         """Make a batch of uint8 squares ``(N, 3, S, S)``, or ``(N, 10, 3, S, S)`` for ten crops."""
@@ -193,7 +195,7 @@ class _Batches:
             images = mixing.mix(images, mixture)
             if self.images.labels[0] >= 0:
                 targets = mixing.mixed_targets(labels, mixture, classes=len(self.images.classes))
-        return Batch(inputs=images, labels=labels, index=index, targets=targets, extra=extra)
+        return Batch(images, labels, index, targets=targets, extra=extra, labelled=self.labelled)
 
 
 def _resident(images: ImageSet, config: InputConfig, augment: Augment) -> bool:
@@ -230,5 +232,5 @@ def _load(
         if bad:
             extra = {name: values[torch.from_numpy(rows).to(values.device)] for name, values in extra.items()}
         array = store[rows] if bad else store
-    channels_first = np.ascontiguousarray(np.moveaxis(array, -1, -3))
-    return images, extra, torch.from_numpy(channels_first).to(device)
+    held = torch.from_numpy(array if array.flags.writeable else array.copy()).to(device)
+    return images, extra, held.movedim(-1, -3)  # channels last in memory, the order in which convolutions are fastest

@@ -97,6 +97,7 @@ def tensor_stream(
     checks.same_length(labels=labels, **{f"x[{i}]": view for i, view in enumerate(views)}, **dict(extra or {}))
     n = int(labels.shape[0])
     host = labels.cpu().numpy()
+    labelled = bool((host >= 0).all())
     names = tuple(classes) if classes is not None else tuple(str(i) for i in range(int(host.max()) + 1))
     checks.in_range(-1, len(names) - 1, smallest_label=int(host.min()), largest_label=int(host.max()))
     sample_ids = np.asarray([str(i) for i in range(n)] if ids is None else list(ids), dtype=str)
@@ -112,6 +113,7 @@ def tensor_stream(
             labels=labels[index],
             index=index,
             extra={name: values[index] for name, values in stored.items()},
+            labelled=labelled,
         )
 
     return RowStream(

@@ -174,15 +174,16 @@ class Parts:
             describe={"model": model.spec},
         )
 
-    def _groups(self, module: nn.Module) -> Sequence[tuple[Sequence[Tensor], float]]:
+    def _groups(self, module: nn.Module) -> Sequence[tuple[Sequence[Tensor], float, float | None]]:
         from modelheir.models import Classifier, parameter_groups
 
         inner = getattr(module, "model", module)  # a transplanted old head stands beside the model
         if not isinstance(inner, Classifier):
-            return [(list(module.parameters()), 1.0)]
+            return [(list(module.parameters()), 1.0, None)]
         groups = list(parameter_groups(inner, self.fit.lr_multipliers))
         taken = {id(parameter) for parameters, _ in groups for parameter in parameters}
-        return [*groups, ([p for p in module.parameters() if id(p) not in taken], 1.0)]
+        rest = [p for p in module.parameters() if id(p) not in taken]
+        return [(tensors, rate, None) for tensors, rate in (*groups, (rest, 1.0))]
 
     def old_models(self) -> list[Classifier]:
         """Load the old models.

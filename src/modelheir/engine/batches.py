@@ -1,0 +1,57 @@
+"""Batches on their way to a step: waited for, repeated, cut."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from modelheir.checks import InputError
+from modelheir.types import Batch, Stream
+
+__all__ = ["Waiting", "repeat", "split"]
+
+
+class Waiting:
+    """Iterate over batches and count the seconds that were spent waiting for them."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self.batches, self.seconds = iter(batches), 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            began = time.monotonic()
+            batch = next(self.batches, None)
+            self.seconds += time.monotonic() - began
+            if batch is None:
+                return
+            yield batch
+
+
+def repeat(stream: Stream, number: int) -> Iterator[Batch]:
+    """Yield the batches of a stream for ever, from its batch ``number`` on, counted over epochs."""
+    while True:
+        epoch, position = divmod(number, len(stream))
+        for batch in stream.epoch(epoch, start=position):
+            yield batch
+            number += 1
+
+
+def split(batch: Batch, parts: int) -> Iterator[Batch]:
+    """Cut a batch into ``parts`` micro-batches of equal size."""
+    if parts == 1:
+        yield batch
+        return
+    size = len(batch)
+    if size % parts:
+        raise InputError(f"fit.accumulate = {parts}: must divide the {size} images that this process has in a batch.")
+    for start in range(0, size, size // parts):
+        rows = slice(start, start + size // parts)
+        inputs = batch.inputs
+        yield Batch(
+            inputs=tuple(view[rows] for view in inputs) if isinstance(inputs, tuple) else inputs[rows],
+            labels=batch.labels[rows],
+            index=batch.index[rows],
+            targets=None if batch.targets is None else batch.targets[rows],
+            extra={name: value[rows] for name, value in batch.extra.items()},
+            labelled=batch.labelled,
+        )

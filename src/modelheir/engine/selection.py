@@ -1,0 +1,55 @@
+"""Evaluate a stage in training, and judge whether it is the best so far on its selection split."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from modelheir.engine.evaluate import average_views, evaluation, predict_stream, summarise
+from modelheir.engine.state import Training
+from modelheir.types import Predictions
+
+__all__ = ["averaged", "predict_split", "select"]
+
+
+def select(training: Training) -> dict[str, float]:
+    """Evaluate on the selection split, copy the weights if they are the best so far, return the log's values."""
+    predictions = predict_split(training, "val")
+    training.metrics = summarise(predictions)
+    row = {f"val/{name}": value for name, value in training.metrics.items()}
+    value = training.metrics.get("accuracy", 0.0)
+    if training.task.select is not None:
+        row["val/selection"] = value = float(training.task.select(predictions))
+    every = training.fit.evaluate_every
+    training.plateau.observe(value, every)
+    better = value > training.best
+    training.waited = 0 if better else training.waited + every
+    training.worse, training.latest = value < training.latest, value
+    if better:
+        training.best = value
+        if training.fit.keep == "best":
+            training.chosen = {key: tensor.clone() for key, tensor in training.kept().items()}
+    return row
+
+
+def predict_split(training: Training, split: str, *, features: bool = False) -> Predictions:
+    """Run what the task publishes over one of its evaluation streams, with the averaged weights where there are any."""
+    task = training.task
+    predict = task.predict or (lambda batch: average_views(task.modules[task.publish], batch))
+    precision = training.fit.precision
+    with averaged(training), evaluation([*task.modules.values(), *task.references.values()]):
+        return predict_stream(predict, task.evaluate[split], training.runtime, precision=precision, features=features)
+
+
+@contextlib.contextmanager
+def averaged(training: Training) -> Iterator[None]:
+    """Put the averaged weights in for a while, where there are any."""
+    if training.average is None:
+        yield
+        return
+    raw = {key: value.clone() for key, value in training.live.items()}
+    training.put(training.average)
+    try:
+        yield
+    finally:
+        training.put(raw)

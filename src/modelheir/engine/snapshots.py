@@ -1,0 +1,103 @@
+"""Snapshots of the weights along a training: copied in the loop, written by a thread beside it, read back by step.
+
+A resume point waits until every snapshot before it is on disk, and a resumed run drops those that came after it, to
+write them again; so what a stage leaves is the same whether it was interrupted or not. With several processes the
+buffers inside an epoch are the main process's.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from modelheir.config.fit import SnapshotConfig
+from modelheir.runs.stage import StageFolder
+from modelheir.runs.tensors import save_weights
+
+__all__ = ["Snapshots"]
+
+
+class Snapshots:
+    """The snapshots of one stage.
+
+    Args:
+        folder: Of the stage.
+        config: When, how many, and in which type.
+        length: Steps an epoch.
+        main: Whether this process writes; the others do nothing.
+    """
+
+    def __init__(self, folder: StageFolder, config: SnapshotConfig, *, length: int, main: bool) -> None:
+        self.folder, self.config, self.length = folder, config, length
+        self.on = main and bool(config.every_steps or config.every_epochs)
+        self._waiting: queue.Queue[tuple[int, dict[str, Tensor]] | None] = queue.Queue()
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+
+    def due(self, number: int) -> bool:
+        """Tell whether the weights after ``number`` steps are one of the snapshots."""
+        config = self.config
+        if not self.on or number < config.start_epoch * self.length:
+            return False
+        steps, epochs = config.every_steps, config.every_epochs * self.length
+        return bool((steps and number % steps == 0) or (epochs and number % epochs == 0))
+
+    def take(self, number: int, weights: Mapping[str, Tensor]) -> None:
+        """Copy the weights after ``number`` steps and go on; the thread writes them.
+
+        Raises:
+            InputError: If an earlier snapshot could not be written.
+        """
+        self._raise()
+        kind = torch.bfloat16 if self.config.dtype == "bf16" else None
+        copies = {
+            key: value.detach().to("cpu", kind if value.is_floating_point() else None, copy=True)
+            for key, value in weights.items()
+        }
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write, name="snapshots", daemon=True)
+            self._thread.start()
+        self._waiting.put((number, copies))
+
+    def flush(self) -> None:
+        """Wait until all snapshots so far are on disk."""
+        self._waiting.join()
+        self._raise()
+
+    def close(self) -> None:
+        """Let the thread write what waits, and end it."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def rewind(self, number: int) -> None:
+        """Drop the snapshots after step ``number``: they are about to be written again."""
+        if self.on:
+            for step, path in self.folder.snapshots():
+                if step > number:
+                    path.unlink()
+
+    def _write(self) -> None:
+        while True:
+            found = self._waiting.get()
+            try:
+                if found is None:
+                    return
+                if self._error is None:
+                    save_weights(self.folder.snapshot(found[0]), found[1])
+                    keep = self.config.keep
+                    for _, path in self.folder.snapshots()[:-keep] if keep else ():
+                        path.unlink()
+            except Exception as error:  # told to the loop, which raises it
+                self._error = error
+            finally:
+                self._waiting.task_done()
+
+    def _raise(self) -> None:
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,92 @@
+"""The state of one stage in training: what the loop moves on, what a resume point holds, what an error looks up."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from modelheir.config.fit import FitConfig
+from modelheir.engine.layout import arrange
+from modelheir.engine.optim import Plateau, make_optimizers
+from modelheir.engine.runtime import Runtime
+from modelheir.engine.snapshots import Snapshots
+from modelheir.engine.step import EngineStep
+from modelheir.engine.tally import Tally
+from modelheir.runs.stage import StageFolder
+from modelheir.types import Stream, Task
+
+__all__ = ["Training", "begin", "named_state"]
+
+
+@dataclasses.dataclass(eq=False)
+class Training:
+    """One stage between two steps."""
+
+    task: Task
+    folder: StageFolder
+    runtime: Runtime
+    fit: FitConfig
+    first: str  #: name of the stream that defines the epoch; "" where nothing is trained
+    stream: Stream | None  #: that stream
+    length: int  #: optimiser steps an epoch
+    step: EngineStep
+    fits: Mapping[str, FitConfig]  #: the settings of each optimiser
+    plateau: Plateau
+    tally: Tally  #: of the epoch so far
+    snapshots: Snapshots
+    live: dict[str, Tensor]  #: weights and buffers of all modules, keys ``<module>/<parameter>``
+    average: dict[str, Tensor] | None  #: their moving average, where ``fit.ema_decay`` asks for one
+    number: int = 0  #: optimiser steps done
+    best: float = -float("inf")  #: best value so far on the selection split
+    waited: int = 0  #: epochs since then
+    latest: float = -float("inf")  #: value at the last evaluation
+    worse: bool = False  #: whether it was below the one before
+    chosen: dict[str, Tensor] | None = None  #: copies of the best weights so far, where ``fit.keep`` is "best"
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)  #: of the last evaluation on that split
+
+    @torch.no_grad()
+    def put(self, weights: Mapping[str, Tensor]) -> None:
+        """Copy ``weights`` (keys ``<module>/<parameter>``) into the modules in place."""
+        for key, value in self.live.items():
+            value.copy_(weights[key])
+
+    def kept(self) -> dict[str, Tensor]:
+        """Return the weights that count: averaged where there is an average; not copied."""
+        return dict(self.live if self.average is None else self.average)
+
+
+def begin(task: Task, folder: StageFolder, runtime: Runtime, fit: FitConfig, seed: int) -> Training:
+    """Move a task to the device and return its state before the first step, the same on every process."""
+    networks = (*task.modules.values(), *task.references.values())
+    for module in networks:
+        module.to(runtime.device)
+    arrange(networks, runtime.device, fit.precision)
+    first, stream = next(iter(task.streams.items()), ("", None))
+    length = len(stream) if stream is not None else 0
+    optimizers, fits = make_optimizers(task, fit)
+    live = named_state(task.modules)
+    runtime.from_main_(live.values())
+    return Training(
+        task=task,
+        folder=folder,
+        runtime=runtime,
+        fit=fit,
+        first=first,
+        stream=stream,
+        length=length,
+        step=EngineStep(runtime, fit, optimizers, stage=folder.name, seed=seed, steps=fit.epochs * length),
+        fits=fits,
+        plateau=Plateau(fit.step_epochs, fit.step_factor),
+        tally=Tally(runtime, length),
+        snapshots=Snapshots(folder, fit.snapshots, length=length, main=runtime.main),
+        live=live,
+        average={key: value.clone() for key, value in live.items()} if fit.ema_decay > 0 else None,
+    )
+
+
+def named_state(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Return the live weights and buffers of all modules, keys ``<module>/<parameter>``."""
+    return {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}

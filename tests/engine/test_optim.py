@@ -1,0 +1,113 @@
+"""Rates, optimisers and averages are the documented functions of their settings."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from modelheir.config.fit import FitConfig
+from modelheir.engine.optim import Plateau, ema_update_, learning_rate, make_optimizer, peak_rate
+from modelheir.models.teachers.freeze import freeze
+
+
+def test_learning_rate_follows_the_documented_schedules(toy):
+    step = dataclasses.replace(toy.fit, epochs=90, lr=0.1, schedule="step", step_epochs=30)
+    assert [learning_rate(step, e * 7, 7) for e in (0, 29, 30, 89)] == pytest.approx([0.1, 0.1, 0.01, 0.001])
+    cosine = dataclasses.replace(toy.fit, epochs=10, lr=0.2, schedule="cosine", min_lr=2e-4)
+    assert learning_rate(cosine, 0, 8) == pytest.approx(0.2)
+    assert learning_rate(cosine, 40, 8) == pytest.approx(0.2 * 0.5 + 1e-4)
+    assert learning_rate(cosine, 80, 8) == pytest.approx(2e-4)
+    warm = dataclasses.replace(cosine, warmup_epochs=2, warmup_lr=0.01)
+    assert [learning_rate(warm, s, 8) for s in (0, 8, 16)] == pytest.approx([0.01, 0.105, 0.2])
+    line = dataclasses.replace(cosine, schedule="linear", min_lr=0.0)
+    assert learning_rate(line, 20, 8) == pytest.approx(0.15)
+
+
+def test_cosine_equals_the_library_s(toy):
+    fit = dataclasses.replace(toy.fit, epochs=5, lr=0.3, min_lr=0.01)
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.3)
+    library = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=20, eta_min=0.01)
+    for step in range(20):
+        assert learning_rate(fit, step, 4) == pytest.approx(library.get_last_lr()[0], rel=1e-6)
+        optimizer.step()
+        library.step()
+
+
+def test_plateau_waits_then_drops():
+    plateau = Plateau(patience=2, factor=0.5)
+    scales = []
+    for value in (0.5, 0.5, 0.4, 0.6, 0.6, 0.6):
+        plateau.observe(value)
+        scales.append(plateau.scale)
+    assert scales == [1.0, 1.0, 0.5, 0.5, 0.5, 0.25]
+    other = Plateau(2, 0.5)
+    other.load_state_dict(plateau.state_dict())
+    assert vars(other) == vars(plateau)
+
+
+def test_optimizer_leaves_norms_and_biases_undecayed_and_takes_shared_parameters_once(toy):
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    fit = dataclasses.replace(toy.fit, decay_norm_and_bias=False, weight_decay=0.1)
+    optimizer = make_optimizer([model, model], fit)
+    decays = {tuple(p.shape): group["weight_decay"] for group in optimizer.param_groups for p in group["params"]}
+    assert decays == {(4, 3): 0.1, (4,): 0.0}
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == 4
+    with pytest.raises(ValueError, match="no parameter is trainable"):
+        make_optimizer([freeze(model)], fit)
+
+
+def test_rate_scales_with_the_batch_from_its_reference():
+    fit = FitConfig(batch_size=1280, lr=0.1, lr_reference_batch=256, schedule="step", epochs=90)
+    assert peak_rate(fit) == pytest.approx(0.5)
+    assert [learning_rate(fit, e * 7, 7) for e in (0, 30, 60)] == pytest.approx([0.5, 0.05, 0.005])
+    assert make_optimizer([nn.Linear(2, 2)], fit).param_groups[0]["lr"] == pytest.approx(0.5)
+    assert peak_rate(dataclasses.replace(fit, lr_reference_batch=0)) == 0.1
+    assert peak_rate(dataclasses.replace(fit, batch_size=128)) == pytest.approx(0.05)
+    for schedule in ("cosine", "linear", "constant", "plateau"):
+        other = dataclasses.replace(fit, schedule=schedule, min_lr=1e-3, warmup_epochs=2.0, warmup_lr=0.01)
+        assert learning_rate(other, 0, 10) == pytest.approx(0.01)
+        assert learning_rate(other, 10, 10) == pytest.approx(0.255)
+        assert learning_rate(other, 20, 10) == pytest.approx(0.5)
+        if schedule in ("cosine", "linear"):
+            assert learning_rate(other, 900, 10) == pytest.approx(1e-3)
+
+
+def test_the_older_cosine_is_one_with_min_lr():
+    """It went from ``lr`` to ``lr * 0.1 ** (epochs / lr_step)`` over ``epochs``, at fractional epochs."""
+    lr, epochs, lr_step, steps = 0.1, 90, 30, 7
+    low = lr * 0.1 ** (epochs / lr_step)
+    assert low == pytest.approx(1e-4)
+    fit = FitConfig(epochs=epochs, lr=lr, schedule="cosine", min_lr=low)
+    for number in (0, 1, 200, epochs * steps - 1):
+        old = low + (lr - low) * (1 + math.cos(math.pi * number / steps / epochs)) / 2
+        assert learning_rate(fit, number, steps) == pytest.approx(old)
+
+
+def test_plateau_counts_epochs_between_evaluations():
+    plateau = Plateau(patience=4, factor=0.5)
+    scales = []
+    for value in (0.5, 0.5, 0.5, 0.5):
+        plateau.observe(value, epochs=2)
+        scales.append(plateau.scale)
+    assert scales == [1.0, 1.0, 0.5, 0.5]
+
+
+def test_average_copies_counts_and_keeps_constants():
+    average = {"w": torch.tensor([1.0, 0.1]), "n": torch.tensor(3), "on": torch.tensor(False)}
+    ema_update_(average, {"w": torch.tensor([2.0, 0.1]), "n": torch.tensor(7), "on": torch.tensor(True)}, 0.75)
+    assert average["w"].tolist() == pytest.approx([1.25, 0.1])
+    assert average["w"][1] == torch.tensor(0.1)
+    assert (int(average["n"]), bool(average["on"])) == (7, True)
+
+
+def test_groups_carry_a_rate_and_a_decay_of_their_own():
+    net = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(2, 2))
+    fit = FitConfig(optimizer="sgd", schedule="cosine", lr=0.1, weight_decay=0.3, decay_norm_and_bias=False)
+    parts = [(list(net[0].parameters()), 2.0, None), (list(net[1].parameters()), 0.5, 0.7)]
+    optimizer = make_optimizer([net], fit, lambda module: [*parts, (list(net[2].parameters()), 1.0, 0.0)])
+    found = {id(p): (g["multiplier"], g["weight_decay"]) for g in optimizer.param_groups for p in g["params"]}
+    assert [found[id(p)] for p in net.parameters()] == [
+        (2.0, 0.3), (2.0, 0.0), (0.5, 0.7), (0.5, 0.7), (1.0, 0.0), (1.0, 0.0),
+    ]  # fmt: skip

@@ -1,0 +1,139 @@
+"""Snapshots are the weights of their steps, whatever interrupts the training, and writing them never holds it up."""
+
+import dataclasses
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from modelheir.checks import InputError
+from modelheir.config.fit import SnapshotConfig
+from modelheir.engine import snapshots
+from modelheir.runs.tensors import load_weights
+from modelheir.types import Stage
+
+
+def watched(toy, seen):
+    """Plain training in 3 epochs of 5 steps that notes the weights before each step."""
+    net = toy.net(seed=1)
+    (stage,) = toy.plain(net=net)
+    task = stage.prepare({})
+    objective = task.objective
+
+    def noting(batches, step):
+        seen[step.number] = {key: value.clone() for key, value in net.state_dict().items()}
+        return objective(batches, step)
+
+    return [Stage("train", lambda done: dataclasses.replace(task, objective=noting))]
+
+
+def steps(done):
+    return [one.step for one in done["train"].snapshots()]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"every_steps": 4}, [0, 4, 8, 12]),
+        ({"every_epochs": 1}, [0, 5, 10, 15]),
+        ({"every_epochs": 2, "every_steps": 7}, [0, 7, 10, 14]),
+        ({"every_steps": 1, "start_epoch": 2}, [10, 11, 12, 13, 14, 15]),
+        ({"every_steps": 2, "keep": 3}, [10, 12, 14]),
+        ({}, []),
+    ],
+)
+def test_they_are_the_weights_of_their_steps(settings, expected, toy, tmp_path):
+    seen = {}
+    done = toy.run(watched(toy, seen), tmp_path, snapshots=SnapshotConfig(**settings))
+    seen[15] = toy.weights(done)
+    assert steps(done) == expected
+    for one in done["train"].snapshots():
+        assert toy.equal(one.weights("model"), seen[one.step])
+        assert one.path.is_file()
+    if expected:
+        with pytest.raises(InputError, match="holds no module 'other', only model"):
+            done["train"].snapshots()[0].weights("other")
+
+
+@pytest.mark.parametrize("stop_after", [3, 6, 9, 13])
+@pytest.mark.parametrize("keep", [0, 3])
+def test_an_interrupted_training_leaves_the_same_snapshots(keep, stop_after, toy, tmp_path):
+    settings = {"snapshots": SnapshotConfig(every_steps=1, keep=keep), "save_every_steps": 3}
+    straight = toy.run(toy.plain(), tmp_path / "a", **settings)
+    with pytest.raises(toy.stopped):
+        toy.run(toy.plain(), tmp_path / "b", stop_after=stop_after, **settings)
+    assert not [one for one in threading.enumerate() if one.name == "snapshots"]
+    resumed = toy.run(toy.plain(), tmp_path / "b", **settings)
+    assert steps(straight) == steps(resumed) == list(range(16))[-keep:]
+    for one, other in zip(straight["train"].snapshots(), resumed["train"].snapshots(), strict=True):
+        assert toy.equal(one.weights("model"), other.weights("model"))
+
+
+def test_averaged_weights_in_half_precision(toy, tmp_path):
+    asked = SnapshotConfig(every_epochs=3, start_epoch=3, dtype="bf16", weights="averaged")
+    done = toy.run(toy.one(toy.two_streams), tmp_path, ema_decay=0.9, snapshots=asked)
+    (one,) = done["train"].snapshots()
+    for key, value in toy.weights(done).items():
+        found = one.weights("model")[key]
+        assert found.dtype == (torch.bfloat16 if value.is_floating_point() else value.dtype)
+        assert torch.equal(found, value.to(found.dtype))
+    with pytest.raises(InputError, match=r"fit.snapshots.weights = 'averaged' needs fit.ema_decay above 0"):
+        toy.run(toy.one(toy.two_streams), tmp_path / "x", snapshots=asked)
+
+
+def test_the_loop_goes_on_while_a_file_is_written_and_a_resume_point_waits(toy, tmp_path, monkeypatch):
+    """Writing is held up until the loop has done ten steps more; no step waits for it."""
+    gate, reached = threading.Event(), []
+
+    def slow(path, weights):
+        reached.append(path.name)
+        assert gate.wait(60)
+        write(path, weights)
+
+    write = snapshots.save_weights
+    monkeypatch.setattr(snapshots, "save_weights", slow)
+    (stage,) = toy.plain()
+    task = stage.prepare({})
+    objective, places = task.objective, tmp_path / "stages" / "00_train"
+
+    def noting(batches, step):
+        if step.number == 10:
+            assert len(reached) <= 1  # the thread stands at the first one
+            assert not (places / "resume.safetensors").exists()
+            gate.set()
+        return objective(batches, step)
+
+    task.objective = noting
+    settings = {"save_every_epochs": 3, "snapshots": SnapshotConfig(every_steps=1)}
+    done = toy.run([Stage("train", lambda _: task)], tmp_path, **settings)
+    assert steps(done) == list(range(16))
+
+
+def test_a_snapshot_that_cannot_be_written_ends_the_training(toy, tmp_path, monkeypatch):
+    def full(path, weights):
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr(snapshots, "save_weights", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        toy.run(toy.plain(), tmp_path, snapshots=SnapshotConfig(every_steps=1))
+    assert not [one for one in threading.enumerate() if one.name == "snapshots"]
+    assert not (tmp_path / "stages" / "00_train" / "result.json").exists()
+
+
+def test_a_kill_leaves_no_torn_snapshot(toy, tmp_path, monkeypatch):
+    """A write that fails half way leaves no file of its name."""
+    from modelheir.runs import tensors
+
+    def half(flat, path, metadata=None):
+        with Path(path).open("wb") as handle:
+            handle.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(tensors, "save_file", half)
+    with pytest.raises((InputError, OSError)):
+        toy.run(toy.plain(), tmp_path, snapshots=SnapshotConfig(every_steps=1))
+    monkeypatch.undo()
+    assert not list(tmp_path.rglob("step_*.safetensors"))
+    done = toy.run(toy.plain(), tmp_path, snapshots=SnapshotConfig(every_steps=5))
+    assert load_weights(done["train"].snapshots()[0].path)
