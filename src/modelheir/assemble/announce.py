@@ -53,13 +53,13 @@ def check_teacher(parts: Parts, say: Say, *, allow_weak: bool = False) -> None:
 
 
 def announced(plan: Plan, parts: Parts, source: str, say: Say) -> Plan:
-    """Return the plan; the first of its stages that is trained now says network, size, images, classes and device.
+    """Return the plan; the first of its stages that is trained now says network, data and device, and the recipe.
 
     Args:
         plan: The stages of a method, or the function that yields them.
         parts: Data and settings of the run.
         source: The data source as the user named it.
-        say: Takes the line.
+        say: Takes a line at a time.
     """
     said = False
 
@@ -70,6 +70,7 @@ def announced(plan: Plan, parts: Parts, source: str, say: Say) -> Plan:
             if not said and task is not None:
                 said = True
                 say(_line(task, parts, source))
+                say(_recipe(parts))
             return task
 
         return dataclasses.replace(stage, prepare=prepare)
@@ -86,7 +87,7 @@ def _line(task: Task, parts: Parts, source: str) -> str:
     where = str(parts.device) + (f" on {parts.world} processes" if parts.world > 1 else "")
     return (
         f"{network} ({_short(count)} parameters), {parts.image_size} px, {len(parts.splits['train']):,} images, "
-        f"{len(parts.classes):,} classes, {source}, {where}\n{_recipe(parts)}"
+        f"{len(parts.classes):,} classes, {source}, {where}"
     )
 
 
