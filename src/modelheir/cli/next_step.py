@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Iterable
@@ -26,8 +27,10 @@ def next_train(path: Path, config: TrainConfig, usual: TrainConfig) -> str:
     Args:
         path: The run folder.
         config: Its settings.
-        usual: Those that ``train NEXT_METHOD`` has by itself, which need no words.
+        usual: Those that ``train NEXT_METHOD`` has by itself. They need no words, and neither does what it would choose
+            by itself for this data, such as the network's name in a run's own ``config.yaml``.
     """
+    config = _shortest(config, usual)
     words = ["modelheir", "train", NEXT_METHOD, "--old", f"run:{path}"]
     for one in settings(TrainConfig):
         value = _value(config, one.key)
@@ -35,6 +38,31 @@ def next_train(path: Path, config: TrainConfig, usual: TrainConfig) -> str:
             words += _flag(one.key, value)
     free = _free(path.parent / NEXT_METHOD)
     return shlex.join(words if str(free) == usual.out else [*words, "--out", str(free)])
+
+
+def _shortest(config: TrainConfig, usual: TrainConfig) -> TrainConfig:
+    """Return settings of the same meaning with as many as possible as usual; as they are where the data is gone."""
+    from modelheir.assemble.resolved import choose
+    from modelheir.data import open_splits
+
+    different = [one.key for one in settings(TrainConfig) if _value(config, one.key) != _value(usual, one.key)]
+    if all(_value(usual, key) for key in different):  # none is left open by itself, so none would be chosen
+        return config
+    try:
+        train = open_splits(config.data, config.inputs)["train"]
+    except (InputError, OSError):
+        return config
+    meant = choose(config, train)
+    for key in different:
+        shorter = _with(config, key, _value(usual, key))
+        if choose(shorter, train) == meant:
+            config = shorter
+    return config
+
+
+def _with(config: Any, key: str, value: Any) -> Any:
+    name, _, rest = key.partition(".")
+    return dataclasses.replace(config, **{name: _with(getattr(config, name), rest, value) if rest else value})
 
 
 def _value(config: Any, key: str) -> Any:
