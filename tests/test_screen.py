@@ -45,4 +45,4 @@ def test_help_fits_80_columns(words, monkeypatch, capsys):
 def test_explained_settings_are_never_broken(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["explain", "upgrade"]) == 0
-    assert "\n  --method.supervised.likelihood_scale 0.0\n" in capsys.readouterr().out
+    assert "\n  supervised.likelihood_scale  0.0    s; above 0 trusts images less" in capsys.readouterr().out

@@ -14,25 +14,39 @@ from modelheir.methods import METHODS
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_method_is_explained(name, capsys):
+def test_every_method_is_explained_on_one_screen(name, monkeypatch, capsys):
+    """A screen of 100 columns and 50 lines, two of them for the command and the prompt after it."""
+    monkeypatch.setenv("COLUMNS", "100")
     assert explain.main([name]) == 0
     out = capsys.readouterr().out
+    assert len(out.splitlines()) <= 48
+    assert max(map(len, out.splitlines())) <= 100
     assert METHODS[name].summary in " ".join(out.split())
-    for setting in settings(METHODS[name].config, "method", every=False):
-        assert f"--{setting.key}" in out
+    shown = [line.split()[:2] for line in out.partition("\nSettings")[2].splitlines()[1:]]
+    assert sorted(key for key, _ in shown) == sorted(one.key for one in settings(METHODS[name].config, every=False))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_its_files_exist(name):
     root = Path(modelheir.__file__).parents[2]
     files = method_files(name, sys.modules[METHODS[name].plan.__module__])
-    sources = [file for file, _ in files if file.startswith("src/")]
-    assert sources[0].endswith(f"/{name}.py")
-    for file in sources:
-        assert (root / file).is_file(), file
+    assert files[0][0].endswith(f"/{name}.py")
+    for file, about in files:
+        assert (root / file).exists(), file
+        assert about
 
 
 def test_a_methods_own_defaults_are_shown(methods, capsys):
     assert explain.main(["careful"], methods) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert "Defaults: --fit.epochs 7" in out
-    assert "--method.pull.focus 2.0 beta, weight of what was right (a number >= 0)" in out
+    assert " pull.focus 2.0 beta, weight of what was right" in out
+
+
+def test_what_does_not_fit_is_cut_at_a_word(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert explain.main(["upgrade"]) == 0
+    assert "\n  pull.mix_alpha    -1.0         share a of (1 - a) task...\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,11 @@ from modelheir import cli
 from modelheir.checks import InputError
 from modelheir.cli import train
 from modelheir.cli.next_step import next_train
+from modelheir.config.describe import settings
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
 from modelheir.methods import METHODS
+from modelheir.objective.distances import DISTANCES
 
 
 @pytest.fixture
@@ -103,6 +105,27 @@ def test_the_next_commands_settings_are_the_runs_own(name, tmp_path):
     assert dataclasses.replace(found, old=config.old, out=config.out) == config
 
 
+def test_next_after_a_run_from_its_own_settings_repeats_none_that_would_be_chosen_again(tmp_path, capsys):
+    """The ``config.yaml`` of a run names network, size, batch, rate and decay, which ``upgrade`` finds by itself."""
+    data = "synthetic:n=120,classes=3,size=8"
+    words = ["--data", data, "--epochs", "1", "--quiet", "--inputs.augment", "flip", "--fit.lr", "0.02"]
+    assert train.main(["finetune", *words, "--out", str(tmp_path / "v1")]) == 0
+    first = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert first[6:-2] == ["--data", data, "--quiet", "true", *words[5:7], "--fit.epochs", "1", "--fit.lr", "0.02"]
+    kept = yaml.safe_load((tmp_path / "v1" / "config.yaml").read_text())
+    assert (kept["model"], kept["fit"]["batch_size"], kept["inputs"]["image_size"]) == ("convnet", 32, 8)
+    again = ["finetune", "--config", str(tmp_path / "v1" / "config.yaml"), "--out", str(tmp_path / "v2")]
+    assert train.main(again) == 0
+    second = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert second == [word.replace("v1", "v2") for word in first]
+
+
+def test_next_says_every_setting_where_the_data_is_gone(tmp_path):
+    config = train.parse_train(["finetune", "--data", f"folder:{tmp_path}/gone", "--fit.batch_size", "32"])[1]
+    usual = train.parse_train(["upgrade"])[1]
+    assert "--fit.batch_size 32" in next_train(tmp_path / "v1", config, usual)
+
+
 def test_next_after_an_update_of_a_run_is_to_compare(tmp_path, capsys):
     old, new = tmp_path / "v 1", tmp_path / "v2"
     train_world("finetune", out=old)
@@ -164,6 +187,49 @@ def test_every_methods_settings_are_parsed_and_come_back(name, tmp_path, capsys)
     file = tmp_path / "a.yaml"
     file.write_text(capsys.readouterr().out)
     assert train.parse_train([name, "--seed", "2"]) == train.parse_train(["--config", str(file)])
+
+
+def help_of(capsys, *words):
+    with pytest.raises(SystemExit) as end:
+        train.main(["upgrade", *words, "--help"])
+    assert end.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "groups"),
+    [
+        ([], {"kl_distillation"}),
+        (["--method.distance.loss", "renyi"], {"renyi"}),
+        (["--method.distance.loss=imitation"], set()),
+        (
+            ["--method.distance.loss", "renyi", "--method.distance.mix_with", "logit_matching"],
+            {"renyi", "logit_matching"},
+        ),
+    ],
+)
+def test_help_shows_only_the_chosen_distance(words, groups, capsys):
+    out = help_of(capsys, *words)
+    for name, row in DISTANCES.items():
+        assert (f"--method.distance.{name}." in out) == (name in groups and row.settings is not None), name
+    assert ("--method.distance.mix_share" in out) == (len(groups) == 2)
+    assert "default kl_distillation)" in " ".join(out.split())  # the default, whatever is chosen
+    known = len(list(settings(METHODS["upgrade"].config, "method")))
+    shown = len({line.split()[0] for line in out.splitlines() if line.startswith("  --method.")})
+    assert f"; {known - shown} more settings belong to other choices" in " ".join(out.split())
+
+
+def test_help_shows_the_distance_of_a_settings_file(tmp_path, capsys):
+    (tmp_path / "it.yaml").write_text("method: {distance: {loss: renyi, renyi: {alpha: 3.0}}}\n")
+    out = help_of(capsys, "--config", str(tmp_path / "it.yaml"))
+    assert "order, not 1 (> 0; default 3)" in out
+    assert "--method.distance.kl_distillation." not in out
+
+
+def test_help_without_a_choice_hides_nothing(capsys):
+    with pytest.raises(SystemExit):
+        train.main(["finetune", "--help"])
+    assert "belong to other choices" not in capsys.readouterr().out
 
 
 def test_help_without_a_method_lists_methods(capsys):

@@ -1,16 +1,19 @@
-"""The map of one method: what it is for, its paper, its files, and every setting with limits and default."""
+"""The map of one method on one screen: what it is for, its paper, its files, its own settings and their defaults."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import sys
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from modelheir.config.describe import settings
-from modelheir.screen import paragraph, table_text
+from modelheir.config.mapping import from_mapping
+from modelheir.screen import line_width, paragraph
 
 if TYPE_CHECKING:
     from modelheir.methods import Method
@@ -19,7 +22,11 @@ __all__ = ["explain_text", "method_files"]
 
 
 def explain_text(method: Method) -> str:
-    """Return the map of a method, for the terminal."""
+    """Return the map of a method, for the terminal.
+
+    A file and a setting have one line each; what does not fit into it is left to the file and to ``train METHOD
+    --help``. So 50 lines of 100 columns hold every method of the table.
+    """
     module = sys.modules[method.plan.__module__]
     lines = [paragraph(f"{method.name}: {method.summary}"), ""]
     facts = {
@@ -27,72 +34,87 @@ def explain_text(method: Method) -> str:
         "Not for": getattr(method, "not_for", ""),
         "Paper": method.paper,
         "Needs": "--old" if method.needs_old else "",
+        "Formula": _formula(module),
         "Defaults": ", ".join(f"--{key} {value}" for key, value in method.defaults.items()),
     }
     lines += [paragraph(text, first=f"{name + ':':<10}", rest=" " * 10) for name, text in facts.items() if text]
-    lines.append("")
-    for block in (inspect.getdoc(module) or "").split("\n\n"):
-        formula = block.startswith(".. math::")
-        lines += [block.replace(".. math::", "Formula (LaTeX):") if formula else paragraph(block), ""]
-    lines += [table_text("Files", ["file", "what it is "], method_files(method.name, module)), ""]
-    lines += ["Its own settings and their defaults", ""]
-    for one in settings(method.config, "method", every=False):
-        lines.append(f"  --{one.key} {_shown(method.defaults.get(one.key, one.default))}")
-        about = f"{one.about} ({one.allowed})" if one.about else one.allowed
-        lines.append(paragraph(about, first=" " * 6, rest=" " * 6))
-    lines += ["", f"`modelheir train {method.name} --help` lists the settings that all methods share."]
-    return "\n".join(lines)
+    lines += ["", "Files", *_rows(method_files(method.name, module)), ""]
+    lines += [f"Settings, each written --method.NAME (`modelheir train {method.name} --help`: limits, and all others)"]
+    blocks: dict[str, list[tuple[str, str, str]]] = {}
+    for one in settings(method.config, start=_usual(method), every=False):
+        group = one.key.rpartition(".")[0]
+        blocks.setdefault(group, []).append((one.key, _shown(one.default), one.about))
+    return "\n".join([*lines, *(line for rows in blocks.values() for line in _rows(rows))])
 
 
 def method_files(name: str, module: ModuleType) -> list[tuple[str, str]]:
-    """Return ``(file, what it is)`` of a method: its front door, what that imports, and its card, configs and test."""
+    """Return ``(file, what it is)`` of a method: its front door, the modules it uses, its card, configs and test."""
     files = [(_place(module.__name__), "the method: Config and plan()")]
     for used in _imported(module):
         files.append((_place(used), _first_line(used)))
+    inside = "/".join(module.__name__.split(".")[2:-1])
     files += [
         (f"docs/methods/{name}.md", "the card: when to use it, cost, evidence"),
         (f"configs/{name}/", "settings files: quick and full"),
-        (f"tests/methods/test_{name}.py", "its tests"),
+        (f"tests/methods/{inside}/test_{name}.py".replace("//", "/"), "its tests"),
     ]
     return files
 
 
 def _imported(module: ModuleType) -> list[str]:
-    """List the modules of losses, methods and models that a module's source imports, in order."""
+    """List the modules of losses, objective, methods, models and data that a module's source imports, in order."""
     names: dict[str, None] = {}
     for node in ast.walk(ast.parse(inspect.getsource(module))):
         if isinstance(node, ast.ImportFrom) and node.module:
             names[node.module] = None
             names |= {f"{node.module}.{alias.name}": None for alias in node.names}
     rows = (
-        "modelheir.losses",
-        "modelheir.objective",
+        "modelheir.losses.",
+        "modelheir.objective.",
         "modelheir.methods.",
-        "modelheir.models",
-        "modelheir.data",
-        "modelheir.metrics",
+        "modelheir.models.",
+        "modelheir.data.",
+        "modelheir.metrics.",
     )
     skipped = ("modelheir.methods.method", "modelheir.methods.given.parts", module.__name__)
-    return [name for name in names if name.startswith(rows) and name not in skipped and _file(name)]
+    return [name for name in names if name.startswith(rows) and name not in skipped and _path(name).is_file()]
 
 
-def _file(name: str) -> Path | None:
-    root = Path(__file__).parents[1].joinpath(*name.split(".")[1:])
-    return next((path for path in (root.with_suffix(".py"), root / "__init__.py") if path.is_file()), None)
+def _path(name: str) -> Path:
+    """Return where a module of this library lies, or would lie."""
+    return Path(__file__).parents[1].joinpath(*name.split(".")[1:]).with_suffix(".py")
 
 
 def _place(name: str) -> str:
-    path = _file(name)
-    if path is None:
-        return name
-    ends = "/".join(name.split(".")) + ("/__init__.py" if path.name == "__init__.py" else ".py")
-    return f"src/{ends}"
+    return f"src/{'/'.join(name.split('.'))}.py"
 
 
 def _first_line(name: str) -> str:
-    path = _file(name)
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path else None
-    return (text or "").split("\n")[0]
+    """Return the first sentence of a module's docstring."""
+    text = (ast.get_docstring(ast.parse(_path(name).read_text(encoding="utf-8"))) or "").split("\n")[0]
+    return text.partition(". ")[0].removesuffix(".")
+
+
+def _formula(module: ModuleType) -> str:
+    """Return the formula at the head of a method's module, in LaTeX."""
+    blocks = (inspect.getdoc(module) or "").split("\n\n")
+    return next((block.removeprefix(".. math::") for block in blocks if block.startswith(".. math::")), "")
+
+
+def _usual(method: Method) -> Any:
+    """Return a method's own settings as they are where nobody gives any."""
+    own = {key.removeprefix("method."): value for key, value in method.defaults.items() if key.startswith("method.")}
+    return from_mapping(method.config, own, where="method")
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write rows under each other, as wide as the screen: the last cell is cut where it does not fit."""
+    widths = [max(len(cell) for cell in column) for column in list(zip(*rows, strict=True))[:-1]]
+    lines = []
+    for *cells, text in rows:
+        start = "  " + "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
+        lines.append(start + textwrap.shorten(text, max(line_width() - len(start), 3), placeholder="..."))
+    return [line.rstrip() for line in lines]
 
 
 def _shown(value: Any) -> str:

@@ -18,8 +18,15 @@ def takes_many(hint: Any) -> bool:
     return typing.get_origin(hint) in (tuple, list)
 
 
-def build_parser(spec: Spec, known: Mapping[str, Setting], flat: Mapping[str, Any]) -> Any:
-    """Build the parser of all ``known`` settings, with the defaults of ``flat``; its help is what ``--help`` prints."""
+def build_parser(spec: Spec, known: Mapping[str, Setting], flat: Mapping[str, Any], *, others: int = 0) -> Any:
+    """Build the parser of the ``known`` settings; its help is what ``--help`` prints.
+
+    Args:
+        spec: The command.
+        known: Dotted setting -> what is known of it.
+        flat: Dotted setting -> default, where it is not the config's own.
+        others: Settings of the command that are not among them, since other choices read them.
+    """
     import argparse
 
     import jsonargparse
@@ -56,7 +63,8 @@ def build_parser(spec: Spec, known: Mapping[str, Setting], flat: Mapping[str, An
     other.add_argument("--config", metavar="FILE", help="settings from a YAML file; flags win over it")
     if spec.prints:
         other.add_argument("--print_config", action="store_true", help="print all settings as YAML and stop")
-    other.add_argument("--help", action="store_true", help="print this and stop")
+    more = f"; {others} more settings belong to other choices: give the choice with --help to see them"
+    other.add_argument("--help", action="store_true", help="print this and stop" + (more if others else ""))
     return parser
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelheir.checks import InputError
@@ -48,14 +48,21 @@ def parse(spec: Spec, argv: Sequence[str]) -> Parsed:
         flat |= flatten(spec.configs[prefix], _part(spec, spec.defaults, prefix), where=prefix)
     for path in files:
         flat |= _file(spec, path)
-    if "help" in asked:
-        say(*build_parser(spec, known, flat).format_help().split("\n"))
-        raise SystemExit(0)
-    flat |= _read_values(build_parser(spec, known, flat), known, flags)
+    given = {**flat, **_read_values(build_parser(spec, known, flat), known, flags)}
     configs = {
-        prefix: from_mapping(config, _part(spec, flat, prefix), where=prefix) for prefix, config in spec.configs.items()
+        prefix: from_mapping(config, _part(spec, given, prefix), where=prefix)
+        for prefix, config in spec.configs.items()
     }
+    if "help" in asked:
+        read = {one.key: known[one.key] for prefix, config in configs.items() for one in _read(config, prefix)}
+        say(*build_parser(spec, read, flat, others=len(known) - len(read)).format_help().split("\n"))
+        raise SystemExit(0)
     return Parsed(tuple(words), configs, "print_config" in asked)
+
+
+def _read(config: Any, prefix: str) -> Iterator[Setting]:
+    """Yield the settings that are read with the choices that a config makes."""
+    return settings(type(config), prefix, start=config, every=False)
 
 
 def _read_values(parser: Any, known: Mapping[str, Setting], flags: Mapping[str, list[str]]) -> dict[str, Any]:
