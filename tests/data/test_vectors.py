@@ -88,7 +88,7 @@ def test_batches_hold_one_tensor_or_one_a_view(make):
     seen = list(alone.epoch(1))
     assert [len(batch) for batch in seen] == [2, 2, 1]
     for batch in seen:
-        np.testing.assert_array_equal(batch.inputs, first[batch.index].astype(np.float32))
+        np.testing.assert_array_equal(batch.inputs, first[batch.index.numpy()].astype(np.float32))
         assert torch.equal(batch.labels, torch.from_numpy(one.labels)[batch.index])
     extra = {"weight": torch.arange(5.0)}
     (batch,) = vector_stream(join_views([one, two]), batch_size=8, train=False, seed=0, extra=extra).epoch(0)

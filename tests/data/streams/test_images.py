@@ -197,7 +197,7 @@ def test_cifar_10_as_jpeg_is_the_same_from_both_loaders(cifar, config):
 
 
 def test_no_more_workers_than_cores(make_images, config, monkeypatch):
-    monkeypatch.setattr("modelheir.data.streams.images._cores", lambda: 1)
+    monkeypatch.setattr("modelheir.data.streams.streaming._cores", lambda: 1)
     many = dataclasses.replace(config, workers=9, loader="streaming")
     stream = make_stream(make_images(), config=many, batch_size=2, train=False, seed=0, device="cpu")
     assert stream._loader.num_workers == 1
