@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.classes import match_classes, renumber
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 from modelheir.metrics.accuracy import in_top_k
 from modelheir.types import Batch, Outputs, Predictions, Stream
 
