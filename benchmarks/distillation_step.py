@@ -24,16 +24,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from modelheir.methods.given.parts import Parts
 
 from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
 from modelheir.data import open_splits
-from modelheir.engine.evaluate import predict_model
 from modelheir.engine.fit import Fit
 from modelheir.engine.progress import SilentProgress
-from modelheir.engine.runtime import Runtime
-from modelheir.methods.given.parts import Parts
+from modelheir.inference.evaluate import predict_model
+from modelheir.inference.runtime import Runtime
 from modelheir.methods.upgrade import upgrade
 from modelheir.models import Ensemble, StoredOutputs, build
 from modelheir.runs.folder import RunFolder

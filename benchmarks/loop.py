@@ -34,7 +34,7 @@ from modelheir.data import make_stream, open_splits
 from modelheir.engine.fit import Fit
 from modelheir.engine.layout import arrange
 from modelheir.engine.progress import SilentProgress
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 from modelheir.models import build
 from modelheir.objective.supervised import SupervisedConfig, make_supervised
 from modelheir.runs.folder import RunFolder

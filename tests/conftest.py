@@ -12,11 +12,10 @@ from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
 from modelheir.data import open_splits
-from modelheir.engine.evaluate import predict_model
-from modelheir.engine.runtime import Runtime
 from modelheir.engine.stages import run_plan
+from modelheir.inference.runtime import Runtime
 from modelheir.methods import METHODS
-from modelheir.methods.given.parts import Parts
+from modelheir.methods.given import Data, Given, NewModel, Teachers
 from modelheir.models import build
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
@@ -55,7 +54,7 @@ class Quiet:
 
 
 class World:
-    """Parts, a trained old model on disk, and a way to run a method."""
+    """What a plan is handed, a trained old model on disk, and a way to run a method."""
 
     def __init__(self, tmp_path):
         self.tmp_path, self.runtime, self.fit = tmp_path, Runtime("cpu"), FIT
@@ -76,31 +75,28 @@ class World:
         save_weights(folder.weights, made.state_dict())
         return f"run:{folder.path}"
 
-    def parts(self, *, inputs=None, fit=None, old=None, model="mlp", seed=1, rule="by-name", **network):
-        """Return parts over the synthetic data."""
-        inputs = inputs or InputConfig(mirror=True)
+    def given(self, *, inputs=None, fit=None, old=None, weights=(), splits=None, rule="by-name", seed=1, **network):
+        """Return what a plan is handed, over the synthetic data."""
+        fit, inputs = fit or self.fit, inputs or InputConfig(mirror=True)
+        data = Data(splits or open_splits(DATA, inputs), inputs, fit.batch_size, seed, self.runtime)
+        model = network.pop("model", "mlp")
+        new = NewModel(model, model, NetworkConfig(**network), data.classes, data.image_size, seed)
+        addresses = (self.old,) if old is None else tuple(old)
+        old = Teachers(addresses, data, weights=tuple(weights), class_rule=rule)
+        return Given(data=data, model=new, old=old, fit=fit)
 
-        def predict(net, stream, features=False):
-            return predict_model(net, stream, self.runtime, features=features)
-
-        return Parts(
-            splits=open_splits(DATA, inputs),
-            inputs=inputs,
-            network=NetworkConfig(**network),
-            fit=fit or self.fit,
-            model=model,
-            asked=model,
-            old=(self.old,) if old is None else tuple(old),
-            old_weights=(),
-            class_rule=rule,
-            seed=seed,
-            init_seed=seed,
-            data_seed=seed,
-            device=torch.device("cpu"),
-            rank=0,
-            world=1,
-            predict=predict,
+    def changed(self, given, *, splits=None, old=None, weights=None, runtime=None, seed=None, init_seed=None):
+        """Return the same with other splits, old models, processes or seeds."""
+        changes = {"splits": splits, "runtime": runtime, "seed": seed}
+        data = dataclasses.replace(given.data, **{key: value for key, value in changes.items() if value is not None})
+        model = given.model if init_seed is None else dataclasses.replace(given.model, seed=init_seed)
+        teachers = dataclasses.replace(
+            given.old,
+            data=data,
+            addresses=given.old.addresses if old is None else tuple(old),
+            weights=given.old.weights if weights is None else tuple(weights),
         )
+        return dataclasses.replace(given, data=data, model=model, old=teachers)
 
     def config(self, name, **settings):
         """Return a method's config with some fields replaced; ``a__b`` reaches into groups."""
@@ -109,15 +105,15 @@ class World:
             config = _replaced(config, key.split("__"), value)
         return config
 
-    def run(self, name, folder, *, parts=None, stop_after=None, log=None, **settings):
+    def run(self, name, folder, *, given=None, stop_after=None, log=None, **settings):
         """Train a method for real and return its stages' results."""
-        parts = parts or self.parts()
+        given = given or self.given()
         return run_plan(
-            METHODS[name].plan(self.config(name, **settings), parts),
+            METHODS[name].plan(self.config(name, **settings), given),
             RunFolder(self.tmp_path / folder),
             runtime=self.runtime,
-            fit_config=parts.fit,
-            seed=parts.seed,
+            fit_config=given.fit,
+            seed=1,
             log=Rows() if log is None else log,
             progress=Quiet(stop_after),
         )

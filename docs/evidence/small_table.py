@@ -33,8 +33,8 @@ from modelheir.engine.optim import learning_rate, make_optimizer, set_learning_r
 from modelheir.methods.upgrade.upgrade import Pull
 from modelheir.metrics.flips import flip_rates
 from modelheir.metrics.front import hypervolume
-from modelheir.models.blends.choose_alpha import alpha_grid, choose_alpha, score_alphas
-from modelheir.models.blends.interpolate import interpolate
+from modelheir.models.blends.alpha import alpha_grid, choose_alpha, score_alphas
+from modelheir.models.blends.interpolation import interpolate
 from modelheir.objective.distances import DistanceConfig, KLDistillation, LogitDifference, make_distance
 from modelheir.types import Outputs
 

@@ -55,6 +55,7 @@ class Batch:
     targets: Tensor | None = None  #: ``(N, C)`` target probabilities where images were mixed
     extra: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)  #: stored values, first dimension ``N``
     labelled: bool = False  #: no label is -1, here or on another process: nothing needs to be counted or masked
+    crops: bool = False  #: the views are crops of one image, whose outputs are averaged
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])
@@ -104,6 +105,7 @@ class Predictions:
 class Stream(Protocol):
     """Batches of one split. An epoch is a pure function of (seed, epoch, rank), so resuming is arithmetic."""
 
+    split: str  #: name of the split, such as ``train``; "" where it has none
     ids: np.ndarray  #: ``(N,)`` str, the sample ids; ``Batch.index`` points here
     labels: np.ndarray  #: ``(N,)`` int64
     classes: tuple[str, ...]

@@ -30,7 +30,7 @@ def test_there_is_something_to_check():
 
 
 #: folders whose every file has a test of its name, wherever it lies below them
-TESTED = ("losses", "metrics", "objective", "engine")
+TESTED = ("losses", "metrics", "objective", "engine", "inference")
 
 
 @pytest.mark.parametrize("folder", TESTED)

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 from PIL import Image
 
 from modelheir.checks import InputError
-from modelheir.data.images import ArrayPixels, encode_png
+from modelheir.data.images import ArrayPixels, encode_png, join_sets
 
 
 def test_subsets_keep_rows_columns_and_pixels_together(make_images):
@@ -42,3 +43,19 @@ def test_inconsistent_sets_are_refused(make_images):
 def test_zero_size_and_other_shapes_are_refused(shape):
     with pytest.raises(InputError, match="images must be uint8 of shape"):
         ArrayPixels(np.zeros(shape, np.uint8))
+
+
+def test_sets_are_joined_one_after_another(make_images):
+    one, two = make_images(n=4), make_images(n=3, seed=1)
+    two = dataclasses.replace(two, ids=np.array([f"pool/{i}" for i in range(3)]), labels=np.full(3, -1), mirror=False)
+    both = join_sets([one, two.subset(np.array([2, 0]))], name="both")
+    assert both.ids.tolist() == [*one.ids, "pool/2", "pool/0"]
+    assert both.labels.tolist() == [0, 1, 2, 0, -1, -1]
+    assert not both.mirror
+    np.testing.assert_array_equal(both.image(1), one.image(1))
+    np.testing.assert_array_equal(both.subset(np.array([4])).image(0), two.image(2))
+    assert both.size(5) == two.size(0)
+    with pytest.raises(InputError, match="occur more than once"):
+        join_sets([one, one], name="x")
+    with pytest.raises(InputError, match="other classes"):
+        join_sets([one, make_images(classes=2)], name="x")

@@ -10,8 +10,8 @@ from torch.nn.functional import cross_entropy
 
 from modelheir.config.fit import FitConfig
 from modelheir.data import tensor_stream
-from modelheir.engine.runtime import Runtime
 from modelheir.engine.stages import run_plan
+from modelheir.inference.runtime import Runtime
 from modelheir.runs.folder import RunFolder
 from modelheir.types import LossTerms, Outputs, Stage, Task
 

@@ -18,7 +18,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from modelheir.config.fit import FitConfig
 from modelheir.data import tensor_stream
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 from modelheir.engine.stages import run_plan
 from modelheir.losses import neighbourhood_alignment
 from modelheir.runs.folder import RunFolder

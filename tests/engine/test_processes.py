@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
 from modelheir.data import tensor_stream
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 from modelheir.engine.stages import run_plan
 from modelheir.engine.step import EngineStep
 from modelheir.runs.folder import RunFolder

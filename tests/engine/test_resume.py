@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from modelheir.checks import InputError
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 from modelheir.runs.tensors import load_state
 from modelheir.types import LossTerms, Task
 

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 import modelheir.engine.fit as loop
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import load_state
 from modelheir.types import LossTerms, Task

@@ -6,8 +6,8 @@ import weakref
 
 import pytest
 
-from modelheir.engine.runtime import Runtime
 from modelheir.engine.stages import run_plan
+from modelheir.inference.runtime import Runtime
 from modelheir.runs.folder import RunFolder
 from modelheir.types import Stage
 

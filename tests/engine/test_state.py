@@ -4,8 +4,8 @@ import dataclasses
 
 import torch
 
-from modelheir.engine.runtime import Runtime
 from modelheir.engine.state import begin
+from modelheir.inference.runtime import Runtime
 from modelheir.runs.folder import RunFolder
 
 

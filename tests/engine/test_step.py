@@ -6,8 +6,8 @@ from torch import nn
 
 from modelheir.config.fit import FitConfig
 from modelheir.engine.optim import make_optimizer
-from modelheir.engine.runtime import Runtime
 from modelheir.engine.step import EngineStep, seed_device, step_seed
+from modelheir.inference.runtime import Runtime
 
 
 def test_step_seeds_differ_by_every_argument():

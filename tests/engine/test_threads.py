@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from modelheir.engine import threads
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 from modelheir.types import Stage
 
 

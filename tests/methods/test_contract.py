@@ -67,7 +67,7 @@ def test_final_weights_are_those_of_a_classifier_that_can_be_built_again(world, 
     model.load_state_dict(last.weights("model"))
     stage = RunFolder(world.tmp_path / "run").stage(len(done) - 1, last.name)
     assert load_weights(stage.weights)
-    stream = world.parts().stream("test", train=False)
+    stream = world.given().data.stream("test", train=False)
     batch = next(stream.epoch(0))
     assert model.eval()(batch.inputs).logits.shape == (len(batch), 3)
 

@@ -23,35 +23,33 @@ def weights(done):
     return done["train"].weights("model")
 
 
-def prepared(world, *, parts=None, **settings):
+def prepared(world, *, given=None, **settings):
     """The model as training is handed it."""
-    (stage,) = METHODS["finetune"].plan(world.config("finetune", **settings), parts or world.parts())
+    (stage,) = METHODS["finetune"].plan(world.config("finetune", **settings), given or world.given())
     return stage.prepare({}).modules["model"]
 
 
 def test_seeds_of_weights_and_data_are_apart(world):
-    import dataclasses
-
-    parts = world.parts()
-    base = weights(world.run("finetune", "a", parts=parts))
-    same = weights(world.run("finetune", "b", parts=parts))
+    given = world.given()
+    base = weights(world.run("finetune", "a", given=given))
+    same = weights(world.run("finetune", "b", given=given))
     assert all(torch.equal(base[key], same[key]) for key in base)
-    for name in ("init_seed", "data_seed"):
-        other = weights(world.run("finetune", name, parts=dataclasses.replace(parts, **{name: 9})))
+    for name in ("init_seed", "seed"):
+        other = weights(world.run("finetune", name, given=world.changed(given, **{name: 9})))
         assert any(not torch.equal(base[key], other[key]) for key in base)
 
 
 def test_linear_only_leaves_every_other_parameter(world):
-    parts = world.parts(model="convnet")
-    before = parts.new_model().state_dict()
-    after = weights(world.run("finetune", "x", parts=parts, trainable="linear"))
+    given = world.given(model="convnet")
+    before = given.model.build().state_dict()
+    after = weights(world.run("finetune", "x", given=given, trainable="linear"))
     moved = {key for key in before if not torch.equal(before[key], after[key])}
     assert moved == {"head.weight", "head.bias"}
 
 
 def test_start_from_a_run_and_with_a_new_head(world):
     done = world.run("finetune", "x", start=world.old, trainable="linear")
-    old = world.parts().old_models()[0].state_dict()
+    old = world.given().old.models[0].state_dict()
     assert done["train"].metrics["test/accuracy"] >= 0
     assert weights(done)["head.weight"].shape == old["head.weight"].shape
     two = world.save_model("two", classes=("yes", "no"))
@@ -74,13 +72,13 @@ def test_variants_of_the_supervised_loss_learn(world, settings, inputs, rows):
 
     log = rows()
     fit = dataclasses.replace(world.fit, epochs=6)
-    world.run("finetune", "x", parts=world.parts(inputs=InputConfig(**inputs), fit=fit), log=log, **settings)
+    world.run("finetune", "x", given=world.given(inputs=InputConfig(**inputs), fit=fit), log=log, **settings)
     assert log[-1]["loss"] < log[0]["loss"]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
 def test_label_smoothing_reaches_the_loss_as_torch_defines_it(world, smoothing):
-    (stage,) = METHODS["finetune"].plan(world.config("finetune", supervised__label_smoothing=smoothing), world.parts())
+    (stage,) = METHODS["finetune"].plan(world.config("finetune", supervised__label_smoothing=smoothing), world.given())
     made = stage.prepare({})
     batch = next(made.streams["train"].epoch(0))
     model = made.modules["model"]
@@ -90,8 +88,8 @@ def test_label_smoothing_reaches_the_loss_as_torch_defines_it(world, smoothing):
 
 
 def test_mixed_labels_are_smoothed_too(world):
-    parts = world.parts(inputs=InputConfig(mixup=0.8))
-    (stage,) = METHODS["finetune"].plan(world.config("finetune", supervised__label_smoothing=0.3), parts)
+    given = world.given(inputs=InputConfig(mixup=0.8))
+    (stage,) = METHODS["finetune"].plan(world.config("finetune", supervised__label_smoothing=0.3), given)
     made = stage.prepare({})
     batch = next(made.streams["train"].epoch(0))
     found = made.objective({"train": batch}, Step()).terms["task"]
@@ -101,10 +99,10 @@ def test_mixed_labels_are_smoothed_too(world):
 
 
 def test_training_begins_with_the_weights_that_were_asked_for(world):
-    old = world.parts().old_models()[0].state_dict()
+    old = world.given().old.models[0].state_dict()
     before = prepared(world, start=world.old).state_dict()
     assert all(torch.equal(old[key], value) for key, value in before.items())
-    fresh = world.parts().new_model().state_dict()
+    fresh = world.given().model.build().state_dict()
     assert any(not torch.equal(old[key], value) for key, value in fresh.items())
     two = world.save_model("two", classes=("yes", "no"), seed=8)
     body = {key: value for key, value in load(two).state_dict().items() if not key.startswith("head.")}
@@ -134,7 +132,7 @@ def test_the_classifier_is_drawn_anew_on_request_and_from_the_seed(world, reinit
     assert all(torch.equal(theirs[key], value) for key, value in ours.items())
     if reinit:
         other = prepared(
-            world, parts=world.parts(seed=2), start=world.old, trainable="linear", reinit_linear=True
+            world, given=world.given(seed=2), start=world.old, trainable="linear", reinit_linear=True
         ).head.weight
         assert not torch.equal(model.head.weight, other)
 
@@ -144,17 +142,17 @@ def test_learning_rate_multiplier_of_zero_keeps_a_stage(world):
 
     from modelheir.models import stages
 
-    parts = world.parts(model="convnet")
-    groups = stages(parts.new_model())
+    given = world.given(model="convnet")
+    groups = stages(given.model.build())
     fit = dataclasses.replace(world.fit, lr_multipliers=(0.0, *[1.0] * (len(groups) - 1)), weight_decay=0.0)
-    parts = dataclasses.replace(parts, fit=fit)
-    before, after = parts.new_model().state_dict(), weights(world.run("finetune", "x", parts=parts))
+    given = dataclasses.replace(given, fit=fit)
+    before, after = given.model.build().state_dict(), weights(world.run("finetune", "x", given=given))
     for number, names in enumerate(groups):
         same = [torch.equal(before[name], after[name]) for name in names]
         assert all(same) if number == 0 else not all(same)
-    wrong = dataclasses.replace(parts, fit=dataclasses.replace(fit, lr_multipliers=(1.0,)))
+    wrong = dataclasses.replace(given, fit=dataclasses.replace(fit, lr_multipliers=(1.0,)))
     with pytest.raises(InputError, match=str(len(groups))):
-        world.run("finetune", "y", parts=wrong)
+        world.run("finetune", "y", given=wrong)
 
 
 def test_features_are_kept_on_request(world):
@@ -162,10 +160,10 @@ def test_features_are_kept_on_request(world):
 
     from modelheir.runs.predictions import read_predictions
 
-    parts = world.parts(fit=dataclasses.replace(world.fit, save_features=True))
-    folder = world.run("finetune", "x", parts=parts)["train"].folder
+    given = world.given(fit=dataclasses.replace(world.fit, save_features=True))
+    folder = world.run("finetune", "x", given=given)["train"].folder
     found = read_predictions(folder / "predictions" / "test.parquet")
-    width = parts.new_model().feature_size
+    width = given.model.build().feature_size
     assert found.features is not None
     assert found.features.shape == (len(found), width)
     plain = world.run("finetune", "y")["train"].folder

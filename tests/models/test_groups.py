@@ -3,7 +3,7 @@ import torch
 
 from modelheir.checks import InputError
 from modelheir.models import build, freeze, parameter_groups, stages
-from modelheir.models.transplant import transplant
+from modelheir.models.backward_compatible import transplant
 
 CLASSES = ("a", "b", "c")
 

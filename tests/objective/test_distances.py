@@ -86,12 +86,12 @@ def test_a_distance_that_is_not_chosen_takes_no_settings():
 
 
 def test_features_of_stored_outputs_are_missed_in_words(world):
-    parts = world.parts(inputs=InputConfig(augment="none"))
-    stored = parts.predict(parts.old_models()[0], parts.stream("train", train=False))
+    given = world.given(inputs=InputConfig(augment="none"))
+    stored = given.old.predict(given.old.models[0], given.data.stream("train", train=False))
     write_predictions(world.tmp_path / "old.parquet", stored)
-    stored_parts = dataclasses.replace(parts, old=(str(world.tmp_path / "old.parquet"),))
+    stored_given = world.changed(given, old=(str(world.tmp_path / "old.parquet"),))
     with pytest.raises(InputError, match="compares features"):
-        world.run("upgrade", "x", parts=stored_parts, distance__loss="neighbourhood_alignment")
+        world.run("upgrade", "x", given=stored_given, distance__loss="neighbourhood_alignment")
 
 
 def test_two_distances_mix():
@@ -109,6 +109,6 @@ def test_two_distances_mix():
 def test_what_a_random_projection_learns_is_trained(world):
     done = world.run("upgrade", "x", distance__loss="random_projection", distance__random_projection__bias=True)
     trained = done["train"].weights("random_projection")
-    width = world.parts().new_model().feature_size
-    begun = losses.RandomProjectionLoss(width, width, width=128, bias=True, seed=world.parts().init_seed).state_dict()
+    width = world.given().model.build().feature_size
+    begun = losses.RandomProjectionLoss(width, width, width=128, bias=True, seed=world.given().model.seed).state_dict()
     assert {key for key, value in begun.items() if not torch.equal(value, trained[key])} == {"new_weight", "new_bias"}

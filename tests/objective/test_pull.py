@@ -12,11 +12,11 @@ ALL = {"pull__filter": "all_pass"}
 
 
 def mixed(world, **inputs):
-    return world.parts(inputs=InputConfig(**(inputs or {"mixup": 0.8})))
+    return world.given(inputs=InputConfig(**(inputs or {"mixup": 0.8})))
 
 
-def plan(world, name, parts, **settings):
-    return METHODS[name].plan(world.config(name, **settings), parts)
+def plan(world, name, given, **settings):
+    return METHODS[name].plan(world.config(name, **settings), given)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_what_needs_one_label_an_image_is_refused(world, name, settings, key, in
         plan(world, name, mixed(world, **inputs), **settings)
     assert str(raised.value).startswith(key)
     assert "inputs.mixup" in str(raised.value)
-    assert plan(world, name, world.parts(), **settings)  # unmixed images have a label each
+    assert plan(world, name, world.given(), **settings)  # unmixed images have a label each
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_needs_one_label_an_image_is_refused(world, name, settings, key, in
 )
 def test_what_needs_no_label_trains_on_mixed_images(world, rows, name, settings):
     log = rows()
-    world.run(name, "mixed", parts=mixed(world), log=log, **settings)
+    world.run(name, "mixed", given=mixed(world), log=log, **settings)
     pulls = [value for row in log for key, value in row.items() if key.startswith("loss/") and key != "loss/task"]
     assert all(value > 0 for value in pulls)
     assert bool(pulls) == ("weight" not in str(settings))

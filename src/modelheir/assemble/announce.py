@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelheir.checks import InputError
 
 if TYPE_CHECKING:
-    from modelheir.methods.given.parts import Parts
+    from modelheir.methods.given import Given
     from modelheir.types import Plan, Stage, StageResult, Task
 
     Say = Callable[[str], None]
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["announced", "check_teacher"]
 
 
-def check_teacher(parts: Parts, say: Say, *, allow_weak: bool = False) -> None:
+def check_teacher(given: Given, say: Say, *, allow_weak: bool = False) -> None:
     """Say how often the old model is right on the selection split; stop before training if that is only chance.
 
     Args:
-        parts: Data, old models and settings of the run.
+        given: Data, old models and settings of the run.
         say: Takes the line.
         allow_weak: Go on whatever the accuracy is.
 
@@ -32,16 +32,16 @@ def check_teacher(parts: Parts, say: Say, *, allow_weak: bool = False) -> None:
     from modelheir.methods.given.stored import is_predictions
     from modelheir.models import is_informative
 
-    stream, names = parts.stream("val", train=False), ", ".join(parts.old)
+    stream, names = given.data.stream("val", train=False), ", ".join(given.old.addresses)
     try:
-        teacher = parts.teacher(stream)
+        teacher = given.old.teacher(stream)
     except InputError:
-        if not all(is_predictions(spec) for spec in parts.old):
+        if not all(is_predictions(spec) for spec in given.old.addresses):
             raise
         # stored outputs need not cover the selection split; the method checks the rows it uses
         say(f"--old {names}: no predictions of the whole selection split, so its accuracy there is unknown")
         return
-    ok, accuracy = is_informative(parts.predict(teacher, stream))
+    ok, accuracy = is_informative(given.old.predict(teacher, stream))
     if not ok and not allow_weak:
         raise InputError(
             f"--old {names} is right on {accuracy:.1%} of the selection split, no better than chance (naming its "
@@ -52,12 +52,12 @@ def check_teacher(parts: Parts, say: Say, *, allow_weak: bool = False) -> None:
     say(f"--old {names}: accuracy on the selection split {right}")
 
 
-def announced(plan: Plan, parts: Parts, source: str, say: Say) -> Plan:
+def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
     """Return the plan; the first of its stages that is trained now says network, data and device, and the recipe.
 
     Args:
         plan: The stages of a method, or the function that yields them.
-        parts: Data and settings of the run.
+        given: Data and settings of the run.
         source: The data source as the user named it.
         say: Takes a line at a time.
     """
@@ -69,8 +69,8 @@ def announced(plan: Plan, parts: Parts, source: str, say: Say) -> Plan:
             task = stage.prepare(done)
             if not said and task is not None:
                 said = True
-                say(_line(task, parts, source))
-                say(_recipe(parts))
+                say(_line(task, given, source))
+                say(_recipe(given))
             return task
 
         return dataclasses.replace(stage, prepare=prepare)
@@ -80,22 +80,23 @@ def announced(plan: Plan, parts: Parts, source: str, say: Say) -> Plan:
     return [wrapped(stage) for stage in plan]
 
 
-def _line(task: Task, parts: Parts, source: str) -> str:
-    network = task.describe.get("model", {}).get("name", parts.model)
+def _line(task: Task, given: Given, source: str) -> str:
+    network = task.describe.get("model", {}).get("name", given.model.name)
     modules = [task.modules[task.publish]] if task.publish in task.modules else task.modules.values()
     count = sum(parameter.numel() for module in modules for parameter in module.parameters())
-    where = str(parts.device) + (f" on {parts.world} processes" if parts.world > 1 else "")
+    data, runtime = given.data, given.data.runtime
+    where = str(runtime.device) + (f" on {runtime.world} processes" if runtime.world > 1 else "")
     return (
-        f"{network} ({_short(count)} parameters), {parts.image_size} px, {len(parts.splits['train']):,} images, "
-        f"{len(parts.classes):,} classes, {source}, {where}"
+        f"{network} ({_short(count)} parameters), {data.image_size} px, {len(data.splits['train']):,} images, "
+        f"{len(data.classes):,} classes, {source}, {where}"
     )
 
 
-def _recipe(parts: Parts) -> str:
+def _recipe(given: Given) -> str:
     """Say how the images are changed and the network is trained, whether it was given or chosen."""
     from modelheir.engine.optim import peak_rate, rising_epochs
 
-    inputs, fit = parts.inputs, parts.fit
+    inputs, fit = given.data.inputs, given.fit
     pad = f" (by up to {inputs.crop_pad} px)" if inputs.augment in ("crop", "crop_flip") else ""
     mirrored = "mirrored" if inputs.mirror else "not mirrored"
     rise = f", rising for {rising_epochs(fit):g}" if rising_epochs(fit) else ""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from modelheir.engine.runtime import Runtime
+    from modelheir.inference.runtime import Runtime
     from modelheir.types import Batch, Outputs
 
 __all__ = ["CropLogits"]
@@ -26,7 +26,7 @@ class CropLogits:
         """Classify a batch of several views as :func:`average_views` does, and keep the logits of each view."""
         import torch
 
-        from modelheir.engine.evaluate import average_views
+        from modelheir.inference.evaluate import average_views
 
         seen: list[Tensor] = []
 
@@ -45,7 +45,7 @@ class CropLogits:
         import numpy as np
         import torch
 
-        from modelheir.engine.evaluate import gather_parts
+        from modelheir.inference.evaluate import gather_parts
 
         none = torch.empty(0, dtype=torch.int64, device=runtime.device)
         rows = runtime.gather_rows(torch.cat(self._index) if self._index else none).cpu().numpy()

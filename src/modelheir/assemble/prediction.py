@@ -113,8 +113,8 @@ def predict_images(
     """Run a model over images that are opened already; settings and errors as in :func:`predict`."""
     from modelheir.assemble.crops import CropLogits
     from modelheir.data import make_stream
-    from modelheir.engine.evaluate import average_views, evaluation, predict_stream
-    from modelheir.engine.runtime import Runtime
+    from modelheir.inference.evaluate import average_views, evaluation, predict_stream
+    from modelheir.inference.runtime import Runtime
     from modelheir.models import load
     from modelheir.runs.crops import write_crops
 

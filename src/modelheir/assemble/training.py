@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
     from modelheir.data import ImageSet
     from modelheir.data.fingerprints import Fingerprint
-    from modelheir.engine.runtime import Runtime
+    from modelheir.inference.runtime import Runtime
     from modelheir.methods import Method
 
 __all__ = ["train"]
@@ -60,7 +60,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         raise InputError(f"classes = {config.classes!r} is about the classes of --old, and there is no --old.")
 
     from modelheir.data import fingerprint, open_splits
-    from modelheir.engine.runtime import Runtime
+    from modelheir.inference.runtime import Runtime
 
     runtime = Runtime(config.device)
     folder = RunFolder(config.out or f"runs/{method}")
@@ -120,35 +120,14 @@ def _train(
     if folder.status().get("state") == "finished":
         return folder.path
     from modelheir.assemble.announce import announced, check_teacher
-    from modelheir.engine.evaluate import predict_model
+    from modelheir.assemble.handing import make_given
     from modelheir.engine.progress import make_progress
     from modelheir.engine.stages import run_plan
-    from modelheir.methods.given.parts import Parts
     from modelheir.runs.environment import environment
     from modelheir.runs.trackers import Trackers
 
-    def predict(model: Any, stream: Any, features: bool = False) -> Any:
-        return predict_model(model, stream, runtime, precision=config.fit.precision, features=features)
-
-    parts = Parts(
-        splits=splits,
-        inputs=config.inputs,
-        network=config.network,
-        fit=config.fit,
-        model=config.model,
-        asked=asked,
-        old=tuple(config.old),
-        old_weights=tuple(config.old_weights),
-        class_rule=config.classes,
-        seed=config.seed,
-        init_seed=config.seed if config.init_seed is None else config.init_seed,
-        data_seed=config.seed if config.data_seed is None else config.data_seed,
-        device=runtime.device,
-        rank=runtime.rank,
-        world=runtime.world,
-        predict=predict,
-    )
-    seeds = {"seed": parts.seed, "init_seed": parts.init_seed, "data_seed": parts.data_seed}
+    given = make_given(config, splits, runtime, asked=asked)
+    seeds = {"seed": config.seed, "init_seed": given.model.seed, "data_seed": given.data.seed}
     about = environment(
         command=command,
         device=str(runtime.device),
@@ -160,8 +139,8 @@ def _train(
         write_json(folder.environment, about)
     with make_progress(quiet=config.quiet or not runtime.main) as progress:
         if config.old:
-            check_teacher(parts, progress.note, allow_weak=config.allow_weak_teacher)
-        plan = announced(method.plan(settings, parts), parts, config.data, progress.note)
+            check_teacher(given, progress.note, allow_weak=config.allow_weak_teacher)
+        plan = announced(method.plan(settings, given), given, config.data, progress.note)
         with Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log:
             done = run_plan(
                 plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress

@@ -1,9 +1,13 @@
 from .fingerprints import fingerprint as fingerprint
 from .images import ImageSet as ImageSet
 from .images import encode_png as encode_png
+from .images import join_sets as join_sets
 from .sources.table import SOURCES as SOURCES
 from .sources.table import open_source as open_source
 from .splits import open_splits as open_splits
 from .streams.images import make_stream as make_stream
 from .streams.rows import tensor_stream as tensor_stream
+from .streams.vectors import vector_stream as vector_stream
 from .transforms.augment import resolve as resolve
+from .vectors import VectorSet as VectorSet
+from .vectors import join_views as join_views

@@ -14,6 +14,7 @@ import numpy as np
 from modelheir import checks
 from modelheir.data.decode import DecodeError
 from modelheir.data.images import ImageSet
+from modelheir.data.vectors import VectorSet
 
 __all__ = ["Fingerprint", "fingerprint"]
 
@@ -28,12 +29,12 @@ class Fingerprint(TypedDict):
     images_hashed: int  #: how many images ``pixels`` covers
 
 
-def fingerprint(images: ImageSet, *, sample: int = 256) -> Fingerprint:
+def fingerprint(images: ImageSet | VectorSet, *, sample: int = 256) -> Fingerprint:
     """Hash a split.
 
     Args:
-        images: The split.
-        sample: Most images whose pixels are hashed, ``>= 0``; 0 hashes all.
+        images: The split, of images or of vectors.
+        sample: Most images whose pixels (or vectors whose numbers) are hashed, ``>= 0``; 0 hashes all.
 
     Returns:
         JSON-able values; equal for equal data whatever the machine, the loader or the folder.
@@ -47,11 +48,12 @@ def fingerprint(images: ImageSet, *, sample: int = 256) -> Fingerprint:
     count = 0
     for i in np.linspace(0, len(images) - 1, chosen).round().astype(int):
         try:
-            image = images.image(int(i))
+            arrays = images.read(np.array([i])) if isinstance(images, VectorSet) else (images.image(int(i)),)
         except DecodeError:  # named and counted where it is met in training or evaluation
             continue
         count += 1
-        pixels.update(np.array(image.shape, dtype="<i8").tobytes() + np.ascontiguousarray(image).tobytes())
+        for one in arrays:
+            pixels.update(np.array(one.shape, dtype="<i8").tobytes() + np.ascontiguousarray(one).tobytes())
     return Fingerprint(
         name=images.name,
         images=len(images),

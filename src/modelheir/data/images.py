@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,7 @@ from modelheir import checks
 from modelheir.checks import InputError
 from modelheir.data.decode import decode, image_size
 
-__all__ = ["ArrayPixels", "BytesPixels", "FilePixels", "ImageSet", "Pixels", "encode_png"]
+__all__ = ["ArrayPixels", "BytesPixels", "FilePixels", "ImageSet", "JoinedPixels", "Pixels", "encode_png", "join_sets"]
 
 
 class Pixels(Protocol):
@@ -142,6 +142,51 @@ class ImageSet:
             rows=self.rows[keep],
             columns={key: values[keep] for key, values in self.columns.items()},
         )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class JoinedPixels:
+    """The images of several sources, one source after another."""
+
+    parts: tuple[Pixels, ...]
+    place: np.ndarray  #: ``(N, 2)`` int64: which part, and its row there
+
+    def read(self, row: int, name: str) -> np.ndarray:
+        """Read the image from its part."""
+        part, own = self.place[row]
+        return self.parts[part].read(int(own), name)
+
+    def size(self, row: int, name: str) -> tuple[int, int]:
+        """Ask its part."""
+        part, own = self.place[row]
+        return self.parts[part].size(int(own), name)
+
+
+def join_sets(sets: Sequence[ImageSet], *, name: str) -> ImageSet:
+    """Put sets of one class list one after another, such as a pool beside the labelled images.
+
+    Columns that all sets have are kept. A mirrored image keeps its class where it does in every set.
+
+    Raises:
+        InputError: If class lists differ, or a sample id occurs twice.
+    """
+    first = sets[0]
+    for other in sets[1:]:
+        if other.classes != first.classes:
+            raise InputError(f"{other.name} has other classes than {first.name}: sets that are joined share one list.")
+    shared = set.intersection(*(set(one.columns) for one in sets))
+    place = [np.stack([np.full(len(one), number), one.rows], axis=1) for number, one in enumerate(sets)]
+    return ImageSet(
+        name=name,
+        classes=first.classes,
+        ids=np.concatenate([one.ids for one in sets]),
+        labels=np.concatenate([one.labels for one in sets]),
+        pixels=JoinedPixels(tuple(one.pixels for one in sets), np.concatenate(place)),
+        rows=np.arange(sum(map(len, sets))),
+        columns={key: np.concatenate([one.columns[key] for one in sets]) for key in sorted(shared)},
+        mirror=all(one.mirror for one in sets),
+        skipped=tuple(skipped for one in sets for skipped in one.skipped),
+    )
 
 
 def encode_png(images: ImageSet, ids: Iterable[str]) -> dict[str, bytes]:

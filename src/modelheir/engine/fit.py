@@ -14,11 +14,11 @@ from modelheir.engine.batches import Waiting, repeat, split
 from modelheir.engine.faults import not_finite
 from modelheir.engine.optim import ema_update_, learning_rate, set_learning_rate
 from modelheir.engine.resume import unpack
-from modelheir.engine.runtime import Runtime
 from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.selection import select
 from modelheir.engine.state import begin, named_state
 from modelheir.engine.threads import Threads
+from modelheir.inference.runtime import Runtime
 from modelheir.runs.stage import StageFolder
 from modelheir.runs.tensors import load_state
 from modelheir.types import Batch, Log, LossTerms, Progress, StageResult, Task

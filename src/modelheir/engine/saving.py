@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from modelheir.engine.evaluate import summarise
 from modelheir.engine.resume import pack
 from modelheir.engine.selection import predict_split
 from modelheir.engine.state import Training
+from modelheir.inference.evaluate import summarise
 from modelheir.runs.predictions import write_predictions
 from modelheir.runs.tensors import save_state, save_weights
 from modelheir.types import StageResult

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from modelheir.engine.evaluate import average_views, evaluation, predict_stream, summarise
 from modelheir.engine.state import Training
+from modelheir.inference.evaluate import average_views, evaluation, predict_stream, summarise
 from modelheir.types import Predictions
 
 __all__ = ["averaged", "predict_split", "select"]

@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 from modelheir.config.fit import FitConfig
 from modelheir.engine.fit import fit
-from modelheir.engine.runtime import Runtime
 from modelheir.engine.threads import restored
+from modelheir.inference.runtime import Runtime
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.stage import StageFolder
 from modelheir.types import Log, Plan, Progress, Stage, StageResult

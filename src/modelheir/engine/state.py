@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from modelheir.config.fit import FitConfig
 from modelheir.engine.layout import arrange
 from modelheir.engine.optim import Plateau, make_optimizers
-from modelheir.engine.runtime import Runtime
 from modelheir.engine.snapshots import Snapshots
 from modelheir.engine.step import EngineStep
 from modelheir.engine.tally import Tally
+from modelheir.inference.runtime import Runtime
 from modelheir.runs.stage import StageFolder
 from modelheir.types import Stream, Task
 

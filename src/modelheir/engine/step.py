@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
 from modelheir.engine.layout import as_laid_out
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 
 __all__ = ["EngineStep", "seed_device", "step_seed"]
 

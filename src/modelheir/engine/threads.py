@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 
 __all__ = ["Threads", "restored"]
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
+from modelheir import models
 from modelheir.checks import OneOf
+from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
-from modelheir.objective.supervised import SupervisedConfig, make_supervised
-from modelheir.types import LossTerms, Stage, StageResult, Task
+from modelheir.objective.supervised import SupervisedConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from modelheir.methods.given import Given
+    from modelheir.models import Classifier
+    from modelheir.types import Stage
 
-    from modelheir.methods.given.parts import Parts
-    from modelheir.types import Batch, Step
-
-__all__ = ["METHOD", "Config", "plain_stage", "plan"]
+__all__ = ["METHOD", "Config", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,42 +30,21 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, parts: Parts) -> list[Stage]:
+def plan(config: Config, given: Given) -> list[Stage]:
     """One stage."""
-    return [plain_stage("train", config, parts)]
+    return [plain_stage("train", given, config.supervised, start=lambda: _start(config, given))]
 
 
-def plain_stage(name: str, config: Config, parts: Parts, *, start_from_old: bool = False) -> Stage:
-    """Return a stage of plain training; other methods use it for members and for models trained without a teacher.
-
-    With ``start_from_old`` it begins from the one old model, classes matched as ``parts.old_models`` does.
-    """
-
-    def prepare(done: Mapping[str, StageResult]) -> Task:
-        from modelheir.models import linear_only
-
-        if start_from_old:
-            model = parts.old_copy()
-        elif config.start:
-            from modelheir.models import from_spec, load
-            from modelheir.models.blends.interpolate import copy_weights
-
-            start = load(config.start, classes=None if config.replace_head else parts.classes)
-            spec = {**start.spec, "classes": list(parts.classes), "seed": parts.init_seed}
-            model = start if start.classes == parts.classes else copy_weights(start, from_spec(spec))
-        else:
-            model = parts.new_model()
-        if config.trainable == "linear":
-            linear_only(model, reinit=config.reinit_linear, seed=parts.init_seed)
-        supervised = make_supervised(config.supervised)
-
-        def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
-            batch = batches["train"]
-            return LossTerms(supervised(model(batch.inputs), batch, step))
-
-        return parts.task(model, parts.stream(), objective)
-
-    return Stage(name, prepare)
+def _start(config: Config, given: Given) -> Classifier:
+    """Make the model to train."""
+    if config.start:
+        start = models.load(config.start, classes=None if config.replace_head else given.data.classes)
+        model = given.model.begin_from(start)
+    else:
+        model = given.model.build()
+    if config.trainable == "linear":
+        models.linear_only(model, reinit=config.reinit_linear, seed=given.model.seed)
+    return model
 
 
 METHOD = Method(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelheir.methods.given.parts import Parts
+    from modelheir.methods.given import Given
     from modelheir.types import Plan
 
 __all__ = ["Method"]
@@ -21,7 +21,7 @@ class Method:
     summary: str  #: one line, for people who choose
     situation: str  #: what one has and what one fears
     config: type[Any]  #: frozen dataclass of the method's own settings
-    plan: Callable[[Any, Parts], Plan]  #: settings and parts to stages; reads no image
+    plan: Callable[[Any, Given], Plan]  #: settings and what is given to stages; reads no image
     needs_old: bool = False  #: whether ``--old`` must be given
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: dotted setting -> this method's default
     start: Callable[[Any, Sequence[str]], str] = lambda config, old: ""

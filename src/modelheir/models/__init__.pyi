@@ -1,7 +1,9 @@
+from .backward_compatible import transplant as transplant
 from .building import build as build
 from .building import from_spec as from_spec
 from .building import names as names
 from .classifier import Classifier as Classifier
+from .extended_head import extend_head as extend_head
 from .files.load import load as load
 from .groups import parameter_groups as parameter_groups
 from .groups import stages as stages
@@ -11,6 +13,7 @@ from .teachers.ensemble import Teacher as Teacher
 from .teachers.freeze import freeze as freeze
 from .teachers.freeze import linear_only as linear_only
 from .teachers.freeze import state_hash as state_hash
+from .teachers.freeze import thawed_copy as thawed_copy
 from .teachers.outputs import cache_outputs as cache_outputs
 from .teachers.outputs import is_informative as is_informative
 from .teachers.outputs import mean_logits as mean_logits

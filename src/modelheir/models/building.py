@@ -90,7 +90,7 @@ def from_spec(spec: Mapping[str, Any]) -> Classifier:
         raise InputError(f"the model's description lacks {error}: was it written by modelheir?") from error
     model = _build(given, config, fetch=False, fixed=fixed)
     if "transplant" in spec:
-        from modelheir.models.transplant import rebuild
+        from modelheir.models.backward_compatible import rebuild
 
         return rebuild(model, spec["transplant"])  # type: ignore[return-value]
     return model

@@ -8,13 +8,18 @@ import torch
 from modelheir.checks import InputError
 from modelheir.data.sources.files import open_folder
 from modelheir.data.splits import open_splits
-from modelheir.data.streams.images import StreamingStream, make_stream
+from modelheir.data.streams import resident as keeping
+from modelheir.data.streams.images import make_stream
 from modelheir.data.streams.rows import RowStream
+from modelheir.data.streams.streaming import StreamingStream
 
 
 def stream_of(images, config, **changes):
     usual = {"batch_size": 4, "train": True, "seed": 3, "device": "cpu"}
-    settings = {key: changes.pop(key) for key in list(changes) if key in {*usual, "rank", "world", "extra"}}
+    own = {*usual, *("rank", "world", "extra", "shuffle", "drop_last", "view_cycle", "split", "stores", "augments")}
+    settings = {key: changes.pop(key) for key in list(changes) if key in own}
+    if "augments" in settings:
+        settings["augment"] = settings.pop("augments")
     return make_stream(images, config=dataclasses.replace(config, **changes), **usual | settings)
 
 
@@ -192,7 +197,53 @@ def test_cifar_10_as_jpeg_is_the_same_from_both_loaders(cifar, config):
 
 
 def test_no_more_workers_than_cores(make_images, config, monkeypatch):
-    monkeypatch.setattr("modelheir.data.streams.images._cores", lambda: 1)
+    monkeypatch.setattr("modelheir.data.streams.streaming._cores", lambda: 1)
     many = dataclasses.replace(config, workers=9, loader="streaming")
     stream = make_stream(make_images(), config=many, batch_size=2, train=False, seed=0, device="cpu")
     assert stream._loader.num_workers == 1
+
+
+@pytest.mark.parametrize("loader", ["resident", "streaming"])
+def test_order_augmentation_and_tail_can_be_said_apart(make_images, config, loader):
+    images = make_images(n=10)
+    plain = torch.from_numpy(images.array.copy()).permute(0, 3, 1, 2).float() / 255
+    calm = list(stream_of(images, config, loader=loader, augment="crop", augments=False, drop_last=False).epoch(0))
+    assert [len(batch) for batch in calm] == [4, 4, 2]
+    order = torch.cat([batch.index for batch in calm])
+    assert order.tolist() != list(range(10)) == sorted(order.tolist())
+    assert torch.equal(torch.cat([batch.inputs for batch in calm]), plain[order])
+    moved = stream_of(images, config, loader=loader, augment="crop", train=False, augments=True, split="val")
+    assert moved.split == "val"
+    batches = list(moved.epoch(0))
+    assert torch.cat([batch.index for batch in batches]).tolist() == list(range(10))
+    assert not torch.equal(torch.cat([batch.inputs for batch in batches]), plain)
+
+
+@pytest.mark.parametrize("loader", ["resident", "streaming"])
+@pytest.mark.parametrize("kind", ["crop_flip", "random_resized_crop"])
+def test_views_come_again_after_a_cycle(make_images, config, loader, kind):
+    settings = {"loader": loader, "augment": kind, "train": False, "augments": True}
+    for_ever, twice = (stream_of(make_images(), config, view_cycle=cycle, **settings) for cycle in (0, 2))
+    same(twice.epoch(3), for_ever.epoch(1))
+    same(twice.epoch(2), for_ever.epoch(0))
+    assert not torch.equal(next(twice.epoch(0)).inputs, next(twice.epoch(1)).inputs)
+
+
+def test_streams_over_one_split_share_what_is_decoded(tmp_path, save, config, monkeypatch):
+    for name in ("a/1.png", "a/2.png", "b/3.png", "b/4.png"):
+        save(tmp_path / name, seed=int(name[2]))
+    file = tmp_path / "a" / "2.png"
+    file.write_bytes(file.read_bytes()[:-60])
+    images = open_folder(str(tmp_path), {}, config)["train"]
+    loads, stores, load = [], {}, keeping._load
+    monkeypatch.setattr(keeping, "_load", lambda *args: loads.append(1) or load(*args))
+    settings = {"loader": "resident", "image_size": 8, "max_bad_share": 0.5, "batch_size": 2, "stores": stores}
+    extra = {"value": torch.arange(4.0)}
+    one = stream_of(images, config, augment="none", train=False, extra=extra, **settings)
+    two = stream_of(images, config, augment="none", train=False, extra=extra, **settings)
+    same(one.epoch(0), two.epoch(0))
+    assert len(loads) == 1
+    assert two.ids.tolist() == images.ids[[0, 2, 3]].tolist()
+    assert torch.cat([batch.extra["value"] for batch in two.epoch(0)]).tolist() == [0.0, 2.0, 3.0]
+    stream_of(images, config, augment="none", train=False, **settings | {"image_size": 6})
+    assert len(loads) == 2

@@ -8,9 +8,9 @@ from modelheir.data.transforms.augment import Augment, resolve
 
 
 def test_rows_carry_the_epoch_and_start():
-    rows = Rows(Order(n=5, batch_size=2, train=False, seed=0))
+    rows = Rows(Order(n=5, batch_size=2, shuffle=False, seed=0))
     assert list(rows) == [[(0, 0), (1, 0)], [(2, 0), (3, 0)], [(4, 0)]]
-    rows.epoch, rows.start = 3, 2
+    rows.epoch, rows.view, rows.start = 3, 3, 2
     assert list(rows) == [[(4, 3)]]
     assert len(rows) == 1
 

@@ -12,16 +12,16 @@ from modelheir.runs.folder import RunFolder
 
 def test_student_follows_the_mean_logits_of_its_members(world):
     config = world.config("elodi", members=3)
-    parts = world.parts(old=[])
-    done = world.run("elodi", "run", parts=parts, members=3)
+    given = world.given(old=[])
+    done = world.run("elodi", "run", given=given, members=3)
     assert list(done) == ["member_0", "member_1", "member_2", "student"]
     heads = [done[name].weights("model")["head.weight"] for name in ("member_0", "member_1", "member_2")]
     assert not torch.equal(heads[0], heads[1])
-    task = METHODS["elodi"].plan(config, parts)[-1].prepare(done)
+    task = METHODS["elodi"].plan(config, given)[-1].prepare(done)
     batch = next(task.streams["train"].epoch(0))
     logits = []
     for name in ("member_0", "member_1", "member_2"):
-        model = parts.new_model()
+        model = given.model.build()
         model.load_state_dict(done[name].weights("model"))
         logits.append(model.eval()(batch.inputs).logits)
     torch.testing.assert_close(task.references["teacher"](batch).logits, torch.stack(logits).mean(0))
@@ -51,16 +51,16 @@ def test_trained_members_are_taken_as_they_are(world):
     other = world.save_model("other", seed=6)
     done = world.run("elodi", "run", ensemble=(world.old, other), members=5)
     assert list(done) == ["student"]
-    task = METHODS["elodi"].plan(world.config("elodi", ensemble=(world.old, other)), world.parts())[0].prepare({})
+    task = METHODS["elodi"].plan(world.config("elodi", ensemble=(world.old, other)), world.given())[0].prepare({})
     batch = next(task.streams["train"].epoch(0))
-    a, b = (model.eval()(batch.inputs).logits for model in world.parts(old=[world.old, other]).old_models())
+    a, b = (model.eval()(batch.inputs).logits for model in world.given(old=[world.old, other]).old.models)
     torch.testing.assert_close(task.references["teacher"](batch).logits, (a + b) / 2, rtol=1e-4, atol=1e-5)
 
 
 def test_student_starts_from_the_old_weights(world):
     config = world.config("elodi", ensemble=(world.old,), start_from_old=True)
-    task = METHODS["elodi"].plan(config, world.parts())[0].prepare({})
-    old = world.parts().old_models()[0].state_dict()
+    task = METHODS["elodi"].plan(config, world.given())[0].prepare({})
+    old = world.given().old.models[0].state_dict()
     assert all(torch.equal(old[key], value) for key, value in task.modules["model"].state_dict().items())
 
 
@@ -84,7 +84,7 @@ def test_without_its_pull_the_student_is_trained_plainly(world, settings):
 )
 def test_settings_of_the_second_pull_that_would_do_nothing(world, old, settings, message):
     with pytest.raises(InputError, match=message):
-        METHODS["elodi"].plan(world.config("elodi", **settings), world.parts(old=old))
+        METHODS["elodi"].plan(world.config("elodi", **settings), world.given(old=old))
 
 
 def test_the_published_loss_is_a_settings_file_away():

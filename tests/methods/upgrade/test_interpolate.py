@@ -15,11 +15,11 @@ import torch
 from modelheir.checks import InputError
 from modelheir.methods import METHODS
 from modelheir.models import build
-from modelheir.models.blends.interpolate import interpolate_models
+from modelheir.models.blends.interpolation import interpolate_models
 from modelheir.runs.tensors import load_weights
 
 WORKER = """
-import dataclasses, json, sys
+import json, sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,10 +34,10 @@ rank, count = world.runtime.rank, world.runtime.world
 out = Path(sys.argv[2], f"{rank}_of_{count}")
 world.tmp_path = out / "files"
 old = world.save_model("old", model="convnet")
-parts = dataclasses.replace(world.parts(old=[old], model="convnet"), rank=rank, world=count)
-new = build("convnet", classes=parts.classes, image_size=8, seed=6).state_dict()
+given = world.given(old=[old], model="convnet")
+new = build("convnet", classes=given.data.classes, image_size=8, seed=6).state_dict()
 config = world.config("interpolate", kind="fisher", alphas=(0.0, 0.5), tolerance=1.0)
-stage = METHODS["interpolate"].plan(config, parts)[-1]
+stage = METHODS["interpolate"].plan(config, given)[-1]
 task = stage.prepare({"new_0": SimpleNamespace(weights=lambda name: new)})
 save_weights(out / "blend.safetensors", task.modules["model"].state_dict())
 (out / "told.json").write_text(json.dumps({key: task.describe[key] for key in ("alpha", "scores")}))
@@ -48,7 +48,7 @@ def test_blend_lies_between_old_and_new(world):
     done = world.run("interpolate", "x", alphas=(0.0, 0.5), recalibrate=False)
     assert list(done) == ["new_0", "blend"]
     alpha = done["blend"].describe["alpha"]
-    old = world.parts().old_models()[0].state_dict()
+    old = world.given().old.models[0].state_dict()
     new, blend = done["new_0"].weights("model"), done["blend"].weights("model")
     for key, value in blend.items():
         if value.is_floating_point():
@@ -58,11 +58,11 @@ def test_blend_lies_between_old_and_new(world):
 def test_choice_never_reads_the_reporting_split(world):
     done = world.run("interpolate", "x", alphas=(0.0, 0.3, 0.7))
     chosen = done["blend"].describe["alpha"]
-    parts = world.parts()
-    test = parts.splits["test"]
+    given = world.given()
+    test = given.data.splits["test"]
     spoiled = dataclasses.replace(test, labels=(test.labels + 1) % 3)
-    parts = dataclasses.replace(parts, splits={**parts.splits, "test": spoiled})
-    plan = METHODS["interpolate"].plan(world.config("interpolate", alphas=(0.0, 0.3, 0.7)), parts)
+    given = world.changed(given, splits={**given.data.splits, "test": spoiled})
+    plan = METHODS["interpolate"].plan(world.config("interpolate", alphas=(0.0, 0.3, 0.7)), given)
     assert plan[-1].prepare(done).describe["alpha"] == chosen
 
 
@@ -75,20 +75,20 @@ def test_kinds(world, settings):
 def test_old_batch_norm_nets_are_recalibrated(world):
     old = world.save_model("conv", model="convnet")
     done = world.run(
-        "interpolate", "x", parts=world.parts(old=[old], model="convnet"), alphas=(0.0, 0.5), tolerance=1.0
+        "interpolate", "x", given=world.given(old=[old], model="convnet"), alphas=(0.0, 0.5), tolerance=1.0
     )
     assert done["blend"].metrics["test/accuracy"] >= 0
 
 
 def test_takes_exactly_one_old_model(world):
     with pytest.raises(InputError, match="exactly one --old, got 0"):
-        world.run("interpolate", "x", parts=world.parts(old=[]))
+        world.run("interpolate", "x", given=world.given(old=[]))
 
 
 @pytest.mark.parametrize(("name", "settings"), [("interpolate", {}), ("upgrade", {"start_from_old": True})])
 def test_another_network_than_the_old_one_is_refused(world, name, settings):
     with pytest.raises(InputError, match=r"--model convnet is asked for.*which is a mlp"):
-        world.run(name, "x", parts=world.parts(model="convnet"), **settings)
+        world.run(name, "x", given=world.given(model="convnet"), **settings)
 
 
 def name_of(model, images):
@@ -98,14 +98,14 @@ def name_of(model, images):
 
 
 def test_flips_are_counted_by_class_name(world):
-    ours = world.parts().classes
+    ours = world.given().data.classes
     old = world.save_model("reordered", classes=(ours[2], "gone", ours[0]), seed=2)
-    parts = world.parts(old=[old])
+    given = world.given(old=[old])
     after = build("mlp", classes=ours, image_size=8, seed=5)
     done = {"new_0": SimpleNamespace(weights=lambda name: after.state_dict())}
-    plan = METHODS["interpolate"].plan(world.config("interpolate", alphas=(0.0, 0.5)), parts)
+    plan = METHODS["interpolate"].plan(world.config("interpolate", alphas=(0.0, 0.5)), given)
     told = plan[-1].prepare(done).describe["scores"][0]
-    (before,), stream = parts.old_models(), parts.stream("val", train=False)
+    (before,), stream = given.old.models, given.data.stream("val", train=False)
     images, labels = torch.cat([batch.inputs for batch in stream.epoch(0)]), [ours[n] for n in stream.labels]
     said = list(zip(name_of(before, images), name_of(after, images), labels, strict=True))
     flips = sum(a == label != b for a, b, label in said)
@@ -114,17 +114,17 @@ def test_flips_are_counted_by_class_name(world):
 
 
 def test_a_file_without_names_keeps_its_head(world, tmp_path):
-    parts = world.parts(model="convnet")
+    given = world.given(model="convnet")
     old = build("convnet", classes=[str(number) for number in range(3)], image_size=8, seed=4)
     torch.save({"state_dict": old.state_dict()}, tmp_path / "old.pth")
-    parts = dataclasses.replace(parts, old=(f"file:{tmp_path / 'old.pth'}:convnet",))
-    images = next(parts.stream("val", train=False).epoch(0)).inputs
-    plan = METHODS["interpolate"].plan(world.config("interpolate"), parts)
+    given = world.changed(given, old=(f"file:{tmp_path / 'old.pth'}:convnet",))
+    images = next(given.data.stream("val", train=False).epoch(0)).inputs
+    plan = METHODS["interpolate"].plan(world.config("interpolate"), given)
     start = plan[0].prepare({}).modules["model"]
     assert torch.equal(start.eval()(images).logits, old.eval()(images).logits)
-    done = world.run("interpolate", "x", parts=parts, alphas=(0.0, 1.0), tolerance=1.0)
+    done = world.run("interpolate", "x", given=given, alphas=(0.0, 1.0), tolerance=1.0)
     assert done["blend"].describe["scores"][1]["nfr"] == 0
-    (matched,) = parts.old_models()
+    (matched,) = given.old.models
     blend = interpolate_models(matched, start, 1.0)
     assert torch.equal(blend.eval()(images).logits, old(images).logits)
 
@@ -132,7 +132,7 @@ def test_a_file_without_names_keeps_its_head(world, tmp_path):
 def test_an_old_model_of_other_classes_is_refused_before_training(world):
     old = world.save_model("others", classes=("x", "y"))
     with pytest.raises(InputError, match=r"share no class name: the data has .*, --old .*others has x, y;"):
-        METHODS["interpolate"].plan(world.config("interpolate"), world.parts(old=[old]))
+        METHODS["interpolate"].plan(world.config("interpolate"), world.given(old=[old]))
 
 
 @pytest.mark.distributed
@@ -155,12 +155,13 @@ def test_statistics_are_taken_over_mixed_batches_of_sorted_data(world, monkeypat
     """Folders come sorted by class, and a batch of one class has less variance than the data."""
     seen = []
     monkeypatch.setattr(
-        "modelheir.models.blends.interpolate.recalibrate", lambda model, batches: seen.extend(b.labels for b in batches)
+        "modelheir.models.blends.recalibrate",
+        lambda model, batches: seen.extend(b.labels for b in batches),
     )
-    parts = world.parts()
-    train = parts.splits["train"]
+    given = world.given()
+    train = given.data.splits["train"]
     ordered = train.subset(np.argsort(train.labels, kind="stable"))
-    done = world.run("interpolate", "x", parts=dataclasses.replace(parts, splits={**parts.splits, "train": ordered}))
+    done = world.run("interpolate", "x", given=world.changed(given, splits={**given.data.splits, "train": ordered}))
     assert seen
     assert all(len(labels.unique()) == 3 for labels in seen if len(labels) == 16)
     assert (torch.cat(seen)[: len(train)].bincount().numpy() == np.bincount(train.labels)).all()  # each image once

@@ -10,10 +10,10 @@ from modelheir.checks import InputError
 
 def test_pull_begins_when_the_bank_is_full(world, rows):
     log = rows()
-    parts = world.parts()
-    whole = len(parts.splits["train"].ids)  # every image in every epoch
-    parts = dataclasses.replace(parts, fit=dataclasses.replace(world.fit, epochs=5, batch_size=whole))
-    world.run("self_distill", "x", parts=parts, length=2, log=log)
+    given = world.given()
+    whole = len(given.data.splits["train"].ids)  # every image in every epoch
+    given = world.given(fit=dataclasses.replace(world.fit, epochs=5, batch_size=whole))
+    world.run("self_distill", "x", given=given, length=2, log=log)
     pulls = [row["effective_lambda/bank"] for row in log]
     assert pulls[:3] == [0.0, 0.0, 0.0]
     assert pulls[3:] == [1.0, 1.0]
@@ -21,22 +21,22 @@ def test_pull_begins_when_the_bank_is_full(world, rows):
 
 def test_bank_survives_a_kill(world):
     fit = dataclasses.replace(world.fit, epochs=5)
-    parts = world.parts(fit=fit)
-    straight = world.run("self_distill", "a", parts=parts, length=1)
+    given = world.given(fit=fit)
+    straight = world.run("self_distill", "a", given=given, length=1)
     with pytest.raises(KeyboardInterrupt):
-        world.run("self_distill", "b", parts=parts, length=1, stop_after=18)
-    resumed = world.run("self_distill", "b", parts=parts, length=1)
+        world.run("self_distill", "b", given=given, length=1, stop_after=18)
+    resumed = world.run("self_distill", "b", given=given, length=1)
     a, b = straight["train"].weights("model"), resumed["train"].weights("model")
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
 def test_too_few_epochs_for_any_target_are_refused(world, rows):
     """The plainest count: an epoch is a visit, and targets come after ``length + 1`` visits."""
-    few = world.parts(fit=dataclasses.replace(world.fit, epochs=3))
+    few = world.given(fit=dataclasses.replace(world.fit, epochs=3))
     with pytest.raises(InputError, match=r"fit\.epochs = 3 does nothing with method\.length = 2: .* epoch 4 on"):
-        world.run("self_distill", "x", parts=few, length=2)
-    world.run("self_distill", "off", parts=few, length=2, weight=0.0)
+        world.run("self_distill", "x", given=few, length=2)
+    world.run("self_distill", "off", given=few, length=2, weight=0.0)
     log = rows()
-    enough = world.parts(fit=dataclasses.replace(world.fit, epochs=4))
-    world.run("self_distill", "y", parts=enough, length=2, log=log)
+    enough = world.given(fit=dataclasses.replace(world.fit, epochs=4))
+    world.run("self_distill", "y", given=enough, length=2, log=log)
     assert log[-1]["effective_lambda/bank"] > 0

@@ -1,7 +1,5 @@
 """Upgrade methods: every distance and filter trains, weights mean what they say, teachers stay as they are."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -22,8 +20,8 @@ def weights(done, stage=LAST):
 
 
 def task(world, **settings):
-    parts = settings.pop("parts", None) or world.parts()
-    (stage,) = METHODS["upgrade"].plan(world.config("upgrade", **settings), parts)
+    given = settings.pop("given", None) or world.given()
+    (stage,) = METHODS["upgrade"].plan(world.config("upgrade", **settings), given)
     return stage.prepare({})
 
 
@@ -119,19 +117,19 @@ def test_teacher_is_the_same_before_and_after_training(world):
 
 def test_live_and_stored_teachers_agree_where_the_view_is_fixed(world):
     inputs = InputConfig(augment="none")
-    parts = world.parts(inputs=inputs)
-    live = world.run("upgrade", "live", parts=parts)
-    stream = parts.stream("train", train=False)
-    stored = parts.predict(parts.old_models()[0], stream)
+    given = world.given(inputs=inputs)
+    live = world.run("upgrade", "live", given=given)
+    stream = given.data.stream("train", train=False)
+    stored = given.old.predict(given.old.models[0], stream)
     write_predictions(world.tmp_path / "old.parquet", stored)
-    given = world.run("upgrade", "stored", parts=world.parts(inputs=inputs, old=[str(world.tmp_path / "old.parquet")]))
+    given = world.run("upgrade", "stored", given=world.given(inputs=inputs, old=[str(world.tmp_path / "old.parquet")]))
     for key, value in weights(live).items():
         torch.testing.assert_close(weights(given)[key], value, rtol=1e-4, atol=1e-5)
 
 
 def test_stored_outputs_that_miss_images_are_named(world):
-    parts = world.parts(inputs=InputConfig(augment="none"))
-    stored = parts.predict(parts.old_models()[0], parts.stream("train", train=False))
+    given = world.given(inputs=InputConfig(augment="none"))
+    stored = given.old.predict(given.old.models[0], given.data.stream("train", train=False))
     half = Predictions(
         sample_id=stored.sample_id[5:],
         label=stored.label[5:],
@@ -141,31 +139,31 @@ def test_stored_outputs_that_miss_images_are_named(world):
     )
     write_predictions(world.tmp_path / "half.parquet", half)
     with pytest.raises(InputError, match=str(stored.sample_id[0])):
-        world.run("upgrade", "x", parts=dataclasses.replace(parts, old=(str(world.tmp_path / "half.parquet"),)))
+        world.run("upgrade", "x", given=world.changed(given, old=(str(world.tmp_path / "half.parquet"),)))
 
 
 def test_several_teachers_of_other_architectures_and_weights(world):
     second = world.save_model("second", seed=9, model="convnet")
-    parts = dataclasses.replace(world.parts(old=[world.old, second]), old_weights=(2.0, 1.0))
-    stream = parts.stream()
+    given = world.given(old=[world.old, second], weights=(2.0, 1.0))
+    stream = given.data.stream()
     batch = next(stream.epoch(0))
-    a, b = (model.eval()(batch.inputs).logits for model in parts.old_models())
-    torch.testing.assert_close(parts.teacher(stream)(batch).logits, (2 * a + b) / 3, rtol=1e-4, atol=1e-5)
-    world.run("upgrade", "two", parts=parts)
+    a, b = (model.eval()(batch.inputs).logits for model in given.old.models)
+    torch.testing.assert_close(given.old.teacher(stream)(batch).logits, (2 * a + b) / 3, rtol=1e-4, atol=1e-5)
+    world.run("upgrade", "two", given=given)
 
 
 def test_stored_outputs_are_weighted_as_their_models_are(world):
     second = world.save_model("second", seed=9, model="convnet")
-    parts = world.parts(old=[world.old, second], inputs=InputConfig(augment="none"))
-    stream, files = parts.stream("train", train=False), []
-    for number, model in enumerate(parts.old_models()):
+    given = world.given(old=[world.old, second], inputs=InputConfig(augment="none"))
+    stream, files = given.data.stream("train", train=False), []
+    for number, model in enumerate(given.old.models):
         files.append(str(world.tmp_path / f"old{number}.parquet"))
-        write_predictions(files[-1], parts.predict(model, stream))
+        write_predictions(files[-1], given.old.predict(model, stream))
     batch = next(stream.epoch(0))
-    a, b = (model.eval()(batch.inputs).logits for model in parts.old_models())
+    a, b = (model.eval()(batch.inputs).logits for model in given.old.models)
     for weights_, expected in (((2.0, 1.0), (2 * a + b) / 3), ((0.0, 1.0), b), ((), (a + b) / 2)):
-        stored = dataclasses.replace(parts, old=tuple(files), old_weights=weights_)
-        torch.testing.assert_close(stored.teacher(stream)(batch).logits, expected, rtol=1e-4, atol=1e-5)
+        stored = world.changed(given, old=tuple(files), weights=weights_)
+        torch.testing.assert_close(stored.old.teacher(stream)(batch).logits, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_of_old_models_reach_training(world):
@@ -187,19 +185,19 @@ def test_weights_of_old_models_reach_training(world):
 
 
 def test_classes_that_the_old_model_lacks_are_learned_from_labels_alone(world):
-    names = world.parts().classes
+    names = world.given().data.classes
     old = world.save_model("fewer", classes=(names[2], names[0]))
-    made = task(world, parts=world.parts(old=[old]))
+    made = task(world, given=world.given(old=[old]))
     loss, batch = one_loss(made)
     assert made.references["teacher"](batch).logits.shape[1] == 2
     assert torch.isfinite(loss.total)
-    world.run("upgrade", "grown", parts=world.parts(old=[old]))
+    world.run("upgrade", "grown", given=world.given(old=[old]))
 
 
 def test_normalised_weights_have_mean_one_where_classes_are_new(world):
-    names = world.parts().classes
+    names = world.given().data.classes
     old = world.save_model("fewer", classes=(names[2], names[0]))
-    loss, batch = one_loss(task(world, parts=world.parts(old=[old]), pull__weight=1.5))
+    loss, batch = one_loss(task(world, given=world.given(old=[old]), pull__weight=1.5))
     assert (batch.labels == 1).any()
     assert loss.observed["effective_lambda/kl_distillation"].item() == pytest.approx(1.5)
 
@@ -224,7 +222,7 @@ def test_two_teacher_schemes_read_the_settings_of_kl(world, scheme):
 
     def term(square):
         kl = {"distance__kl_distillation__temperature": 4.0, "distance__kl_distillation__scale_by_square": square}
-        made = METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **kl), world.parts())[-1].prepare(done)
+        made = METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **kl), world.given())[-1].prepare(done)
         made.modules["model"].eval()
         return one_loss(made)[0].terms[scheme].item()
 
@@ -248,7 +246,7 @@ def test_two_teacher_schemes_read_the_settings_of_kl(world, scheme):
 def test_settings_that_a_scheme_does_not_read_are_refused(world, scheme, setting, value):
     key = "method." + setting.replace("__", ".")
     with pytest.raises(InputError, match=f"^{key} = {value!r} has no effect .*method.scheme = {scheme!r}"):
-        METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **{setting: value}), world.parts())
+        METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **{setting: value}), world.given())
 
 
 def test_double_source_reads_its_own_settings(world):
@@ -259,8 +257,8 @@ def test_likelihoods_come_from_a_file(world):
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    parts = world.parts()
-    ids = parts.splits["train"].ids
+    given = world.given()
+    ids = given.data.splits["train"].ids
     path = world.tmp_path / "likelihood.parquet"
     pq.write_table(
         pa.table({"sample_id": ids[::-1].tolist(), "likelihood": np.arange(len(ids))[::-1] / len(ids)}), path
@@ -277,7 +275,7 @@ def test_likelihoods_come_from_a_file(world):
 
 def test_starting_from_the_old_weights(world):
     made = task(world, start_from_old=True)
-    old = world.parts().old_models()[0].state_dict()
+    old = world.given().old.models[0].state_dict()
     assert all(torch.equal(old[key], value) for key, value in made.modules["model"].state_dict().items())
     with pytest.raises(InputError, match="exactly one --old"):
-        task(world, start_from_old=True, parts=world.parts(old=[world.old, world.old]))
+        task(world, start_from_old=True, given=world.given(old=[world.old, world.old]))

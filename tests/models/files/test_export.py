@@ -7,8 +7,8 @@ import torch
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
 from modelheir.models import build, state_hash
+from modelheir.models.backward_compatible import transplant
 from modelheir.models.files.export import export_onnx, export_safetensors, parity_check
-from modelheir.models.transplant import transplant
 
 CLASSES = ("a", "b", "c")
 SETTINGS = NetworkConfig(kwargs={"width": 4, "blocks": 2}, embedding=5, mean=(0.4,) * 3, std=(0.2,) * 3)

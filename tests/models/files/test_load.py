@@ -5,9 +5,9 @@ import torchvision
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
 from modelheir.models import build, load, state_hash
+from modelheir.models.backward_compatible import transplant
 from modelheir.models.files.export import export_safetensors
 from modelheir.models.files.load import files_of
-from modelheir.models.transplant import transplant
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import save_weights

@@ -31,8 +31,10 @@ class RowStream:
         order: Order,
         device: torch.device | str,
         fetch: Callable[[Tensor, np.ndarray, int, int], Batch],
+        split: str = "",
     ) -> None:
         """Keep what describes the split; ``fetch(index, rows, epoch, number)`` makes one batch."""
+        self.split = split
         self.ids, self.labels, self.classes = ids, labels, tuple(classes)
         self.columns: Mapping[str, np.ndarray] = dict(columns)
         self.order, self.device, self._fetch = order, torch.device(device), fetch
@@ -58,6 +60,8 @@ def tensor_stream(
     train: bool,
     seed: int,
     device: torch.device | str = "cpu",
+    drop_last: bool | None = None,
+    split: str = "",
     rank: int = 0,
     world: int = 1,
     ids: Sequence[str] | None = None,
@@ -73,6 +77,8 @@ def tensor_stream(
         batch_size: Samples a batch over all processes.
         train: Shuffle and leave out the last incomplete batch; otherwise every sample once, in order.
         seed: Of the order.
+        drop_last: Leave out the last incomplete batch of shuffled samples; ``None``: as ``train`` says.
+        split: Name of the split.
         device: Where batches live.
         rank: This process, from 0.
         world: Number of processes.
@@ -121,7 +127,16 @@ def tensor_stream(
         labels=host,
         classes=names,
         columns=columns or {},
-        order=Order(n=n, batch_size=batch_size, train=train, seed=seed, rank=rank, world=world),
+        order=Order(
+            n=n,
+            batch_size=batch_size,
+            shuffle=train,
+            drop_last=drop_last is not False,
+            seed=seed,
+            rank=rank,
+            world=world,
+        ),
+        split=split,
         device=device,
         fetch=fetch,
     )

@@ -21,17 +21,17 @@ Read = tuple[int, "np.ndarray | str"]
 
 
 class Rows(Sampler[list[Item]]):
-    """Batches of ``(row, epoch)``; ``epoch`` and ``start`` are set before each pass."""
+    """Batches of ``(row, view)``; ``epoch``, ``view`` (whose random choices are made) and ``start`` are set before."""
 
     def __init__(self, order: Order) -> None:
-        self.order, self.epoch, self.start = order, 0, 0
+        self.order, self.epoch, self.view, self.start = order, 0, 0, 0
 
     def __len__(self) -> int:
         return len(self.order) - self.start
 
     def __iter__(self) -> Iterator[list[Item]]:
         for _, rows in self.order.batches(self.epoch, self.start):
-            yield [(int(row), self.epoch) for row in rows]
+            yield [(int(row), self.view) for row in rows]
 
 
 class Decoding(Dataset[Read]):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
+from modelheir import losses, models, objective
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.classes import match_classes
 from modelheir.methods.method import Method
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from modelheir.methods.given.parts import Parts
+    from modelheir.methods.given import Given
     from modelheir.models import Classifier
     from modelheir.types import Batch, Step
 
@@ -46,26 +47,21 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, parts: Parts) -> list[Stage]:
+def plan(config: Config, given: Given) -> list[Stage]:
     """One stage."""
-    return [Stage("train", lambda done: _task(config, parts))]
+    return [Stage("train", lambda done: _task(config, given))]
 
 
-def _task(config: Config, parts: Parts) -> Task:
-    from modelheir import losses, objective
-    from modelheir.models.transplant import transplant
-
-    if len(parts.old) != 1:
-        raise InputError(f"train bct takes exactly one --old, got {len(parts.old)}.")
-    old = parts.old_models()[0]
-    model = transplant(
-        parts.new_model(),
-        old,
-        head=_extended(old, parts) if config.new_classes == "synthesise" else None,
+def _task(config: Config, given: Given) -> Task:
+    old = given.old.one("train bct")
+    model = models.transplant(
+        given.model.build(),
+        models.thawed_copy(old),
+        head=_extended(old, given) if config.new_classes == "synthesise" else None,
         alpha=config.blend,
         single_head=config.single_head,
         projection=config.projection,
-        seed=parts.init_seed,
+        seed=given.model.seed,
     )
     supervised = make_supervised(config.supervised)
     # the old head may have fewer columns
@@ -84,33 +80,31 @@ def _task(config: Config, parts: Parts) -> Task:
             {**terms, "old_head": config.weight * losses.masked_mean(values, shared.mask, gather=step.gather)}
         )
 
-    return parts.task(model, parts.stream(), loss, references={"classes": classes})
+    return given.task(model, given.data.stream(), loss, references={"classes": classes})
 
 
-def _extended(old: Classifier, parts: Parts) -> nn.Linear | None:
+def _extended(old: Classifier, given: Given) -> nn.Linear | None:
     """Return the old head with rows for the classes that it lacks; ``None`` where it lacks none."""
     import torch
 
-    from modelheir.models import Ensemble
-    from modelheir.models.extend_head import extend_head
-
-    train = parts.splits["train"]
-    unseen = np.flatnonzero(match_classes(parts.classes, old.classes).to_theirs < 0)
+    data = given.data
+    train = data.splits["train"]
+    unseen = np.flatnonzero(match_classes(data.classes, old.classes).to_theirs < 0)
     if not len(unseen):
         return None
-    absent = [parts.classes[number] for number in unseen if not (train.labels == number).any()]
+    absent = [data.classes[number] for number in unseen if not (train.labels == number).any()]
     if absent:
         raise InputError(
             f"class {absent[0]!r} is new to the old model and has no training image to make a row of its head from: "
             "add images, or give --method.new_classes leave_out."
         )
     shown = train.subset(np.isin(train.labels, unseen))
-    inputs = dataclasses.replace(parts.inputs, max_bad_share=1.0)  # undecodable ones count in the whole split
-    stream = dataclasses.replace(parts, splits={"train": shown}, inputs=inputs).stream(train=False)
-    found = parts.predict(Ensemble([old]), stream, True)
+    inputs = dataclasses.replace(data.inputs, max_bad_share=1.0)  # undecodable ones count in the whole split
+    stream = dataclasses.replace(data, splits={"train": shown}, inputs=inputs).stream(train=False)
+    found = given.old.predict(models.Ensemble([old]), stream, features=True)
     assert found.features is not None
     labels = shown.labels[np.isin(shown.ids, found.sample_id)]
-    return extend_head(old, parts.classes, torch.as_tensor(found.features), torch.as_tensor(labels))
+    return models.extend_head(old, data.classes, torch.as_tensor(found.features), torch.as_tensor(labels))
 
 
 METHOD = Method(

@@ -14,7 +14,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import AtLeast, InputError
-from modelheir.methods import finetune
+from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.objective.distances import DistanceConfig, LogitDifference
 from modelheir.objective.pull import Pull, Towards, accept_pull
@@ -24,7 +24,7 @@ from modelheir.types import LossTerms, Stage, StageResult, Task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from modelheir.methods.given.parts import Parts
+    from modelheir.methods.given import Given
     from modelheir.types import Batch, Step
 
 __all__ = ["METHOD", "Config", "plan"]
@@ -48,49 +48,51 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, parts: Parts) -> list[Stage]:
+def plan(config: Config, given: Given) -> list[Stage]:
     """Train the members one by one, then the student; what is finished is not trained again.
 
     Raises:
         InputError: If a setting of the second pull would have no effect, or images are mixed and a pull needs labels.
     """
-    accept_pull(parts.inputs, config.pull, config.distance)
-    accept_pull(parts.inputs, config.old_pull, config.old_distance, name="old_")
+    accept_pull(given.data.inputs, config.pull, config.distance)
+    accept_pull(given.data.inputs, config.old_pull, config.old_distance, name="old_")
     if config.old_pull.mix_alpha != Pull.mix_alpha:
         raise InputError(
             f"method.old_pull.mix_alpha = {config.old_pull.mix_alpha!r} has no effect: one share mixes both pulls with "
             "the task, so give method.pull.mix_alpha, and method.old_pull.weight for the strength of this pull."
         )
-    if config.old_pull.weight > 0 and not parts.old:
+    if config.old_pull.weight > 0 and not len(given.old):
         raise InputError(
             f"method.old_pull.weight = {config.old_pull.weight!r} needs an old model to pull to: give --old, or set it "
             "to 0."
         )
-    plain = finetune.Config(supervised=config.supervised)
     names = [] if config.ensemble else [f"member_{number}" for number in range(config.members)]
     members = [
-        finetune.plain_stage(name, plain, parts.member(number + 1)) for number, name in enumerate(names)
+        plain_stage(name, given.member(number + 1), config.supervised) for number, name in enumerate(names)
     ]  # seeds of their own: the student is not one of them
-    return [*members, Stage("student", lambda done: _student(config, parts, [done[name] for name in names]))]
+    return [*members, Stage("student", lambda done: _student(config, given, [done[name] for name in names]))]
 
 
-def _student(config: Config, parts: Parts, members: list[StageResult]) -> Task:
+def _student(config: Config, given: Given, members: list[StageResult]) -> Task:
     from modelheir import objective
     from modelheir.models import load
 
-    models = [load(spec, classes=parts.classes) for spec in config.ensemble]
+    models = [load(spec, classes=given.data.classes) for spec in config.ensemble]
     for member in members:
-        model = parts.new_model()
+        model = given.model.build()
         model.load_state_dict(member.weights("model"))
         models.append(model)
-    student, stream = parts.old_copy() if config.start_from_old else parts.new_model(), parts.stream()
+    student = given.begin_from_old("method.start_from_old") if config.start_from_old else given.model.build()
+    stream = given.data.stream()
     supervised = make_supervised(config.supervised)
     towards = {
-        "ensemble": Towards(parts.frozen(models, stream), student, config.pull, config.distance, seed=parts.init_seed)
+        "ensemble": Towards(
+            given.old.frozen(models, stream), student, config.pull, config.distance, seed=given.model.seed
+        )
     }
     if config.old_pull.weight > 0:
         towards["old"] = Towards(
-            parts.teacher(stream), student, config.old_pull, config.old_distance, seed=parts.init_seed, name="old_"
+            given.old.teacher(stream), student, config.old_pull, config.old_distance, seed=given.model.seed, name="old_"
         )
 
     def loss(batches: Mapping[str, Batch], step: Step) -> LossTerms:
@@ -106,7 +108,7 @@ def _student(config: Config, parts: Parts, members: list[StageResult]) -> Task:
     for one in towards.values():
         modules |= one.modules
         references |= one.references
-    return parts.task(modules, stream, loss, references=references)
+    return given.task(modules, stream, loss, references=references)
 
 
 METHOD = Method(

@@ -10,19 +10,21 @@ the models are text classifiers; here batch-norm statistics can be recomputed af
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from modelheir.checks import AtLeast, InputError, InRange, OneOf
+from modelheir.checks import AtLeast, InRange, OneOf
 from modelheir.classes import match_classes
-from modelheir.methods import finetune
+from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
+from modelheir.models import blends
 from modelheir.objective.supervised import SupervisedConfig
 from modelheir.types import Stage, StageResult, Task
 
 if TYPE_CHECKING:
-    from modelheir.methods.given.parts import Parts
+    from modelheir.methods.given import Given
     from modelheir.models import Classifier
 
 __all__ = ["METHOD", "Config", "plan"]
@@ -40,61 +42,52 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, parts: Parts) -> list[Stage]:
+def plan(config: Config, given: Given) -> list[Stage]:
     """Fine-tune each new model from the old weights, then blend; the blend trains nothing."""
-    if len(parts.old) != 1:
-        raise InputError(f"train interpolate takes exactly one --old, got {len(parts.old)}.")
-    old = parts.old_models()[0]
-    parts.same_network(old)
-    own = finetune.Config(supervised=config.supervised)
+    given.model.accept_start(given.old.one("train interpolate"))
     names = [f"new_{number}" for number in range(config.new_models)]
     return [
         *(
-            finetune.plain_stage(name, own, parts.member(number), start_from_old=True)
-            for number, name in enumerate(names)
+            plain_stage(name, member, config.supervised, start=functools.partial(member.begin_from_old, "interpolate"))
+            for name, member in ((name, given.member(number)) for number, name in enumerate(names))
         ),
-        Stage("blend", lambda done: _blend(config, parts, [done[name] for name in names])),
+        Stage("blend", lambda done: _blend(config, given, [done[name] for name in names])),
     ]
 
 
-def _blend(config: Config, parts: Parts, finished: list[StageResult]) -> Task:
-    from modelheir.models import from_spec
-    from modelheir.models.blends import choose_alpha as choice
-    from modelheir.models.blends import interpolate as blending
-    from modelheir.models.blends.fisher import empirical_fisher
-
-    old = parts.old_models()[0].to(parts.device)
+def _blend(config: Config, given: Given, finished: list[StageResult]) -> Task:
+    data, device = given.data, given.data.runtime.device
+    old = given.old.one("train interpolate").to(device)
     news = []
     for result in finished:
-        spec = {**old.spec, "classes": list(parts.classes), "seed": parts.init_seed}
-        model = from_spec(spec).to(parts.device)
+        model = given.model.like(old).to(device)
         model.load_state_dict(result.weights("model"))
         news.append(model)
-    selection = parts.evaluation()["val"]
+    selection = data.evaluation()["val"]
     # Every process reads all training images, so that all arrive at the same statistics, Fisher information and blend,
     # and in one mixed order: a batch of one class would hide how far classes lie apart.
-    train = parts.splits["train"]
-    mixed = {"train": train.subset(np.random.default_rng(parts.data_seed).permutation(len(train)))}
-    calm = dataclasses.replace(parts, rank=0, world=1, splits=mixed).stream("train", train=False)
-    fisher = empirical_fisher(old, calm.epoch(0)) if config.kind == "fisher" else None
+    train = data.splits["train"]
+    mixed = {"train": train.subset(np.random.default_rng(data.seed).permutation(len(train)))}
+    calm = dataclasses.replace(data, splits=mixed).stream("train", train=False, rank=0, world=1)
+    fisher = blends.empirical_fisher(old, calm.epoch(0)) if config.kind == "fisher" else None
 
     def blend(alpha: float) -> Classifier:
-        model = blending.interpolate_models(old, news, alpha, fisher=fisher)
+        model = blends.interpolate_models(old, news, alpha, fisher=fisher)
         if config.recalibrate and 0 < alpha < 1:
-            blending.recalibrate(model, calm.epoch(0))
+            blends.recalibrate(model, calm.epoch(0))
         return model
 
-    numbers = match_classes(parts.classes, old.classes).to_ours
+    numbers = match_classes(data.classes, old.classes).to_ours
     numbers = np.where(numbers < 0, -2, numbers)  # -2 is no label, nor the -1 of unlabelled images
-    before = parts.predict(old, selection)
-    scores = choice.score_alphas(
-        sorted({0.0, *config.alphas}) if config.alphas else choice.alpha_grid(fisher=config.kind == "fisher"),
-        lambda alpha: parts.predict(blend(alpha), selection).prediction,
+    before = given.old.predict(old, selection)
+    scores = blends.score_alphas(
+        sorted({0.0, *config.alphas}) if config.alphas else blends.alpha_grid(fisher=config.kind == "fisher"),
+        lambda alpha: given.old.predict(blend(alpha), selection).prediction,
         old=numbers[before.prediction],
         labels=selection.labels[np.isin(selection.ids, before.sample_id)],  # an undecodable image has no prediction
     )
-    chosen = choice.choose_alpha(scores, tolerance=config.tolerance)
-    task = parts.task(blend(chosen.alpha), calm, None)
+    chosen = blends.choose_alpha(scores, tolerance=config.tolerance)
+    task = given.task(blend(chosen.alpha), calm, None)
     told = {"alpha": chosen.alpha, "scores": [score._asdict() for score in scores]}
     new = next(score for score in scores if score.alpha == 0)
     row = {

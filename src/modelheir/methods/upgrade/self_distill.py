@@ -19,7 +19,7 @@ from modelheir.types import LossTerms, Outputs, Stage, Task
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from modelheir.methods.given.parts import Parts
+    from modelheir.methods.given import Given
     from modelheir.types import Batch, Step
 
 __all__ = ["METHOD", "Config", "plan"]
@@ -38,7 +38,7 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, parts: Parts) -> list[Stage]:
+def plan(config: Config, given: Given) -> list[Stage]:
     """One stage; the bank is saved with it.
 
     Raises:
@@ -46,25 +46,29 @@ def plan(config: Config, parts: Parts) -> list[Stage]:
             few epochs that no image would ever have a target.
     """
     if config.weight > 0:
-        need_unmixed(parts.inputs, f"method.weight = {config.weight!r}")
-        if parts.fit.epochs <= config.length + 1:
+        need_unmixed(given.data.inputs, f"method.weight = {config.weight!r}")
+        if given.fit.epochs <= config.length + 1:
             raise InputError(
-                f"fit.epochs = {parts.fit.epochs} does nothing with method.length = {config.length}: an image has a "
+                f"fit.epochs = {given.fit.epochs} does nothing with method.length = {config.length}: an image has a "
                 f"target from epoch {config.length + 2} on; give more --epochs, or a smaller --method.length."
             )
-    return [Stage("train", lambda done: _task(config, parts))]
+    return [Stage("train", lambda done: _task(config, given))]
 
 
-def _task(config: Config, parts: Parts) -> Task:
+def _task(config: Config, given: Given) -> Task:
     from modelheir import objective
 
-    model, stream = parts.new_model(), parts.stream()
+    model, stream = given.model.build(), given.data.stream()
     supervised = make_supervised(config.supervised)
     distance, trained = make_distance(
-        config.distance, new_features=model.feature_size, old_features=0, seed=parts.init_seed
+        config.distance, new_features=model.feature_size, old_features=0, seed=given.model.seed
     )
     bank = objective.LogitBank(
-        len(stream.ids), len(model.classes), length=config.length, momentum=config.momentum, device=parts.device
+        len(stream.ids),
+        len(model.classes),
+        length=config.length,
+        momentum=config.momentum,
+        device=given.data.runtime.device,
     )
 
     def loss(batches: Mapping[str, Batch], step: Step) -> LossTerms:
@@ -76,7 +80,7 @@ def _task(config: Config, parts: Parts) -> Task:
         term = objective.Term(values, loss_weight=config.weight, weights=past.weights)
         return objective.combine(supervised(new, batch, step), {"bank": term}, gather=step.gather)
 
-    return parts.task({"model": model, **trained}, stream, loss, state={"bank": bank})
+    return given.task({"model": model, **trained}, stream, loss, state={"bank": bank})
 
 
 METHOD = Method(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.classes import match_classes
 from modelheir.config.describe import settings
+from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.objective.distances import DistanceConfig
 from modelheir.objective.pull import Pull, Towards, accept_pull, need_unmixed
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from modelheir.methods.given.parts import Parts
+    from modelheir.methods.given import Given
     from modelheir.models import Classifier
     from modelheir.types import Batch, Step, Stream
 
@@ -57,7 +58,7 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, parts: Parts) -> list[Stage]:
+def plan(config: Config, given: Given) -> list[Stage]:
     """Train; with ``muscle`` and ``double_source`` a plain model first, which becomes a second teacher.
 
     Raises:
@@ -66,26 +67,23 @@ def plan(config: Config, parts: Parts) -> list[Stage]:
     """
     _refuse_unread(config)
     if config.scheme == "distance":
-        accept_pull(parts.inputs, config.pull, config.distance)
+        accept_pull(given.data.inputs, config.pull, config.distance)
     else:
-        need_unmixed(parts.inputs, f"method.scheme = {config.scheme!r}")
+        need_unmixed(given.data.inputs, f"method.scheme = {config.scheme!r}")
     if config.pull.filter == "likelihood" and not config.likelihoods:
         raise InputError("method.pull.filter = 'likelihood' needs --method.likelihoods FILE: sample_id, likelihood.")
     if config.scheme == "distance":
-        return [Stage("train", lambda done: _task(config, parts, None))]
-    from modelheir.methods import finetune
-
-    plain = finetune.Config(supervised=config.supervised)
+        return [Stage("train", lambda done: _task(config, given, None))]
     return [
-        finetune.plain_stage("plain", plain, parts.member(1)),
-        Stage("train", lambda done: _task(config, parts, done["plain"])),
+        plain_stage("plain", given.member(1), config.supervised),
+        Stage("train", lambda done: _task(config, given, done["plain"])),
     ]
 
 
 def _refuse_unread(config: Config) -> None:
     """Refuse the first setting that was given and that the scheme would leave aside."""
-    given = settings(Config, "method", start=config)
-    for one, usual in zip(given, settings(Config, "method"), strict=True):
+    said = settings(Config, "method", start=config)
+    for one, usual in zip(said, settings(Config, "method"), strict=True):
         ours = one.key.startswith(("method.pull.", "method.distance.", "method.new_class_bias"))
         if ours and one.default != usual.default and not one.key.startswith(_READ[config.scheme]):
             raise InputError(
@@ -94,24 +92,24 @@ def _refuse_unread(config: Config) -> None:
             )
 
 
-def _task(config: Config, parts: Parts, plain: StageResult | None) -> Task:
-    model = parts.old_copy() if config.start_from_old else parts.new_model()
-    extra = {"likelihood": _likelihoods(config.likelihoods, parts)} if config.likelihoods else {}
-    stream = parts.stream(extra=extra)
-    teacher = parts.teacher(stream)
+def _task(config: Config, given: Given, plain: StageResult | None) -> Task:
+    model = given.begin_from_old("method.start_from_old") if config.start_from_old else given.model.build()
+    extra = {"likelihood": _likelihoods(config.likelihoods, given)} if config.likelihoods else {}
+    stream = given.data.stream(extra=extra)
+    teacher = given.old.teacher(stream)
     if plain is None:
-        return distilled_task(config, parts, model, teacher, stream)
-    independent = parts.new_model()
+        return distilled_task(config, given, model, teacher, stream)
+    independent = given.model.build()
     independent.load_state_dict(plain.weights("model"))
-    return _two_teachers(config, parts, model, teacher, parts.frozen([independent], stream), stream)
+    return _two_teachers(config, given, model, teacher, given.old.frozen([independent], stream), stream)
 
 
-def distilled_task(config: Config, parts: Parts, model: Classifier, teacher: Any, stream: Stream) -> Task:
+def distilled_task(config: Config, given: Given, model: Classifier, teacher: Any, stream: Stream) -> Task:
     """Return the task of a student and one frozen teacher: supervised loss plus one filtered distance.
 
     Args:
         config: Settings.
-        parts: Data and settings of the run.
+        given: Data and settings of the run.
         model: The student.
         teacher: Called with a batch, returns ``Outputs``; has ``classes`` and ``feature_size``.
         stream: The training stream.
@@ -119,7 +117,7 @@ def distilled_task(config: Config, parts: Parts, model: Classifier, teacher: Any
     from modelheir import objective
 
     supervised = make_supervised(config.supervised)
-    towards = Towards(teacher, model, config.pull, config.distance, seed=parts.init_seed)
+    towards = Towards(teacher, model, config.pull, config.distance, seed=given.model.seed)
 
     def loss(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
@@ -131,10 +129,10 @@ def distilled_task(config: Config, parts: Parts, model: Classifier, teacher: Any
         term = {config.distance.loss: towards.term(new, old, batch, step)}
         return objective.combine(task, term, mix_alpha=config.pull.share, gather=step.gather)
 
-    return parts.task({"model": model, **towards.modules}, stream, loss, references=towards.references)
+    return given.task({"model": model, **towards.modules}, stream, loss, references=towards.references)
 
 
-def _two_teachers(config: Config, parts: Parts, model: Classifier, old: Any, independent: Any, stream: Stream) -> Task:
+def _two_teachers(config: Config, given: Given, model: Classifier, old: Any, independent: Any, stream: Stream) -> Task:
     from modelheir import losses, objective
 
     supervised, pull, kl = make_supervised(config.supervised), config.pull, vars(config.distance.kl_distillation)
@@ -164,16 +162,16 @@ def _two_teachers(config: Config, parts: Parts, model: Classifier, old: Any, ind
         return objective.combine(supervised(new, batch, step), terms, mix_alpha=pull.share, gather=step.gather)
 
     references = {"teacher": old, "independent": independent, "classes": classes}
-    return parts.task(model, stream, loss, references=references)
+    return given.task(model, stream, loss, references=references)
 
 
-def _likelihoods(path: str, parts: Parts) -> Tensor:
+def _likelihoods(path: str, given: Given) -> Tensor:
     """Read one likelihood for each training image."""
     import torch
 
     from modelheir.runs import read_column
 
-    return torch.as_tensor(read_column(path, "likelihood", parts.splits["train"].ids), dtype=torch.float32)
+    return torch.as_tensor(read_column(path, "likelihood", given.data.splits["train"].ids), dtype=torch.float32)
 
 
 METHOD = Method(

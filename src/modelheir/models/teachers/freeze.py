@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import types
 from typing import TypeVar
@@ -11,7 +12,7 @@ from torch import nn
 
 from modelheir.models.classifier import Classifier
 
-__all__ = ["freeze", "linear_only", "state_hash"]
+__all__ = ["freeze", "linear_only", "state_hash", "thawed_copy"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -31,6 +32,18 @@ def freeze(module: Module) -> Module:
     module.eval().requires_grad_(False)
     module.train = types.MethodType(_stay, module)  # type: ignore[method-assign]
     return module
+
+
+def thawed_copy(module: Module) -> Module:
+    """Return a copy that trains, whether or not ``module`` is frozen; ``module`` stays as it is.
+
+    Example:
+        >>> thawed_copy(freeze(nn.Dropout())).training
+        True
+    """
+    found = copy.deepcopy(module)
+    found.__dict__.pop("train", None)
+    return found.requires_grad_(True).train()
 
 
 def state_hash(module: nn.Module) -> str:

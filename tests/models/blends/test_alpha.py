@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelheir.models.blends.choose_alpha import AlphaScore, alpha_grid, choose_alpha, score_alphas
+from modelheir.models.blends.alpha import AlphaScore, alpha_grid, choose_alpha, score_alphas
 
 
 def test_grids():

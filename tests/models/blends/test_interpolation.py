@@ -10,7 +10,7 @@ from torch import nn
 
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
-from modelheir.models.blends.interpolate import (
+from modelheir.models.blends.interpolation import (
     align_state,
     copy_weights,
     interpolate,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.classes import match_classes, renumber
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 from modelheir.metrics.accuracy import in_top_k
 from modelheir.types import Batch, Outputs, Predictions, Stream
 
@@ -59,8 +59,11 @@ def predict_model(
 
 
 def average_views(model: nn.Module, batch: Batch) -> Outputs:
-    """Classify a batch; where it holds several views of an image (ten crops), average logits and features over them."""
-    if not isinstance(batch.inputs, tuple):
+    """Classify a batch; where its views are crops of an image (ten crops), average logits and features over them.
+
+    Other views go to the model as they are, a tuple.
+    """
+    if not batch.crops:
         return model(batch.inputs)
     views = [model(view) for view in batch.inputs]
     return Outputs(

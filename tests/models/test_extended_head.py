@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from modelheir.checks import InputError
-from modelheir.models.extend_head import class_mean_weights, extend_head, head_rows
+from modelheir.models.extended_head import class_mean_weights, extend_head, head_rows
 
 
 @settings(deadline=None, max_examples=25)

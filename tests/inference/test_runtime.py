@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from modelheir.checks import InputError
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.runtime import Runtime
 
 
 def test_unknown_and_absent_devices():

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from modelheir import checks
 from modelheir.checks import InputError
 from modelheir.classes import ClassList, match_classes, some_names
-from modelheir.models.extend_head import head_rows, linear_head
+from modelheir.models.extended_head import head_rows, linear_head
 from modelheir.types import Outputs
 
 __all__ = ["BackwardCompatible", "rebuild", "transplant"]
@@ -180,7 +180,7 @@ def transplant(
         single_head: Use the frozen old head alone; the new head is frozen too and not used.
         projection: Learn a linear map from new features to the old width, in place of taking the first coordinates.
         head: An old head with a row for every new class, in the order of ``model.classes``, as
-            :func:`~modelheir.models.extend_head.extend_head` makes it; absent, the old model's own.
+            :func:`~modelheir.models.extended_head.extend_head` makes it; absent, the old model's own.
         seed: Of the projection's first weights.
 
     Raises:

@@ -8,12 +8,12 @@ from torch.nn import functional as F
 
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
+from modelheir.models.backward_compatible import rebuild, transplant
 from modelheir.models.bodies.thin import resnet10thin_wb
 from modelheir.models.building import build, from_spec
 from modelheir.models.classifier import Classifier
-from modelheir.models.extend_head import extend_head
+from modelheir.models.extended_head import extend_head
 from modelheir.models.heads import CosineHead
-from modelheir.models.transplant import rebuild, transplant
 
 ABC, N = ("a", "b", "c"), 5
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from modelheir import inference
 from modelheir.assemble import predict
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
@@ -19,7 +20,7 @@ from modelheir.types import Predictions
 
 
 def names(world):
-    return world.parts().classes
+    return world.given().data.classes
 
 
 def test_published_weights_are_a_teacher(world, monkeypatch):
@@ -34,15 +35,15 @@ def test_published_weights_are_a_teacher(world, monkeypatch):
     words = (*names(world), *told.classes[3:])
     facts = library.Published(told.image_size, told.mean, told.std, words)
     monkeypatch.setattr(sys.modules["modelheir.models.files.load"], "published", lambda spec: facts)
-    parts = world.parts(old=["tv:squeezenet1_1"])
-    stream = parts.stream()
-    teacher, batch = parts.teacher(stream), next(stream.epoch(0))
+    given = world.given(old=["tv:squeezenet1_1"])
+    stream = given.data.stream()
+    teacher, batch = given.old.teacher(stream), next(stream.epoch(0))
     assert teacher.classes == words
     small = torch.nn.functional.interpolate(batch.inputs, size=(224, 224), mode="bilinear", antialias=True)
     with torch.no_grad():
         expected = theirs(torchvision.transforms.functional.normalize(small, told.mean, told.std))
     torch.testing.assert_close(teacher(batch).logits, expected, rtol=1e-3, atol=1e-4)
-    world.run("upgrade", "x", parts=parts, distance__loss="logit_difference")
+    world.run("upgrade", "x", given=given, distance__loss="logit_difference")
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])
@@ -50,41 +51,41 @@ def test_a_checkpoint_without_names_is_matched_by_the_common_prefix(world, tmp_p
     numbered = [str(number) for number in range(count)]
     old = build("convnet", classes=numbered, image_size=8, seed=4)
     torch.save({"state_dict": old.state_dict()}, tmp_path / "old.pth")
-    parts = world.parts(old=[f"file:{tmp_path / 'old.pth'}:convnet"])
-    (found,) = parts.old_models()
+    given = world.given(old=[f"file:{tmp_path / 'old.pth'}:convnet"])
+    (found,) = given.old.models
     ours = names(world)
     assert found.classes == (*ours[:count], *numbered[3:])
-    world.run("upgrade", "x", parts=parts)
+    world.run("upgrade", "x", given=given)
 
 
 def test_other_names_are_taken_in_order_only_where_the_user_says_so(world, caplog):
     old, ours = world.save_model("words", classes=("x", "y", "z")), ", ".join(names(world))
     with pytest.raises(InputError) as caught:
-        world.parts(old=[old]).old_models()
+        _ = world.given(old=[old]).old.models
     assert str(caught.value) == (
         f"the data and --old {old} share no class name: the data has {ours}, --old {old} has x, y, z; give both the "
         "same names, or match them in order with --classes by-order."
     )
-    assert world.parts(old=[old], rule="by-order").old_models()[0].classes == names(world)
+    assert world.given(old=[old], rule="by-order").old.models[0].classes == names(world)
     pairs = ", ".join(f"{a} = {b}" for a, b in zip("xyz", names(world), strict=True))
     assert f"words: classes by order: {pairs}." in caplog.text
     fewer = world.save_model("fewer", classes=("x", names(world)[0]))  # by name this would be the second column
-    assert world.parts(old=[fewer], rule="by-order").old_models()[0].classes == names(world)[:2]
+    assert world.given(old=[fewer], rule="by-order").old.models[0].classes == names(world)[:2]
 
 
 def test_stored_outputs_follow_the_same_rule(world, tmp_path):
-    ids = world.parts().stream("train", train=False).ids
+    ids = world.given().data.stream("train", train=False).ids
     logits = np.random.default_rng(0).normal(size=(len(ids), 2)).astype(np.float32)
     said = Predictions(ids, np.full(len(ids), -1), logits.argmax(1), logits=logits)
     columns = {}
     for rule, classes in (("by-name", None), ("by-name", names(world)[1::-1]), ("by-order", ("x", "y"))):
         write_predictions(tmp_path / "old.parquet", dataclasses.replace(said, classes=classes))
-        parts = world.parts(old=[str(tmp_path / "old.parquet")], rule=rule)
-        columns[classes] = parts.teacher(parts.stream("train", train=False)).classes
+        given = world.given(old=[str(tmp_path / "old.parquet")], rule=rule)
+        columns[classes] = given.old.teacher(given.data.stream("train", train=False)).classes
     assert columns == {None: names(world)[:2], names(world)[1::-1]: names(world)[1::-1], ("x", "y"): names(world)[:2]}
-    parts = world.parts(old=[str(tmp_path / "old.parquet")])
+    given = world.given(old=[str(tmp_path / "old.parquet")])
     with pytest.raises(InputError, match="share no class name"):
-        parts.teacher(parts.stream("train", train=False))
+        given.old.teacher(given.data.stream("train", train=False))
 
 
 def test_a_chain_of_versions_of_other_architectures(world):
@@ -92,11 +93,11 @@ def test_a_chain_of_versions_of_other_architectures(world):
     chain = [
         world.save_model(f"v{number}", seed=number, model=model) for number, model in enumerate(("mlp", "convnet"))
     ]
-    parts = dataclasses.replace(world.parts(old=[*chain, world.old]), old_weights=(1.0, 1.0, 2.0))
-    batch = next(parts.stream().epoch(0))
-    logits = [model.eval()(batch.inputs).logits for model in parts.old_models()]
+    given = world.given(old=[*chain, world.old], weights=(1.0, 1.0, 2.0))
+    batch = next(given.data.stream().epoch(0))
+    logits = [model.eval()(batch.inputs).logits for model in given.old.models]
     expected = (logits[0] + logits[1] + 2 * logits[2]) / 4
-    torch.testing.assert_close(parts.teacher(parts.stream())(batch).logits, expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(given.old.teacher(given.data.stream())(batch).logits, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("views", ["centre", "ten_crop"])
@@ -105,24 +106,26 @@ def test_a_chain_of_versions_of_other_architectures(world):
     ("height", "width", "size", "resize"),
     [(8, 8, 0, 0), (8, 8, 0, 10), (12, 9, 8, 0), (80, 80, 72, 0), (70, 90, 66, 0), (70, 90, 66, 70), (90, 70, 16, 33)],
 )
-def test_a_teacher_that_is_asked_once_saw_the_pictures_of_training(world, views, loader, height, width, size, resize):
+def test_a_teacher_that_is_asked_once_saw_the_pictures_of_training(
+    world, monkeypatch, views, loader, height, width, size, resize
+):
     pixels = np.random.default_rng(0).integers(0, 256, (20, height, width, 3), dtype=np.uint8)
     inputs = InputConfig(augment="none", image_size=size, resize=resize, views=views, loader=loader, workers=0)
-    parts = world.parts(inputs=inputs)
-    images = dataclasses.replace(parts.splits["train"].subset(np.arange(20)), pixels=ArrayPixels(pixels))
+    given = world.given(inputs=inputs)
+    images = dataclasses.replace(given.data.splits["train"].subset(np.arange(20)), pixels=ArrayPixels(pixels))
     seen = {}
 
-    def predict(model, stream, features=False):
+    def predict(model, stream, runtime, **settings):
         for batch in stream.epoch(0):
             seen.update(zip(stream.ids[batch.index], batch.inputs, strict=True))
         return Predictions(stream.ids, stream.labels, stream.labels, logits=np.zeros((20, 3), np.float32))
 
-    parts = dataclasses.replace(
-        parts, splits={"train": dataclasses.replace(images, rows=np.arange(20))}, predict=predict
-    )
-    stream = parts.stream()
-    assert parts.fixed_view
-    parts.frozen(parts.old_models(), stream)
+    monkeypatch.setattr("modelheir.inference.evaluate.predict_model", predict)
+    monkeypatch.setitem(vars(inference), "predict_model", predict)
+    given = world.changed(given, splits={"train": dataclasses.replace(images, rows=np.arange(20))})
+    stream = given.data.stream()
+    assert given.data.fixed_view
+    given.old.frozen(given.old.models, stream)
     (batch,) = stream.epoch(3)  # shuffled, 16 of the 20
     for name, shown in zip(stream.ids[batch.index], batch.inputs, strict=True):
         assert torch.equal(shown, seen[name])
@@ -130,11 +133,11 @@ def test_a_teacher_that_is_asked_once_saw_the_pictures_of_training(world, views,
 
 def test_evaluation_with_ten_crops_leaves_teachers_their_one_view(world):
     inputs = InputConfig(augment="none", views="ten_crop", resize=10)
-    parts = world.parts(inputs=inputs)
-    assert len(next(parts.evaluation()["val"].epoch(0)).inputs) == 10
-    stream = parts.stream("val", train=False)
+    given = world.given(inputs=inputs)
+    assert len(next(given.data.evaluation()["val"].epoch(0)).inputs) == 10
+    stream = given.data.stream("val", train=False)
     assert next(stream.epoch(0)).inputs.shape == (len(stream.ids), 3, 8, 8)
-    world.run("upgrade", "x", parts=parts)
+    world.run("upgrade", "x", given=given)
 
 
 @pytest.fixture
@@ -159,9 +162,9 @@ def test_a_cut_file_in_each_split_stops_no_method(world, damaged, caplog, method
     old = world.save_model("words", classes=splits["train"].classes[: 2 if method == "bct" else 3])
     epochs = 3 if method == "self_distill" else world.fit.epochs
     fit = dataclasses.replace(world.fit, epochs=epochs, batch_size=12, accumulate=2)
-    parts = dataclasses.replace(world.parts(inputs=inputs, fit=fit, old=[old]), splits=splits)
+    given = world.given(inputs=inputs, fit=fit, old=[old], splits=splits)
     settings = {"elodi": {"members": 1}, "self_distill": {"length": 1}}.get(method, {})
-    done = list(world.run(method, "x", parts=parts, **settings).values())[-1]
+    done = list(world.run(method, "x", given=given, **settings).values())[-1]
     for name in ("val", "test"):
         found = read_predictions(done.folder / "predictions" / f"{name}.parquet")
         assert len(found) == 23
@@ -172,14 +175,16 @@ def test_a_cut_file_in_each_split_stops_no_method(world, damaged, caplog, method
 
 def test_stored_predictions_teach_only_what_their_model_knows(world, tmp_path):
     """A file that ``predict`` wrote for a model of fewer classes teaches as the model itself does."""
-    parts = world.parts()
-    old = build("convnet", classes=names(world)[1::-1], image_size=parts.image_size, seed=3)  # in another order too
-    images = parts.splits["train"]
-    found = predict(old, "synthetic:n=96,classes=3,size=8", split="train", inputs=parts.inputs, device="cpu")
+    given = world.given()
+    old = build(
+        "convnet", classes=names(world)[1::-1], image_size=given.data.image_size, seed=3
+    )  # in another order too
+    images = given.data.splits["train"]
+    found = predict(old, "synthetic:n=96,classes=3,size=8", split="train", inputs=given.data.inputs, device="cpu")
     assert found.sample_id.tolist() == images.ids.tolist()
     write_predictions(tmp_path / "old.parquet", found)
-    stream = parts.stream(train=False)
-    stored = world.parts(old=[str(tmp_path / "old.parquet")]).teacher(stream)
+    stream = given.data.stream(train=False)
+    stored = world.given(old=[str(tmp_path / "old.parquet")]).old.teacher(stream)
     assert stored.classes == names(world)[:2]
     batch = next(stream.epoch(0))
     expected = old.eval()(batch.inputs).logits[:, [1, 0]].detach()
@@ -191,13 +196,13 @@ def test_stored_predictions_need_no_row_for_an_undecodable_image(world, damaged,
         augment="none", loader="streaming", workers=0, image_size=8, resident_gib=0, max_bad_share=0.05
     )
     splits = open_splits(damaged, inputs)
-    parts = dataclasses.replace(world.parts(inputs=inputs, old=[str(tmp_path / "old.parquet")]), splits=splits)
+    given = world.given(inputs=inputs, old=[str(tmp_path / "old.parquet")], splits=splits)
     ids = [name for name in splits["train"].ids if "/5." not in name]
     logits = np.arange(69, dtype=np.float32).reshape(23, 3)
     label = np.full(23, 2)
     write_predictions(tmp_path / "old.parquet", Predictions(np.array(ids), label, label, logits=logits))
-    stream = parts.stream()
-    teacher = parts.teacher(stream)
+    stream = given.data.stream()
+    teacher = given.old.teacher(stream)
     seen = 0
     for epoch in range(4):
         for batch in stream.epoch(epoch):
@@ -207,19 +212,19 @@ def test_stored_predictions_need_no_row_for_an_undecodable_image(world, damaged,
     assert seen == 4 * 16
     write_predictions(tmp_path / "old.parquet", Predictions(np.array(ids[1:]), label[1:], label[1:], logits=logits[1:]))
     with pytest.raises(InputError, match="stored outputs lack"):
-        parts.teacher(stream)
+        given.old.teacher(stream)
 
 
 def test_stored_probabilities_of_unknown_classes_teach_nothing(world, tmp_path):
-    parts = world.parts()
-    images = parts.splits["train"]
+    given = world.given()
+    images = given.data.splits["train"]
     probabilities = np.tile(np.array([0.75, 0.25, 0.0], np.float32), (len(images), 1))
     found = Predictions(
         images.ids, images.labels, np.zeros(len(images), int), probabilities=probabilities, classes=names(world)
     )
     write_predictions(tmp_path / "old.parquet", found)
-    stream = parts.stream(train=False)
-    stored = world.parts(old=[str(tmp_path / "old.parquet")]).teacher(stream)
+    stream = given.data.stream(train=False)
+    stored = world.given(old=[str(tmp_path / "old.parquet")]).old.teacher(stream)
     assert stored.classes == names(world)[:2]
     logits = stored(next(stream.epoch(0))).logits
     torch.testing.assert_close(logits.softmax(1), torch.tensor([[0.75, 0.25]]).expand(len(logits), 2))

@@ -14,8 +14,8 @@ from sklearn.metrics import accuracy_score, log_loss, top_k_accuracy_score
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data import make_stream, open_source, tensor_stream
-from modelheir.engine.evaluate import predict_stream, summarise
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.evaluate import predict_stream, summarise
+from modelheir.inference.runtime import Runtime
 from modelheir.types import Outputs, Predictions
 
 
@@ -90,8 +90,8 @@ import json, sys
 import torch
 from modelheir.config.inputs import InputConfig
 from modelheir.data import make_stream, open_source, tensor_stream
-from modelheir.engine.evaluate import predict_stream
-from modelheir.engine.runtime import Runtime
+from modelheir.inference.evaluate import predict_stream
+from modelheir.inference.runtime import Runtime
 from modelheir.types import Outputs
 
 runtime = Runtime("cpu")

@@ -1,0 +1,42 @@
+"""The plain stage: a model trained on labels alone, for methods that need a member, or a model without a teacher."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.types import LossTerms, Stage, StageResult, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from modelheir.methods.given.given import Given
+    from modelheir.models import Classifier
+    from modelheir.types import Batch, Step
+
+__all__ = ["plain_stage"]
+
+
+def plain_stage(
+    name: str, given: Given, supervised: SupervisedConfig, *, start: Callable[[], Classifier] | None = None
+) -> Stage:
+    """Return a stage of plain training.
+
+    Args:
+        name: Of the stage.
+        given: Data, network and settings.
+        supervised: The loss against labels.
+        start: Makes the model to train; ``None`` builds it anew.
+    """
+
+    def prepare(done: Mapping[str, StageResult]) -> Task:
+        model = given.model.build() if start is None else start()
+        loss = make_supervised(supervised)
+
+        def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+            batch = batches["train"]
+            return LossTerms(loss(model(batch.inputs), batch, step))
+
+        return given.task(model, given.data.stream(), objective)
+
+    return Stage(name, prepare)

@@ -1,0 +1,108 @@
+"""Models that exist already, as a plan is handed them: by address, loaded once, frozen into a teacher of a stream."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelheir import inference, models
+from modelheir.checks import InputError
+from modelheir.classes import BY_NAME
+from modelheir.methods.given.stored import is_predictions, match_old, read_outputs, stored_outputs
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from modelheir.methods.given.data import Data
+    from modelheir.models import Classifier
+    from modelheir.types import Predictions, Stream
+
+__all__ = ["Teachers"]
+
+_say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
+
+
+@dataclasses.dataclass(frozen=True)
+class Teachers:
+    """Any number of models, or files of what models said, by address."""
+
+    addresses: tuple[str, ...]
+    data: Data  #: what they are to teach
+    precision: str = "fp32"  #: of their forward passes
+    weights: tuple[float, ...] = ()  #: one a model; () is all equal
+    class_rule: str = BY_NAME  #: how their classes are matched with the data's
+    flag: str = "--old"  #: how the user gave them, for messages
+
+    def __len__(self) -> int:
+        return len(self.addresses)
+
+    def one(self, use: str) -> Classifier:
+        """Return the only model; ``use`` is what takes exactly one, for the message.
+
+        Raises:
+            InputError: If there is another number of models.
+        """
+        if len(self) != 1:
+            raise InputError(f"{use} takes exactly one {self.flag}, got {len(self)}.")
+        return self.models[0]
+
+    @functools.cached_property
+    def models(self) -> tuple[Classifier, ...]:
+        """The models, read from disk once, whatever asks for them; copy one before you train it.
+
+        Classes that are taken in order (``modelheir.classes``) get the data's names, and a line says so.
+
+        Raises:
+            InputError: If one of them is a file of predictions, which has no weights, or shares no class with the data.
+        """
+        for address in self.addresses:
+            if is_predictions(address):
+                raise InputError(
+                    f"{self.flag} {address} holds predictions; this method needs the model itself (run:, file:)."
+                )
+        found = tuple(models.load(address) for address in self.addresses)
+        for address, model in zip(self.addresses, found, strict=True):
+            match = match_old(self.data.classes, model.class_list, address, rule=self.class_rule)
+            if match.in_order and match.together:
+                model.rename([match.together[number] for number in match.numbers_together])
+                _say(f"{address}: classes by order: {match.in_words()}.")
+        return found
+
+    def teacher(self, stream: Stream) -> nn.Module:
+        """Return the models as one frozen teacher for the samples of ``stream``.
+
+        Stored predictions stay what they are: outputs of one fixed view. Where training shows fixed views too, live
+        models are also run only once a sample.
+
+        Raises:
+            InputError: If models and files are mixed, or weights do not fit.
+        """
+        stored = [is_predictions(address) for address in self.addresses]
+        if any(stored) and not all(stored):
+            raise InputError(f"{self.flag} mixes models and files of predictions: store the models' predictions first.")
+        weights = list(self.weights) or [1.0] * len(self)
+        if len(weights) != len(self):
+            raise InputError(f"{self.flag}_weights gives {len(weights)} weights for {len(self)} old models.")
+        if all(stored):
+            return self._stored(read_outputs(self.addresses, weights, self.data.classes, rule=self.class_rule), stream)
+        return self.frozen(self.models, stream, weights=weights)
+
+    def frozen(
+        self, members: Sequence[Classifier], stream: Stream, *, weights: Sequence[float] | None = None
+    ) -> nn.Module:
+        """Freeze models into one teacher; where every epoch shows the same view, run it once and keep the outputs."""
+        teacher: Any = models.Ensemble(list(members), weights=weights)
+        if not self.data.fixed_view:
+            return teacher
+        return self._stored(self.predict(teacher, self.data.stream(stream.split, train=False), features=True), stream)
+
+    def predict(self, model: Any, stream: Stream, *, features: bool = False) -> Predictions:
+        """Run a model or a teacher over a stream once: each sample once, all processes together."""
+        return inference.predict_model(model, stream, self.data.runtime, precision=self.precision, features=features)
+
+    def _stored(self, found: Predictions, stream: Stream) -> nn.Module:
+        images, share = self.data.splits[stream.split], self.data.inputs.max_bad_share
+        return stored_outputs(found, images, stream.ids, max_bad_share=share)
