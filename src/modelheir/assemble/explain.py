@@ -76,7 +76,7 @@ def _imported(module: ModuleType) -> list[str]:
         "modelheir.data.",
         "modelheir.metrics.",
     )
-    skipped = ("modelheir.methods.method", "modelheir.methods.given.parts", module.__name__)
+    skipped = ("modelheir.methods.method", module.__name__)
     return [name for name in names if name.startswith(rows) and name not in skipped and _path(name).is_file()]
 
 
