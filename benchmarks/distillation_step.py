@@ -36,9 +36,10 @@ from modelheir.inference.evaluate import predict_model
 from modelheir.inference.runtime import Runtime
 from modelheir.methods.upgrade import upgrade
 from modelheir.models import Ensemble, StoredOutputs, build
+from modelheir.plans import Task
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.trackers import Trackers
-from modelheir.types import Batch, Task
+from modelheir.types import Batch
 
 TARGET, WARM_UP = 1.05, 4
 

@@ -18,8 +18,9 @@ from modelheir.assemble import predict, train
 from modelheir.checks import InputError
 from modelheir.methods import METHODS, Method
 from modelheir.models import load
+from modelheir.plans import Stage, Task
 from modelheir.runs import RunFolder, read_predictions
-from modelheir.types import LossTerms, Outputs, Stage, Task
+from modelheir.types import LossTerms, Outputs
 
 
 @dataclasses.dataclass(frozen=True)
