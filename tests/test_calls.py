@@ -2,12 +2,16 @@
 
 import dataclasses
 import inspect
+import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
 import modelheir
+from modelheir import calls
 from modelheir.checks import InputError
 from modelheir.cli.compare import parser
 from modelheir.cli.evaluate import EvaluateConfig
@@ -68,6 +72,38 @@ def test_ensemble_counts_the_models_that_a_file_holds(tmp_path):
     found = modelheir.ensemble([tmp_path / "three.parquet", two])
     assert found.members == 4
     assert np.allclose(found.predictions.logits[0], [0.75, 0.25, 0, 0])
+
+
+def test_readme_says_that_no_bound_was_set(monkeypatch, capsys):
+    """The example, and the same without its bound: that is no failed gate."""
+    root = Path(__file__).resolve().parents[1]
+    monkeypatch.chdir(root)
+    (code,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.S)
+    exec(code, {})
+    assert capsys.readouterr().out == "NFR 3.5% [1.7%, 7.0%]: hold\n"
+    exec(code.replace(", max_nfr=0.05", ""), {})
+    assert capsys.readouterr().out == "NFR 3.5% [1.7%, 7.0%]: no bounds were set\n"
+
+
+def test_a_comparison_reads_by_attributes_too():
+    found = modelheir.compare(OLD, NEW)
+    assert found.rates.nfr.value == found["nfr"] == found.to_json()["nfr"] == 0.25
+    assert (found.gate.passed, found.gate.state) == (None, "none")
+
+
+def test_the_call_is_kept_as_it_was_typed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"data": "synthetic:n=60,classes=3,size=8", "model": "mlp", "quiet": True, "inputs": {"augment": "none"}}
+    folder = modelheir.train("finetune", epochs=1, **given, **{"fit.lr": 0.05})
+    (call,) = json.loads((folder / "environment.json").read_text())["command"]
+    said = "epochs=1, data='synthetic:n=60,classes=3,size=8', model='mlp', quiet=True, inputs={'augment': 'none'}"
+    assert call == f"modelheir.train('finetune', {said}, **{{'fit.lr': 0.05}})"
+    assert eval(call) == folder  # the same settings: the finished run is read
+
+
+def test_no_call_imports_the_command_line():
+    source = Path(calls.__file__).read_text(encoding="utf-8")
+    assert "modelheir.cli" not in source
 
 
 def test_train_takes_settings_as_the_command_does(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from modelheir.checks import InputError, unknown
 from modelheir.types import Predictions
 
 if TYPE_CHECKING:
+    from modelheir.analysis.comparison import Comparison
     from modelheir.analysis.ensemble import Ensemble
 
 __all__ = ["compare", "ensemble", "evaluate", "explain", "export", "predict", "train", "write_report"]
@@ -52,16 +53,25 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     if epochs is not None:
         shared["fit.epochs"] = epochs
     own = {key.removeprefix("method."): value for key, value in own.items()}
-    command = ["modelheir.train", name, *(f"{key}={value!r}" for key, value in settings.items())]
+    typed = {**({"config": str(config)} if config else {}), **({"epochs": epochs} if epochs is not None else {})}
+    call = _call("train", name, **typed, **settings)
     return run(
-        name, from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method"), command=command
+        name, from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method"), command=[call]
     )
+
+
+def _call(function: str, *values: Any, **named: Any) -> str:
+    """Write a call of this library as it is typed."""
+    dotted = {key: value for key, value in named.items() if not key.isidentifier()}
+    words = [repr(value) for value in values]
+    words += [f"{key}={value!r}" for key, value in named.items() if key not in dotted]
+    return f"modelheir.{function}({', '.join([*words, *([f'**{dotted!r}'] if dotted else [])])})"
 
 
 def _check(given: Mapping[str, Any], name: str, own: type[Any]) -> None:
     """Require that the first part of every given name is known; what is inside groups is checked where it is read."""
-    from modelheir.cli.parsing import nearest_setting
     from modelheir.config.describe import settings
+    from modelheir.config.nearest import nearest_setting
     from modelheir.config.run import TrainConfig
 
     known = [one.key for prefix, config in (("", TrainConfig), ("method", own)) for one in settings(config, prefix)]
@@ -85,7 +95,7 @@ def _read(
     models: Sequence[str | Path | Predictions], split: str | None, columns: Sequence[str] | None = None
 ) -> tuple[list[Predictions], list[str]]:
     """Read files and run folders, all their columns or the named ones; predictions are taken as they are."""
-    from modelheir.cli.compare import find_files
+    from modelheir.runs.prediction_files import find_files
     from modelheir.runs.predictions import read_predictions, require_columns
 
     places = [predictions_place(str(one)) for one in models if not isinstance(one, Predictions)]
@@ -118,7 +128,7 @@ def compare(
     bec: str = "new",
     correction: str = "holm",
     max_flips: int | None = None,
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare an old model with a new one: flips with intervals, by class and slice, and the verdict of the gate.
 
     Args:
@@ -138,7 +148,9 @@ def compare(
         max_flips: Sample ids listed of each kind of flip; ``None`` lists all.
 
     Returns:
-        The values that ``modelheir compare --json`` writes; rates are fractions from 0 to 1.
+        The comparison; rates are fractions from 0 to 1. It reads as the mapping that ``modelheir compare --json``
+        writes (``found["nfr"]``, ``found["gate"]["passed"]``) and by attributes (``found.rates.nfr.interval``);
+        ``found.to_json()`` is a plain dict.
 
     Raises:
         InputError: If the two do not describe the same images, or a file cannot be read.
@@ -203,9 +215,13 @@ def ensemble(
 
 def explain(name: str) -> None:
     """Print the map of a method: what it is for, its paper, its files and its settings with limits."""
-    from modelheir.cli.explain import main
+    from modelheir.assemble.explain import explain_text
+    from modelheir.methods import METHODS
+    from modelheir.screen import say
 
-    main([name])
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
+    say(*explain_text(METHODS[name]).split("\n"))
 
 
 def write_report(runs: Sequence[str | Path], **settings: Any) -> tuple[list[dict[str, Any]], Path]:
@@ -221,7 +237,10 @@ def write_report(runs: Sequence[str | Path], **settings: Any) -> tuple[list[dict
     Raises:
         InputError: If a folder holds no run, or no run has predictions.
     """
-    from modelheir.cli.report import ReportConfig, report_runs
+    from modelheir.assemble.report import ReportConfig, report_runs
     from modelheir.config.mapping import from_mapping
 
-    return report_runs([str(run) for run in runs], from_mapping(ReportConfig, settings))
+    places = [str(run) for run in runs]
+    return report_runs(
+        places, from_mapping(ReportConfig, settings), command=[_call("write_report", places, **settings)]
+    )

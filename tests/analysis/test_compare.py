@@ -44,7 +44,7 @@ def test_the_worked_example():
 def test_keys_json_and_intervals_around_every_rate(make):
     result = compare(make(1), make(2, order=5), slices=["site"], gate=GateConfig(max_nfr=0.5))
     assert {"n", "mcnemar_p", *RATES, *TABLES} <= set(result)
-    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert json.loads(json.dumps(result.to_json(), allow_nan=False)) == result
     for name, (low, high) in result["intervals"].items():
         assert low <= result[name] <= high, name
     assert {"accuracy_gain", *RATES} <= set(result["intervals"])
@@ -63,7 +63,7 @@ def test_rates_are_those_of_the_metrics_in_any_order(rows, random):
     expected = flip_rates(old, new, label)
     for name in ("nfr", "pfr", "nfi", "pfi", "btc", "churn", "relative_nfr", "nfr_multi", "accuracy_old"):
         assert result[name] == pytest.approx(expected[name]), name
-    json.dumps(result, allow_nan=False)
+    json.dumps(result.to_json(), allow_nan=False)
     assert result["accuracy_new"] - result["accuracy_old"] == pytest.approx(result["pfr"] - result["nfr"])
 
 

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from modelheir.analysis.pairing import in_step, pair_up
+from modelheir.analysis.pairing import pair_up
 from modelheir.checks import InputError
 from modelheir.types import Predictions
 
@@ -30,17 +30,6 @@ def test_classes_are_matched_by_name():
     assert pair.label.tolist() == [0, 1]
     one_knows = pair_up(dataclasses.replace(old, classes=None), dataclasses.replace(old))
     assert one_knows.class_name(1) == "dog"
-
-
-def test_in_step_gives_both_one_class_list():
-    old = said("ab", [0, 1], [0, 0], ("cat", "dog"), np.array([[1.0, 0.0], [2.0, 1.0]]))
-    new = said("ab", [1, 0], [1, 2], ("dog", "cat", "emu"), np.array([[0.0, 1.0, 0.5], [0.0, 1.0, 3.0]]))
-    a, b = in_step(old, new)
-    assert a.classes == b.classes == ("cat", "dog", "emu")
-    assert a.label.tolist() == b.label.tolist() == [0, 1]
-    assert b.prediction.tolist() == b.logits.argmax(1).tolist() == [0, 2]
-    assert a.logits[0].tolist() == [1, 0, -np.inf]
-    assert in_step(old, old) == (old, old)
 
 
 def test_unlabelled_images_are_left_out():

@@ -79,7 +79,7 @@ def test_class_names_with_html_are_text_on_the_page(tmp_path, capsys):
     evil = "<script>alert(1)</script>"
     lines = [f"s{i},{name},{said}" for i, (name, said) in enumerate([(evil, evil), ("ok", "ok"), (evil, "ok")])]
     (tmp_path / "a.csv").write_text(rows(*lines))
-    (tmp_path / "b.csv").write_text(rows(lines[0], lines[1].replace("ok,ok", f"ok,{evil}"), lines[2]))
+    (tmp_path / "b.csv").write_text(rows(f"s0,{evil},ok", lines[1].replace("ok,ok", f"ok,{evil}"), lines[2]))
     assert main(["compare", *(str(tmp_path / f) for f in ("a.csv", "b.csv")), "--html", str(tmp_path / "p.html")]) == 0
     assert evil in capsys.readouterr().out
     page = (tmp_path / "p.html").read_text()

@@ -32,3 +32,18 @@ def test_a_slice_that_is_worse_is_named_without_any_bound(capsys):
     text = capsys.readouterr().out
     assert "No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain)" in text
     assert "country = jp (60.00% against 0.00%)" in text
+
+
+def test_only_classes_with_new_mistakes_are_the_worst(capsys):
+    label = np.repeat(np.arange(4), 5)
+    ids, new = np.arange(20).astype(str), label.copy()
+    new[[0, 5, 6]] = 3  # one image of class 0 and two of class 1
+    old = Predictions(ids, label, label)
+    show(compare(old, Predictions(ids, label, new)), names=("v1", "v2"))
+    text = capsys.readouterr().out
+    table = text[text.index("classes with the most new mistakes") :].splitlines()
+    assert [line.split()[0] for line in table if line.strip()[:1].isdigit()] == ["1", "0"]
+    show(compare(old, old), names=("v1", "v1"))
+    text = capsys.readouterr().out
+    assert "No class has a new mistake." in text
+    assert "classes with the most" not in text

@@ -21,7 +21,7 @@ def row(name, passed):
 
 
 def test_table_and_page(calls, capsys):
-    def run(out, *, seeds, max_nfr, watch):
+    def run(out, *, seeds, max_nfr, watch, command):
         watch("plain", 1, 3, 12)
         return [row("plain", False), row("careful", True)], f"{out}/report.html"
 
@@ -33,3 +33,4 @@ def test_table_and_page(calls, capsys):
     assert "fail (1 of 3 seeds pass)" in said.out
     assert said.out.rstrip().endswith("95 % over seeds.\nReport: somewhere/report.html")
     assert list(calls["demo"][1]["seeds"]) == [0, 1]
+    assert calls["demo"][1]["command"] == ["modelheir", "demo", "--out", "somewhere", "--seeds", "2"]

@@ -15,8 +15,9 @@ def rows(models, data, **named):
     (model,) = models
     if "broken" in model:
         raise InputError("weights do not fit")
-    flips = {"nfr": 0.0123, "pfr": 0.05} if named["old"] else {}
-    return [{"model": model, "n": 1000, "accuracy": 0.91234, "top5": 0.99, **flips, "file": "c.parquet"}]
+    flips = {"nfr": 0.0123, "nfr_interval": [0.01, 0.02], "pfr": 0.05, "accuracy_gain": -0.01} if named["old"] else {}
+    right = {"accuracy": 0.91234, "accuracy_interval": [0.9, 0.925], "top5": 0.99}
+    return [{"model": model, "n": 1000, **right, **flips, "file": "c.parquet"}]
 
 
 def test_table_with_flips(calls, tmp_path, capsys):
@@ -25,8 +26,10 @@ def test_table_with_flips(calls, tmp_path, capsys):
     words = ["a", "run:b", "--old", "a", "--cache", str(tmp_path), "--json", str(file), "--quiet", *DIGITS]
     assert evaluate.main(words) == 0
     out = capsys.readouterr().out
-    assert "91.23%" in out
-    assert "1.23%" in out
+    assert "on test of digits, 95% intervals" in out
+    assert "91.23% [90.00, 92.50]" in out
+    assert "1.23% [1.00, 2.00]" in out
+    assert "-1.00%" in out
     assert [row["model"] for row in json.loads(file.read_text())] == ["a", "run:b"]
     assert calls["evaluate"][1]["cache"] == str(tmp_path)
 

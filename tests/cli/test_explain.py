@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import modelheir
+from modelheir.assemble.explain import method_files
 from modelheir.checks import InputError
 from modelheir.cli import explain
 from modelheir.config.describe import settings
@@ -20,7 +21,7 @@ def test_every_method_is_explained(name, capsys):
     for setting in settings(METHODS[name].config, "method", every=False):
         assert f"--{setting.key}" in out
     root = Path(modelheir.__file__).parents[2]
-    files = explain.method_files(name, sys.modules[METHODS[name].plan.__module__])
+    files = method_files(name, sys.modules[METHODS[name].plan.__module__])
     sources = [file for file, _ in files if file.startswith("src/")]
     assert sources[0].endswith(f"/{name}.py")
     for file in sources:

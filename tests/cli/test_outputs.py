@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from modelheir.checks import InputError
-from modelheir.cli.outputs import check_outputs, page_files
+from modelheir.runs.outputs import check_outputs, page_files
 
 
 def test_an_input_is_found_behind_links_and_detours(tmp_path):

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from modelheir.assemble.report import ReportConfig, _names, report_runs
 from modelheir.checks import InputError
 from modelheir.cli import report
 from modelheir.runs.folder import RunFolder
@@ -51,8 +52,8 @@ def test_flips_against_each_runs_own_old(make_run, tmp_path, capsys):
 
 def test_one_old_for_all_may_be_a_file(make_run, tmp_path):
     old, new = make_run("v1"), make_run("v2", wrong=[4])
-    config = report.ReportConfig(html=str(tmp_path / "p.html"), old=str(RunFolder(old).predictions("test")))
-    rows, _ = report.report_runs([str(new)], config)
+    config = ReportConfig(html=str(tmp_path / "p.html"), old=str(RunFolder(old).predictions("test")))
+    rows, _ = report_runs([str(new)], config)
     assert rows[0]["nfr"] == pytest.approx(0.2)
     assert rows[0]["error_old"] == 0.0
     assert rows[0]["seeds"] == [3]
@@ -63,7 +64,7 @@ def test_the_table_does_not_replace_the_old_predictions(make_run, tmp_path):
     rows = "".join(f"{name},{k},{k}\n" for name, k in zip("abcde", (0, 1, 2, 0, 1), strict=True))
     old.write_text("sample_id,label,prediction\n" + rows)
     with pytest.raises(InputError, match=r"would replace .*p\.table\.csv, which is read"):
-        report.report_runs([str(new)], report.ReportConfig(html=str(tmp_path / "p.html"), old=str(old)))
+        report_runs([str(new)], ReportConfig(html=str(tmp_path / "p.html"), old=str(old)))
     assert old.read_text().endswith(rows)
     assert not (tmp_path / "p.html").exists()
 
@@ -72,7 +73,7 @@ def test_the_table_does_not_replace_the_old_predictions(make_run, tmp_path):
 def test_the_gallery_is_not_the_old_run_against_itself(make_run, tmp_path, first):
     old, new = make_run("v1"), make_run("v2", wrong=[4])
     runs = [str(old), str(new)] if first == "v1" else [str(new), str(old)]
-    rows, page = report.report_runs(runs, report.ReportConfig(html=str(tmp_path / "p.html"), old=f"run:{old}"))
+    rows, page = report_runs(runs, ReportConfig(html=str(tmp_path / "p.html"), old=f"run:{old}"))
     assert [row["name"] for row in rows if row.get("chosen")] == ["v2"]
     assert "No image changed sides" not in page.read_text()
 
@@ -92,4 +93,4 @@ def test_no_run_folder(tmp_path):
 
 def test_equal_names_are_told_apart(make_run):
     paths = [make_run("a/run"), make_run("b/run")]
-    assert report._names([str(path) for path in paths]) == [str(path) for path in paths]
+    assert _names([str(path) for path in paths]) == [str(path) for path in paths]

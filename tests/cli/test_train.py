@@ -1,14 +1,17 @@
 """``train``: what reaches the library, what is printed, which process speaks."""
 
+import dataclasses
 import json
 import shlex
 
 import pytest
+import yaml
 
 import modelheir.assemble
 from modelheir import cli
 from modelheir.checks import InputError
 from modelheir.cli import train
+from modelheir.cli.next_step import next_train
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
 from modelheir.methods import METHODS
@@ -34,7 +37,8 @@ def test_settings_reach_the_library(calls, folder, capsys):
     out = capsys.readouterr().out
     assert "90.00% [80.00, 95.00]" in out
     assert "0.2500" in out
-    assert f"Next: modelheir train upgrade --old run:'{folder}' --data synthetic" in out
+    command = ["modelheir", "train", "upgrade", "--old", f"run:{folder}", "--data", "synthetic", "--fit.epochs", "2"]
+    assert f"Next: {shlex.join([*command, '--out', str(folder.parent / 'upgrade')])}\n" in out
 
 
 def test_the_blend_that_was_chosen_is_shown(tmp_path, capsys):
@@ -64,6 +68,39 @@ def run_next(capsys):
 def train_world(*words, out, data="synthetic:n=120,classes=3,size=8"):
     common = ["--data", data, "--device", "cpu", "--epochs", "1", "--quiet", "--allow_weak_teacher", "--out", str(out)]
     assert train.main([*words, "--model", "convnet", *common]) == 0
+
+
+def test_next_after_a_first_model_trains_the_same_way(tmp_path, capsys):
+    """Network, sizes, augmentation, schedule, lists, mappings, switches: what is printed makes the same settings."""
+    first = tmp_path / "v 1"
+    (tmp_path / "upgrade").mkdir()  # another run's place
+    names = open_splits("synthetic:n=120,classes=3,size=8", InputConfig())["train"].classes[:2]
+    words = ["--network.dropout", "0.1", "--network.kwargs", '{"width": 4, "blocks": 2}', "--inputs.image_size", "10"]
+    words += ["--inputs.augment", "none", "--inputs.train_classes", *names, "--inputs.split_seed", "3", "--seed", "5"]
+    words += ["--fit.lr", "1e-3", "--fit.batch_size", "16", "--fit.optimizer", "adamw", "--fit.lr_multipliers=[]"]
+    train_world("finetune", *words, "--fit.nesterov", "false", out=first)
+    (command,) = run_next(capsys)
+    assert command[:4] == ["train", "upgrade", "--old", f"run:{first}"]
+    kept, again = (yaml.safe_load((place / "config.yaml").read_text()) for place in (first, tmp_path / "upgrade_2"))
+    assert (again["train"], again["old"]) == ("upgrade", [f"run:{first}"])
+    own = ("train", "old", "out", "method")
+    assert {key: value for key, value in again.items() if key not in own} == {
+        key: value for key, value in kept.items() if key not in own
+    }
+
+
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if not method.needs_old])
+def test_the_next_commands_settings_are_the_runs_own(name, tmp_path):
+    """Whatever a method has for defaults, and whatever ``upgrade`` has for its own."""
+    words = ["--quiet", "--trackers", "wandb", "--inputs.download", "true", "--network.mean", "0.1", "0.2", "0.3"]
+    words += ["--init_seed", "7", "--data", "folder:my photos", "--fit.weight_decay", "0.00012345"]
+    config = train.parse_train([name, *words, "--out", "x"])[1]
+    usual = train.parse_train(["upgrade"])[1]
+    line = shlex.split(next_train(tmp_path / "a b", config, usual))
+    _, found, *_ = train.parse_train(line[2:])
+    assert found.old == (f"run:{tmp_path / 'a b'}",)
+    assert found.out == str(tmp_path / "upgrade")
+    assert dataclasses.replace(found, old=config.old, out=config.out) == config
 
 
 def test_next_after_an_update_of_a_run_is_to_compare(tmp_path, capsys):

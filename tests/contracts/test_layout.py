@@ -37,7 +37,7 @@ def test_every_file_has_a_test_of_its_name_in_the_same_place(folder):
     files = {path.relative_to(source).with_suffix("") for path in source.rglob("*.py") if path.stem != "__init__"}
     there = {path.relative_to(tests).with_suffix("") for path in tests.rglob("test_*.py")}
     assert sorted(str(one) for one in files if one.parent / f"test_{one.name}" not in there) == []
-    assert len(files) > 5
+    assert len(files) > 1
 
 
 def test_a_test_lies_where_its_file_lies():

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from modelheir.checks import InputError
 from modelheir.metrics import join
-from modelheir.metrics.join import match_rows
+from modelheir.metrics.join import match_rows, pair_rows, renumber_labels
+from modelheir.types import Predictions
 
 
 @settings(deadline=None, max_examples=25)
@@ -72,3 +73,25 @@ def test_fixed_width_texts(ids):
     second = np.append(first[::-1], "a much wider text than all others")[:-1]
     assert second.dtype != first.dtype
     assert second[match_rows(first, second)].tolist() == first.tolist()
+
+
+def said(ids, label, classes=None):
+    return Predictions(np.array(list(ids)), np.array(label), np.zeros(len(label), int), classes=classes)
+
+
+def test_rows_of_predictions_and_none_for_the_same_order():
+    first = said("abcd", [0, 1, -1, 2])
+    assert pair_rows(first, first) is None
+    rows = pair_rows(first, said("dbca", [2, 1, -1, 0]))
+    assert rows.tolist() == [3, 1, 2, 0]
+
+
+def test_labels_must_agree_in_the_numbering_of_the_first():
+    first, other = said("abc", [0, 1, -1], ("cat", "dog")), said("cba", [-1, 0, 1], ("dog", "cat"))
+    assert pair_rows(first, other, numbers=np.array([1, 0])).tolist() == [2, 1, 0]
+    with pytest.raises(InputError, match=r"new has another label than old for 2 images \(a, b\): the files do not"):
+        pair_rows(first, other, names=("old", "new"))
+    many = said("abcdefg", [0] * 7)
+    with pytest.raises(InputError, match=r"for 6 images \(b, c, d, e, f, \.\.\.\)"):
+        pair_rows(many, said("abcdefg", [0, 1, 1, 1, 1, 1, 1]))
+    assert renumber_labels(np.array([0, -1]), None).tolist() == [0, -1]

@@ -1,5 +1,6 @@
-"""A small comparison with hostile names, built by hand: six images, three classes, two models with logits."""
+"""A small comparison with hostile names: six images, three classes, two models with logits."""
 
+import dataclasses
 import io
 from html.parser import HTMLParser
 
@@ -7,6 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modelheir.analysis.compare import compare
+from modelheir.analysis.flipped import flipped
+from modelheir.analysis.gate import GateConfig, Verdict
 from modelheir.types import Predictions
 
 CLASSES = ("<script>alert(1)</script>", "</script>", "=cmd & \"quoted\" 'too'")
@@ -34,42 +38,17 @@ def pair():
     return old, new
 
 
-def row(n, **values):
-    return {
-        "n": n,
-        "accuracy_old": 0.5,
-        "accuracy_new": 0.5,
-        "nfr": 0.5,
-        "pfr": 0.5,
-        "p": 1.0,
-        "p_corrected": 1.0,
-        **values,
-    }
+@pytest.fixture
+def result(pair):
+    """Compare the two, with a verdict in hostile words."""
+    words = "class <b>x</b> breaks 50%, bound 5%"
+    return dataclasses.replace(compare(*pair), gate=Verdict(False, "reject", (words,), (), (), GateConfig()))
 
 
 @pytest.fixture
-def result():
-    return {
-        "n": 6,
-        "accuracy_old": 2 / 6,
-        "accuracy_new": 3 / 6,
-        "nfr": 1 / 6,
-        "pfr": 2 / 6,
-        "relative_nfr": 1.0,
-        "nfi": 1 / 3,
-        "pfi": 2 / 3,
-        "churn": 4 / 6,
-        "btc": 0.5,
-        "bec": float("nan"),
-        "mcnemar_p": 0.5,
-        "intervals": {"nfr": [0.03, 0.56], "accuracy_new": [0.19, 0.81]},
-        "per_class": [
-            {"class": CLASSES[0], **row(2, nfr_interval=[0.1, 0.9])},
-            {"class": CLASSES[1], **row(2, nfr=0.0)},
-            {"class": CLASSES[2], **row(2, nfr=0.0, pfr=None)},
-        ],
-        "gate": {"passed": False, "reasons": ["class <b>x</b> breaks 50%, bound 5%"]},
-    }
+def chosen(pair):
+    """Choose the flipped images of the two."""
+    return flipped(*pair)
 
 
 @pytest.fixture

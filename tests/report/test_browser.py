@@ -38,9 +38,8 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture
-def opened(browser, tmp_path, result, pair, images):
-    old, new = pair
-    path = report.write_compare(tmp_path / "page.html", result, old=old, new=new, names=("v1", "v2"), images=images)
+def opened(browser, tmp_path, result, chosen, images):
+    path = report.write_compare(tmp_path / "page.html", result, flipped=chosen, names=("v1", "v2"), images=images)
     for log in ("performance", "browser"):
         browser.get_log(log)
     browser.get(Path(path).as_uri())
@@ -152,14 +151,13 @@ def test_a_table_that_goes_on_is_shaded_at_its_cut_edge(opened):
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
-def test_the_page_of_many_runs_fits_a_phone(browser, tmp_path, pair, images):
-    old, new = pair
+def test_the_page_of_many_runs_fits_a_phone(browser, tmp_path, chosen, images):
     ends = {"nfr_interval": [0.01, 0.03], "error_interval": [0.08, 0.12], "nfr_difference": -0.01}
     runs = [{"name": "n" * 60, "error": 0.1, "nfr": 0.02, "seeds": [1, 2, 3], "gate": {"passed": True}, **ends}]
     runs.append({"name": "b", "failed": "https://" + "x" * 90})
     provenance = {"b": {"command": ["modelheir", "--data", "y" * 200], "dirty": True}}
     path = report.write_runs(
-        tmp_path / "runs.html", runs, note="z" * 100, old=old, new=new, images=images, provenance=provenance
+        tmp_path / "runs.html", runs, note="z" * 100, flipped=chosen, images=images, provenance=provenance
     )
     size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -170,6 +168,26 @@ def test_the_page_of_many_runs_fits_a_phone(browser, tmp_path, pair, images):
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     choose(browser, 1, "negative")
     assert cards(browser) == 1
+
+
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_gate_is_on_the_screen_of_a_phone(browser, tmp_path, paired):
+    row = {"error": 0.1, "error_interval": [0.08, 0.12], "nfr": 0.02, "nfr_interval": [0.01, 0.03], "seeds": [1, 2, 3]}
+    row |= {"relative_nfr": 0.2, "relative_nfr_interval": [0.1, 0.3], **({"nfr_difference": -0.01} if paired else {})}
+    reasons = ["NFR is 2.00% [1.00%, 3.00%]: its upper end is above 2.00%."]
+    runs = [{**row, "name": "focal distillation", "gate": {"passed": False, "reasons": reasons}}]
+    path = report.write_runs(tmp_path / "runs.html", runs)
+    size = {"width": 390, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.get(path.as_uri())
+        right, cut = browser.execute_script(
+            "const edge = (name) => document.querySelector(name).getBoundingClientRect().right;"
+            "return [edge('#runs td.word'), edge('#runs .scroll')]"
+        )
+        assert right <= cut
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_the_page_reads_without_scripts(opened):

@@ -10,21 +10,21 @@ import pytest
 
 from modelheir import report
 from modelheir.analysis.compare import compare
-from modelheir.analysis.gate import GateConfig
+from modelheir.analysis.flipped import flipped
+from modelheir.analysis.gate import GateConfig, Verdict
 from modelheir.checks import InputError
+from modelheir.types import Predictions
 
 
 @pytest.fixture
-def written(tmp_path, result, pair, images):
-    old, new = pair
+def written(tmp_path, result, chosen, images):
+    other = {"name": "</script><b>other", "error": 0.2, "nfr": 0.1, "nfr_interval": [0.05, 0.2]}
     return report.write_compare(
         tmp_path / "deep" / "page.html",
-        result,
-        old=old,
-        new=new,
+        dataclasses.replace(result, others=(other,)),
+        flipped=chosen,
         names=("v1 <i>", "v2"),
         images=images,
-        others=[{"name": "</script><b>other", "error": 0.2, "nfr": 0.1, "nfr_interval": [0.05, 0.2]}],
         curves={"v2": [{"epoch": 0, "loss": 1.0}, {"epoch": 1, "loss": 0.5}]},
         provenance={"v2": {"commit": "3f2a9c1", "dirty": True}},
     )
@@ -55,24 +55,30 @@ def test_names_are_text_everywhere(written, outline):
 def test_the_result_in_the_page_is_the_result(written, result):
     text = re.search(r'<script type="application/json" id="result">(.*?)</script>', written.read_text(), re.S).group(1)
     found = json.loads(text)
-    assert found["per_class"] == result["per_class"]
-    assert found["bec"] is None  # JSON has no NaN
+    assert {key: value for key, value in found.items() if key != "others"} == result
+    assert found["others"][0]["name"] == "</script><b>other"
 
 
 def test_verdict_and_numbers_are_words(written, outline):
     page = outline(written)
     assert "Fails the gate: do not ship" in page.text
-    assert "newly wrong on 16.67% of all images [3.00, 56.00]" in page.text
+    assert "newly wrong on 16.67% of all images [3.01, 56.35]" in page.text
     assert "50.00%" in page.text
     assert "yes: uncommitted changes" in page.text
     assert "All 4 flipped images" in page.text
 
 
-def test_the_gate_has_three_states(tmp_path, result, pair, outline):
-    old, new = pair
-    for passed, words in ((True, "Passes the gate"), (False, "Fails the gate"), (None, "No verdict")):
-        result["gate"] = {"passed": passed, "reasons": []}
-        page = outline(report.write_compare(tmp_path / "p.html", result, old=old, new=new, names=("a", "b")))
+def test_the_gate_has_four_states(tmp_path, result, chosen, outline):
+    states = {
+        "promote": "Passes the gate",
+        "hold": "Hold: not shown to be safe",
+        "reject": "Fails the gate",
+        None: "No verdict",
+    }
+    for verdict, words in states.items():
+        passed = None if verdict is None else verdict == "promote"
+        found = dataclasses.replace(result, gate=Verdict(passed, verdict, (), (), (), GateConfig()))
+        page = outline(report.write_compare(tmp_path / "p.html", found, flipped=chosen, names=("a", "b")))
         assert words in page.text
 
 
@@ -92,7 +98,8 @@ def test_a_real_comparison_is_shown_whole(tmp_path, pair, images, outline):
     old = dataclasses.replace(old, columns=columns)
     gate = GateConfig(max_nfr=0.4, min_accuracy_gain=-1.0)
     result = compare(old, new, slices=["writer"], gate=gate)
-    path = report.write_compare(tmp_path / "p.html", result, old=old, new=new, names=("a", "b"), images=images)
+    chosen = flipped(old, new)
+    path = report.write_compare(tmp_path / "p.html", result, flipped=chosen, names=("a", "b"), images=images)
     page = outline(path)
     for words in (
         "Hold: not shown to be safe",
@@ -120,45 +127,87 @@ def test_the_table_beside_holds_the_same_values(written, result):
         rows = list(csv.DictReader(handle))
     assert [row["group"] for row in rows] == ["all", "class", "class", "class"]
     assert float(rows[0]["nfr"]) == result["nfr"]
-    assert (float(rows[0]["nfr_low"]), float(rows[0]["nfr_high"])) == (0.03, 0.56)
+    assert [float(rows[0]["nfr_low"]), float(rows[0]["nfr_high"])] == result["intervals"]["nfr"]
+    assert float(rows[0]["p"]) == result["mcnemar_p"]
     assert rows[3]["name"] == "'" + result["per_class"][2]["class"]
-    assert rows[3]["pfr"] == ""
 
 
-def test_a_result_without_extras_still_makes_a_page(tmp_path, pair, outline):
-    old, new = pair
-    least = {"n": 6, "accuracy_old": 0.5, "accuracy_new": 0.5, "nfr": 0.0, "pfr": 0.0}
-    page = outline(report.write_compare(tmp_path / "p.html", least, old=old, new=new, names=("a", "b")))
+def test_without_scores_and_pictures_there_is_still_a_page(tmp_path, pair, outline):
+    old, new = (dataclasses.replace(one, logits=None) for one in pair)
+    found, chosen = compare(old, new), flipped(old, new)
+    page = outline(report.write_compare(tmp_path / "p.html", found, flipped=chosen, names=("a", "b")))
     assert "The images themselves were not at hand" in page.text
-    assert not page.all("section", id="classes")
+    assert not page.all("section", id="reliability")
 
 
-def test_models_that_never_differ(tmp_path, result, pair, outline):
+def test_pictures_that_are_not_there_any_more_are_said_to_be_gone(tmp_path, result, chosen, outline):
+    path = report.write_compare(tmp_path / "p.html", result, flipped=chosen, names=("a", "b"), images=lambda ids: {})
+    page = outline(path)
+    assert "The images themselves were not at hand" in page.text
+    assert "no picture at hand" not in page.text
+
+
+def test_models_that_never_differ(tmp_path, pair, outline):
     old, _ = pair
-    page = outline(report.write_compare(tmp_path / "p.html", result, old=old, new=old, names=("a", "a")))
+    page = outline(
+        report.write_compare(tmp_path / "p.html", compare(old, old), flipped=flipped(old, old), names=("a", "a"))
+    )
     assert "No image changed sides" in page.text
+    assert "No class has an image that changed sides" in page.text
     assert not page.all("div", **{"class": "filters"})
+    assert not page.all("svg", **{"class": "figure class-flips"})
 
 
-def test_many_classes_are_drawn_in_part(tmp_path, result, pair, outline):
+def of_classes(count, lost):
+    """Compare two models on two images a class, the first of which the new one breaks in ``lost`` classes."""
+    label = np.repeat(np.arange(count), 2)
+    new = np.where((np.arange(2 * count) % 2 == 0) & (label < lost), (label + 1) % count, label)
+    ids = np.arange(2 * count).astype(str)
+    old, new = Predictions(ids, label, label), Predictions(ids, label, new)
+    return compare(old, new), flipped(old, new)
+
+
+@pytest.mark.parametrize(
+    ("lost", "drawn", "words"),
+    [
+        (45, 30, "The picture shows the 30 classes with the most new mistakes, the table all 45."),
+        (
+            3,
+            3,
+            "The picture shows the 3 classes whose images changed sides, most new mistakes first; the table all 45.",
+        ),
+        (1, 1, "The picture shows the 1 class whose images changed sides"),
+    ],
+)
+def test_only_classes_with_flips_are_drawn(tmp_path, outline, lost, drawn, words):
+    found, chosen = of_classes(45, lost)
+    path = report.write_compare(tmp_path / "p.html", found, flipped=chosen, names=("a", "b"))
+    assert words in outline(path).text
+    assert f"Flips by class, {drawn} classes" in path.read_text()
+
+
+def test_a_change_of_label_confidence_is_no_double_negative(tmp_path, pair, outline):
+    """The new model gives the label more: a plus on the page, where a drop would be below zero."""
     old, new = pair
-    result["per_class"] = [{"class": f"c{k}", "n": 2, "nfr": k / 100, "pfr": 0.0} for k in range(45)]
-    page = outline(report.write_compare(tmp_path / "p.html", result, old=old, new=new, names=("a", "b")))
-    assert "the 30 classes with the most new mistakes, the table all 45" in page.text
+    found = compare(old, new)
+    drop = found["graded"]["label_confidence_drop"]
+    assert drop < 0
+    page = outline(report.write_compare(tmp_path / "p.html", found, flipped=flipped(old, new), names=("a", "b")))
+    assert re.search(rf"Change in label confidence .*? \+{-100 * drop:.2f} pp \[", page.text)
+    assert "Drop in label" not in page.text
 
 
-def test_same_input_same_page(tmp_path, result, pair):
-    old, new = pair
+def test_same_input_same_page(tmp_path, result, chosen):
     one, two = (
-        report.write_compare(tmp_path / n, result, old=old, new=new, names=("a", "b")) for n in ("1.html", "2.html")
+        report.write_compare(tmp_path / n, result, flipped=chosen, names=("a", "b")) for n in ("1.html", "2.html")
     )
     assert one.read_text().replace("1.table.csv", "2.table.csv") == two.read_text()
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path, result, pair):
+def test_a_folder_that_cannot_be_made_is_named(tmp_path, result, chosen):
     (tmp_path / "p.table.csv").mkdir()
     with pytest.raises(InputError, match="cannot write"):
-        report.write_compare(tmp_path / "p.html", result, old=pair[0], new=pair[1], names=("a", "b"))
+        report.write_compare(tmp_path / "p.html", result, flipped=chosen, names=("a", "b"))
 
 
 def test_importing_the_report_loads_no_torch():

@@ -1,12 +1,27 @@
+import dataclasses
+
+from modelheir.analysis.compare import compare
 from modelheir.report import glossary
 
 
-def test_only_rates_of_the_result_are_listed(result):
-    assert [row["key"] for row in glossary.numbers(result)] == [
-        term.key for term in glossary.RATES if term.key in result
-    ]
-    assert [row["key"] for row in glossary.numbers({"churn": 0.1})] == ["churn"]
-    assert glossary.numbers(result)[0]["interval"] == [0.03, 0.56]
+def test_every_rate_is_listed_and_what_needs_scores_only_with_them(result, pair):
+    rows = glossary.numbers(result)
+    assert [row.name for row in rows[: len(glossary.RATES)]] == [term.name for term in glossary.RATES]
+    assert list(rows[0].rate.interval) == result["intervals"]["nfr"]
+    assert result["bec_convention"] in next(row.meaning for row in rows if "BEC" in row.name)
+    assert "Graded NFR" in [row.name for row in rows]
+    bare = compare(*(dataclasses.replace(one, logits=None) for one in pair))
+    assert len(glossary.numbers(bare)) == len(glossary.RATES)
+    assert glossary.scores(bare) == []
+
+
+def test_scores_of_one_model_alone(pair):
+    old, new = pair
+    rows = {row.name: row for row in glossary.scores(compare(dataclasses.replace(old, logits=None), new))}
+    assert rows["Brier score"].plain
+    assert rows["Brier score"].old is None
+    assert rows["Mean confidence"].new is not None
+    assert "Top-5 accuracy" not in rows  # there are only three classes
 
 
 def test_every_term_has_one_meaning():

@@ -23,3 +23,14 @@ def test_an_unknown_state_is_said():
     assert rows({"dirty": None}) == [("dirty", "unknown")]
     assert rows({"dirty": False}) == [("dirty", "no")]
     assert rows({}) == []
+
+
+def test_a_command_can_be_typed_again():
+    import shlex
+
+    typed = ["modelheir", "train", "upgrade", "--data", "folder:my photos", "--old", "a'b"]
+    ((_, shown),) = rows({"command": typed})
+    assert shlex.split(shown) == typed
+    call = "modelheir.train('upgrade', data='digits')"
+    assert rows({"command": [call]}) == [("command", call)]
+    assert rows({"command": []}) == [("command", "not recorded")]

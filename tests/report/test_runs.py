@@ -29,8 +29,7 @@ RUNS = [
 ]
 
 
-def test_the_page_tells_who_passes_and_who_broke(tmp_path, pair, images, outline):
-    old, new = pair
+def test_the_page_tells_who_passes_and_who_broke(tmp_path, chosen, images, outline):
     path = report.write_runs(
         tmp_path / "runs.html",
         RUNS,
@@ -38,8 +37,7 @@ def test_the_page_tells_who_passes_and_who_broke(tmp_path, pair, images, outline
         note="Intervals over 3 seeds.",
         error_old=0.15,
         baseline="plain",
-        old=old,
-        new=new,
+        flipped=chosen,
         names=("v1", "ELODI"),
         images=images,
         curves={"plain": [{"epoch": 0, "loss": 1.0}]},

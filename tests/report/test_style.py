@@ -5,6 +5,8 @@ from importlib import resources
 
 import pytest
 
+from modelheir.report.figures.series import STYLES
+
 STYLE = resources.files("modelheir.report").joinpath("templates", "page.css").read_text(encoding="utf-8")
 SCHEMES = [
     dict(re.findall(r"--([\w-]+): (#[0-9a-f]{3,6})", block)) for block in re.findall(r":root \{(.*?)\}", STYLE, re.S)
@@ -46,8 +48,16 @@ def test_words_have_contrast(number):
 @pytest.mark.parametrize("number", range(2), ids=["light", "dark"])
 def test_lines_of_the_figures_have_contrast(number):
     colours = SCHEMES[number]
-    names = [*(f"s{k}" for k in range(8)), "old", "new", "pos", "neg"]
+    names = [*(f"s{k}" for k in range(STYLES)), "old", "new", "pos", "neg"]
     assert not {name for name in names if contrast(colours[name], colours["card"]) < 3}
+
+
+@pytest.mark.parametrize("number", range(2), ids=["light", "dark"])
+def test_no_two_series_share_a_colour_or_dashes(number):
+    assert len({SCHEMES[number][f"s{k}"] for k in range(STYLES)}) == STYLES
+    dashes = {k: re.findall(rf"\.curve\.s{k} {{ stroke-dasharray: ([\d ]+);", STYLE) for k in range(STYLES)}
+    assert [k for k, found in dashes.items() if not found] == [0]  # the first is a whole line
+    assert len({tuple(found) for found in dashes.values()}) == STYLES
 
 
 def test_the_style_asks_for_nothing_from_outside():

@@ -50,10 +50,10 @@ def arm_rows(
                 gaps = [by_seed[s][measure] - values[baseline][s][measure] for s in shared]
                 row[f"{measure}_difference"], row[f"{measure}_difference_interval"] = over_seeds(gaps)
         verdicts = [by_seed[s]["gate"] for s in seeds]
-        failed = [(s, v) for s, v in zip(seeds, verdicts, strict=True) if v["passed"] is False]
+        failed = [(s, v) for s, v in zip(seeds, verdicts, strict=True) if v.passed is False]
         row["gate"] = {
-            "passed": None if any(v["passed"] is None for v in verdicts) else not failed,
-            "reasons": [f"seed {s}: {reason}" for s, v in failed for reason in v["reasons"]],
+            "passed": None if any(v.passed is None for v in verdicts) else not failed,
+            "reasons": [f"seed {s}: {reason}" for s, v in failed for reason in v.reasons],
             "seeds_passed": len(seeds) - len(failed),
         }
         rows.append(row)
@@ -87,7 +87,9 @@ def over_seeds(
 def _measure(old: Predictions, new: Predictions, gate: GateConfig | None) -> dict[str, Any]:
     found = compare(old, new, gate=gate or GateConfig())
     return {
-        **{key: found[key] for key in ("n", "nfr", "pfr", "relative_nfr", "churn", "gate")},
-        "error": 1 - found["accuracy_new"],
-        "error_old": 1 - found["accuracy_old"],
+        "n": found.n,
+        **{name: getattr(found.rates, name).value for name in _MEASURES if name != "error"},
+        "gate": found.gate,
+        "error": found.rates.accuracy_new.rest.value,
+        "error_old": found.rates.accuracy_old.rest.value,
     }

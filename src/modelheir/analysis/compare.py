@@ -7,14 +7,17 @@ divided). p-values are McNemar's exact ones; those of classes and slices are cor
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from modelheir import checks
+from modelheir.analysis.comparison import Comparison, Counts, Flips, Group, GroupRates, Rates
 from modelheir.analysis.gate import GateConfig, judge
 from modelheir.analysis.pairing import Pair, pair_up
+from modelheir.analysis.record import Ends, Rate
 from modelheir.analysis.scores import score_tables
 from modelheir.checks import InputError
 from modelheir.metrics.calibration import BINS
@@ -29,6 +32,7 @@ from modelheir.types import Predictions
 __all__ = ["GateConfig", "compare"]
 
 _SHARES = ("accuracy_old", "accuracy_new", "nfr", "pfr")  #: rates of a class or slice that get intervals
+_OF_GROUPS = tuple(field.name for field in dataclasses.fields(GroupRates))
 _MOST_VALUES = 1000  #: of a slice column
 _CONVENTIONS = {
     "new": "share of the new model's errors that the old model makes too",
@@ -48,7 +52,7 @@ def compare(
     bins: int = BINS,
     max_flips: int | None = None,
     names: tuple[str, str] = ("the old file", "the new file"),
-) -> dict[str, Any]:
+) -> Comparison:
     """Compare an old model with a new one.
 
     Args:
@@ -64,10 +68,9 @@ def compare(
         names: What to call the two in errors.
 
     Returns:
-        Plain values: the rates, ``intervals``, ``counts``, ``mcnemar_p``, ``per_class``, ``slices``, ``gate``,
-        ``flips`` and, where the files hold scores, ``calibration``, ``reliability``, ``graded`` and ``ensemble``. A
-        rate that is not defined is ``None``. ``minimal_detectable_nfr`` is the half-width of the NFR's interval; where
-        no image flipped, it is the upper Wilson bound, since that many flips may have been missed.
+        The comparison. A rate that is not defined is ``None``. ``minimal_detectable_nfr`` is the half-width of the
+        NFR's interval; where no image flipped, it is the upper Wilson bound, since that many flips may have been
+        missed.
 
     Raises:
         InputError: If the files do not describe the same images, a column is unknown, or slices have a bound and no
@@ -77,9 +80,9 @@ def compare(
     Example:
         >>> ids, label = np.array(list("abcd")), np.array([0, 1, 2, 0])
         >>> old, new = (Predictions(ids, label, np.array(said)) for said in ([0, 1, 2, 1], [0, 1, 1, 0]))
-        >>> result = compare(old, new)
-        >>> result["nfr"], result["pfr"], result["flips"]["negative"]
-        (0.25, 0.25, ['c'])
+        >>> found = compare(old, new)
+        >>> found.rates.nfr.value, found["pfr"], found.flips.negative
+        (0.25, 0.25, ('c',))
     """
     checks.one_of(_CONVENTIONS, errors_of=errors_of)
     checks.one_of(CORRECTIONS, correction=correction)
@@ -88,39 +91,37 @@ def compare(
     counts = count_outcomes(codes)[0]
     by_class = count_outcomes(codes, group=np.searchsorted(pair.numbers, pair.label), groups=pair.count)
     class_names = [pair.class_name(number) for number in pair.numbers.tolist()]
-    value = _rates(counts, errors_of)
+    found = _rates(counts, confidence, errors_of)
     seen = np.flatnonzero(by_class.sum(axis=1))
-    per_class = _rows(by_class[seen], [{"class": class_names[int(k)]} for k in seen], confidence, correction)
+    heads = [(class_names[int(k)], "") for k in seen]
     sliced = [_slice(pair, column, codes, confidence, correction) for column in slices]
-    rows = [row for table, _ in sliced for row in table]
-    return {
-        "n": len(codes),
-        "n_unlabelled": pair.unlabelled,
-        "n_classes": int(pair.numbers[-1]) + 1,
-        **value,
-        "bec_convention": _CONVENTIONS[errors_of],
-        "confidence": confidence,
-        "intervals": _intervals(counts, value, confidence, errors_of),
-        "counts": {name: int(count) for name, count in zip(OUTCOMES, counts, strict=True)},
-        "mcnemar_p": mcnemar(int(counts[1]), int(counts[2])),
-        "minimal_detectable_nfr": _resolution(counts, value["nfr"], confidence),
-        "correction": correction,
-        "per_class": per_class,
-        "slices": rows,
-        **score_tables(pair, codes, confidence=confidence, bins=bins),
-        "gate": judge(
-            gate or GateConfig(),
-            counts,
-            class_counts=by_class,
-            class_names=class_names,
-            slice_counts=np.concatenate([table for _, table in sliced]) if sliced else None,
-            slice_names=[f"{row['column']} = {row['value']}" for row in rows],
-        ),
-        "flips": {
-            kind: pair.sample_id[np.flatnonzero(codes == code)[:max_flips]].tolist()
-            for kind, code in (("negative", 1), ("positive", 2))
-        },
-    }
+    rows = tuple(row for table, _ in sliced for row in table)
+    verdict = judge(
+        gate or GateConfig(),
+        counts,
+        class_counts=by_class,
+        class_names=class_names,
+        slice_counts=np.concatenate([table for _, table in sliced]) if sliced else None,
+        slice_names=[f"{row.column} = {row.name}" for row in rows],
+    )
+    listed = (tuple(pair.sample_id[np.flatnonzero(codes == code)[:max_flips]].tolist()) for code in (1, 2))
+    return Comparison(
+        n=len(codes),
+        n_unlabelled=pair.unlabelled,
+        n_classes=int(pair.numbers[-1]) + 1,
+        rates=found,
+        bec_convention=_CONVENTIONS[errors_of],
+        confidence=confidence,
+        counts=Counts(**{name: int(count) for name, count in zip(OUTCOMES, counts, strict=True)}),
+        mcnemar_p=mcnemar(int(counts[1]), int(counts[2])),
+        minimal_detectable_nfr=_resolution(counts, found.nfr.value, confidence),
+        correction=correction,
+        classes=_groups(by_class[seen], heads, confidence, correction),
+        slices=rows,
+        scores=score_tables(pair, codes, confidence=confidence, bins=bins),
+        gate=verdict,
+        flips=Flips(*listed),
+    )
 
 
 def _resolution(counts: np.ndarray, nfr: float | None, confidence: float) -> float:
@@ -137,55 +138,51 @@ def _number(value: Any) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def _rates(counts: np.ndarray, errors_of: str) -> dict[str, float | None]:
+def _rates(counts: np.ndarray, confidence: float, errors_of: str) -> Rates:
+    """Return every rate over all images, with its interval."""
     found = {name: _number(value) for name, value in rates(counts).items()}
-    bec = found[f"bec_{errors_of}"]
-    return {name: value for name, value in found.items() if not name.startswith("bec_")} | {"bec": bec}
-
-
-def _intervals(
-    counts: np.ndarray, value: dict[str, float | None], confidence: float, errors_of: str
-) -> dict[str, list[float | None]]:
     shares = {name: part for name, part in FRACTIONS.items() if not name.startswith("bec_")}
-    shares["bec"] = FRACTIONS[f"bec_{errors_of}"]
-    found: dict[str, list[float | None]] = {
-        name: list(wilson(*(int(part) for part in fraction.parts(counts)), confidence=confidence))
+    found["bec"], shares["bec"] = found[f"bec_{errors_of}"], FRACTIONS[f"bec_{errors_of}"]
+    ends: dict[str, Ends] = {
+        name: wilson(*(int(part) for part in fraction.parts(counts)), confidence=confidence)
         for name, fraction in shares.items()
     }
-    found["accuracy_gain"] = list(paired_difference(counts, confidence=confidence))
+    ends["accuracy_gain"] = paired_difference(counts, confidence=confidence)
     if counts[1]:
-        ends = paired_bootstrap(counts, lambda drawn: rates(drawn)["relative_nfr"], confidence=confidence)
-        found["relative_nfr"] = list(ends)
+        ends["relative_nfr"] = paired_bootstrap(
+            counts, lambda drawn: rates(drawn)["relative_nfr"], confidence=confidence
+        )
     else:
-        old, new = value["accuracy_old"] or 0.0, value["accuracy_new"] or 0.0
-        chance, top = old * (1 - new), found["nfr"][1]
-        found["relative_nfr"] = [0.0, top / chance if chance > 0 and top is not None else None]
-    return found
+        old, new = found["accuracy_old"] or 0.0, found["accuracy_new"] or 0.0
+        chance, top = old * (1 - new), ends["nfr"][1]
+        ends["relative_nfr"] = (0.0, top / chance if chance > 0 and top is not None else None)
+    return Rates(**{name: Rate(found[name], ends[name]) for name in ends})
 
 
-def _rows(
-    counts: np.ndarray, heads: Sequence[dict[str, Any]], confidence: float, correction: str
-) -> list[dict[str, Any]]:
-    """Tabulate groups of images, one row each, all at least one image strong."""
+def _groups(
+    counts: np.ndarray, heads: Sequence[tuple[Any, str]], confidence: float, correction: str
+) -> tuple[Group, ...]:
+    """Tabulate groups of images, each at least one image strong; heads are a name and a column."""
     found = rates(counts)
     total = counts.sum(axis=1)
     ends = {name: wilson(*FRACTIONS[name].parts(counts), confidence=confidence) for name in _SHARES}
     p = mcnemar(counts[:, 1], counts[:, 2])
     corrected = CORRECTIONS[correction](p)
     rows = []
-    for k, head in enumerate(heads):
-        row: dict[str, Any] = {**head, "n": int(total[k])}
-        for name in (*_SHARES, "relative_nfr", "nfi", "btc", "churn", "accuracy_gain"):
-            row[name] = _number(found[name][k])
-        for name, (low, high) in ends.items():
-            row[f"{name}_interval"] = [float(low[k]), float(high[k])]
-        rows.append({**row, "p": float(p[k]), "p_corrected": float(corrected[k])})
-    return rows
+    for k, (name, column) in enumerate(heads):
+        of = {
+            rate: Rate(_number(found[rate][k]), (float(ends[rate][0][k]), float(ends[rate][1][k])))
+            if rate in ends
+            else Rate(_number(found[rate][k]))
+            for rate in _OF_GROUPS
+        }
+        rows.append(Group(name, column, int(total[k]), GroupRates(**of), float(p[k]), float(corrected[k])))
+    return tuple(rows)
 
 
 def _slice(
     pair: Pair, column: str, codes: np.ndarray, confidence: float, correction: str
-) -> tuple[list[dict[str, Any]], np.ndarray]:
+) -> tuple[tuple[Group, ...], np.ndarray]:
     """Tabulate the values of one column, with their outcome counts; an empty cell is a value of its own."""
     found = [side.take(np.asarray(side.predictions.columns[column])) for side in _with_column(pair, column)]
     numbers, words = group_by(found[0])
@@ -200,9 +197,9 @@ def _slice(
     if len(words) > _MOST_VALUES:
         raise InputError(f"column {column!r} has {len(words):,} values, too many for slices: group them into fewer.")
     counts = count_outcomes(codes, group=numbers, groups=len(words))
-    heads = [{"column": column, "value": "(empty)" if word is None else word} for word in words]
+    heads = [("(empty)" if word is None else word, column) for word in words]
     order = sorted(range(len(words)), key=lambda k: (isinstance(words[k], str), words[k] is None, str(words[k])))
-    return _rows(counts[order], [heads[k] for k in order], confidence, correction), counts[order]
+    return _groups(counts[order], [heads[k] for k in order], confidence, correction), counts[order]
 
 
 def _different(numbers: np.ndarray, words: list[Any], other: np.ndarray) -> np.ndarray:

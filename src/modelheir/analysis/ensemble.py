@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from modelheir.analysis.run_rows import accuracy
 from modelheir.metrics.ensemble import ensemble_predictions
-from modelheir.metrics.intervals import wilson
 from modelheir.types import Predictions
 
 __all__ = ["Ensemble", "ensemble"]
@@ -48,6 +46,7 @@ def ensemble(
         ValueError: If weights or members are not usable.
 
     Example:
+        >>> import numpy as np
         >>> ids, label = np.array(["a"]), np.array([0])
         >>> one, two = (Predictions(ids, label, np.array([k]), logits=np.eye(2)[[k]]) for k in (0, 1))
         >>> found = ensemble({"one": one, "two": two}, members=[3, 1])
@@ -70,8 +69,5 @@ def ensemble(
 
 
 def _accuracy(found: Predictions, confidence: float) -> dict[str, Any]:
-    label = np.asarray(found.label)
-    known = label >= 0
-    right, count = int((np.asarray(found.prediction) == label)[known].sum()), int(known.sum())
-    interval = list(wilson(right, count, confidence=confidence)) if count else None
-    return {"n": count, "accuracy": right / count if count else None, "accuracy_interval": interval}
+    right, count = accuracy(found, confidence=confidence)
+    return {"n": count, "accuracy": right.value, "accuracy_interval": list(right.interval) if right.interval else None}

@@ -18,12 +18,13 @@ from typing import Annotated, Any
 import numpy as np
 
 from modelheir import checks
+from modelheir.analysis.record import Ends, Record
 from modelheir.checks import AtLeast, InputError, InRange
 from modelheir.metrics.correction import bonferroni_confidence
 from modelheir.metrics.flips import FRACTIONS, rates
 from modelheir.metrics.intervals import paired_difference, wilson
 
-__all__ = ["GateConfig", "judge"]
+__all__ = ["Check", "GateConfig", "Verdict", "judge"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +43,50 @@ class GateConfig:
         checks.validate(self)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Check(Record):
+    """One bound, held against all images, a class or a slice."""
+
+    name: str  #: the bound's setting
+    passed: bool  #: shown to be met
+    missed: bool  #: shown to be missed
+    sentence: str
+    bound: float | None = None
+    value: float | None = None  #: ``None`` where nothing could be judged
+    interval: Ends | None = None
+    kind: str = ""  #: ``class`` or ``slice``; empty for all images
+    group: str = ""  #: which one
+    n: int | None = None  #: its images
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was judged; a group stands under its kind."""
+        found = super().to_json()
+        kind, group = found.pop("kind"), found.pop("group")
+        return {key: value for key, value in found.items() if value is not None} | ({kind: group} if kind else {})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Verdict(Record):
+    """What the gate says."""
+
+    passed: bool | None  #: ``None`` without bounds
+    verdict: str | None  #: promote, hold or reject; ``None`` without bounds
+    reasons: tuple[str, ...]  #: a sentence for each bound that is not met
+    notes: tuple[str, ...]
+    checks: tuple[Check, ...]  #: every bound
+    bounds: GateConfig
+
+    @property
+    def state(self) -> str:
+        """One of ``pass``, ``hold`` (cannot tell), ``fail`` and ``none`` (no bounds set)."""
+        return {None: "none", "promote": "pass", "hold": "hold", "reject": "fail"}[self.verdict]
+
+    @property
+    def met(self) -> tuple[str, ...]:
+        """A sentence for each bound that is met."""
+        return tuple(check.sentence for check in self.checks if check.passed)
+
+
 def judge(
     config: GateConfig,
     counts: np.ndarray,
@@ -50,7 +95,7 @@ def judge(
     class_names: Sequence[str],
     slice_counts: np.ndarray | None = None,
     slice_names: Sequence[str] = (),
-) -> dict[str, Any]:
+) -> Verdict:
     """Hold a comparison against the bounds.
 
     Args:
@@ -62,16 +107,14 @@ def judge(
         slice_names: One a slice, such as ``country = jp``.
 
     Returns:
-        ``passed`` (``None`` without bounds), ``verdict`` (promote, hold, reject, or ``None``), ``reasons`` (a sentence
-        for each bound that is not met), ``notes``, ``checks`` (every bound with value and interval, and the ``class``
-        or ``slice`` that it judges) and ``bounds``.
+        The verdict with every bound, its value and interval, and the class or slice that it judges.
 
     Raises:
         InputError: If slices have a bound and there are none.
     """
     if config.max_slice_nfr is not None and slice_counts is None:
         raise InputError("a bound on slices (max_slice_nfr) needs slices: name the column to slice by.")
-    found: list[dict[str, Any]] = []
+    found: list[Check] = []
     notes: list[str] = []
     value = {name: float(rate) for name, rate in rates(counts).items()}
     if config.max_nfr is not None:
@@ -87,23 +130,15 @@ def judge(
         found.append(_hold(name, "min_accuracy_gain", value["accuracy_gain"], ends, config.min_accuracy_gain, config))
     if config.max_slice_nfr is None and slice_counts is not None:
         notes += _worse_slices(config, counts, slice_counts, slice_names, judged=bool(found))
-    missed = [check for check in found if not check["passed"]]
+    missed = [check for check in found if not check.passed]
     verdict = None if not found else "promote" if not missed else "hold"
-    if any(check["missed"] for check in missed):
+    if any(check.missed for check in missed):
         verdict = "reject"
-    return {
-        "passed": None if not found else not missed,
-        "verdict": verdict,
-        "reasons": [check["sentence"] for check in missed],
-        "notes": notes,
-        "checks": found,
-        "bounds": dataclasses.asdict(config),
-    }
+    reasons = tuple(check.sentence for check in missed)
+    return Verdict(None if not found else not missed, verdict, reasons, tuple(notes), tuple(found), config)
 
 
-def _groups(
-    kind: str, config: GateConfig, counts: np.ndarray, names: Sequence[str], notes: list[str]
-) -> list[dict[str, Any]]:
+def _groups(kind: str, config: GateConfig, counts: np.ndarray, names: Sequence[str], notes: list[str]) -> list[Check]:
     """Check the bound on single classes or slices; all that miss it are listed, or the worst one where none does."""
     bound, many = f"max_{kind}_nfr", {"class": "classes", "slice": "slices"}[kind]
     most = getattr(config, bound)
@@ -117,7 +152,7 @@ def _groups(
     judged = np.flatnonzero(total >= config.min_class_count)
     if not judged.size:
         sentence = f"no {kind} has the {config.min_class_count} images that the bound on {many} asks for."
-        return [{"name": bound, "passed": False, "missed": False, "sentence": sentence}]
+        return [Check(bound, passed=False, missed=False, sentence=sentence)]
     each = bonferroni_confidence(config.confidence, len(judged))
     above, below = FRACTIONS["nfr"].parts(counts[judged])
     low, high = wilson(above, below, confidence=each)
@@ -131,7 +166,7 @@ def _groups(
     for k in wrong or order[:1]:
         name, ends = names[int(judged[k])], (float(low[k]), float(high[k]))
         check = _hold(f"NFR of {kind} {name}", bound, float(estimate[k]), ends, most, config)
-        found.append({**check, kind: name, "n": int(below[k])})
+        found.append(dataclasses.replace(check, kind=kind, group=name, n=int(below[k])))
     return found
 
 
@@ -156,9 +191,7 @@ def _worse_slices(
     return [f"{said}."] if said else []
 
 
-def _hold(
-    what: str, name: str, value: float, ends: tuple[float, float], bound: float, config: GateConfig
-) -> dict[str, Any]:
+def _hold(what: str, name: str, value: float, ends: tuple[float, float], bound: float, config: GateConfig) -> Check:
     """Check one bound: a name that starts with ``max`` is an upper one."""
     upper = name.startswith("max")
     bad, good = (ends[1], ends[0]) if upper else ends
@@ -171,12 +204,5 @@ def _hold(
     shown = f"{value:.2%}" + ("" if config.point else f" [{ends[0]:.2%}, {ends[1]:.2%}]")
     side = "its estimate" if config.point else f"its {'upper' if upper else 'lower'} end"
     relation = ("at most" if upper else "at least") if meets(bad) else ("above" if upper else "below")
-    return {
-        "name": name,
-        "bound": bound,
-        "value": value,
-        "interval": list(ends),
-        "passed": meets(bad),
-        "missed": not meets(good),
-        "sentence": f"{what} is {shown}: {side} is {relation} {bound:.2%}.",
-    }
+    sentence = f"{what} is {shown}: {side} is {relation} {bound:.2%}."
+    return Check(name, meets(bad), not meets(good), sentence, bound=bound, value=value, interval=ends)

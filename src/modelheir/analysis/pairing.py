@@ -8,10 +8,10 @@ import numpy as np
 
 from modelheir.checks import InputError
 from modelheir.classes import match_classes
-from modelheir.metrics.join import match_rows, name_ids
+from modelheir.metrics.join import pair_rows, renumber_labels
 from modelheir.types import Predictions
 
-__all__ = ["Pair", "Side", "in_step", "pair_up"]
+__all__ = ["Pair", "Side", "pair_up"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,34 +71,21 @@ def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("th
         InputError: If ids are missing, additional or repeated, labels differ, no class name is shared, or no image is
             labelled. Ids are counted and the first five named.
     """
-    rows = match_rows(old.sample_id, new.sample_id, names=names)
-    in_order = bool((rows == np.arange(len(rows))).all())
     classes, numbers = _match_classes(old, new, names)
+    rows = pair_rows(old, new, numbers=numbers, names=names)
     label = np.asarray(old.label)  # the old model's classes come first, so its numbers stay
-    theirs = _renumber(np.asarray(new.label) if in_order else np.asarray(new.label)[rows], numbers)
-    different = label != theirs
-    if different.any():
-        ids = name_ids(np.asarray(old.sample_id)[different][:6])
-        mixed = _only_numbers(old) != _only_numbers(new)
-        raise InputError(
-            f"{names[1]} has another label than {names[0]} for {int(different.sum()):,} images ({ids}): "
-            "the files do not describe the same data"
-            + (
-                ", or one numbers the classes that the other names: give it their names with --classes FILE."
-                if mixed
-                else "."
-            )
-        )
     known = label >= 0
     keep = None if known.all() else np.flatnonzero(known)
     if keep is not None and not len(keep):
         raise InputError(f"none of the {len(label):,} images has a label, so nothing can be compared.")
     sides = []
-    for found, order, table in ((old, None, None), (new, None if in_order else rows, numbers)):
+    for found, order, table in ((old, None, None), (new, rows, numbers)):
         if keep is not None:
             order = keep if order is None else order[keep]
         prediction = np.asarray(found.prediction)
-        sides.append(Side(found, order, _renumber(prediction if order is None else prediction[order], table), table))
+        sides.append(
+            Side(found, order, renumber_labels(prediction if order is None else prediction[order], table), table)
+        )
     label = label if keep is None else label[keep]
     ids = np.asarray(old.sample_id)
     return Pair(
@@ -112,10 +99,6 @@ def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("th
     )
 
 
-def _only_numbers(found: Predictions) -> bool:
-    return all(name.isdigit() for name in found.classes or ())
-
-
 def _match_classes(
     old: Predictions, new: Predictions, names: tuple[str, str]
 ) -> tuple[tuple[str, ...] | None, np.ndarray | None]:
@@ -124,12 +107,6 @@ def _match_classes(
         return tuple(old.classes or new.classes or ()) or None, None
     found = match_classes(old.classes, new.classes, names=names)
     return found.together, None if found.identical else found.numbers_together
-
-
-def _renumber(values: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
-    if numbers is None:
-        return values
-    return np.where(values >= 0, numbers[np.maximum(values, 0)], values)
 
 
 def _numbers(label: np.ndarray, sides: list[Side], classes: tuple[str, ...] | None) -> np.ndarray:
@@ -141,33 +118,3 @@ def _numbers(label: np.ndarray, sides: list[Side], classes: tuple[str, ...] | No
         return np.arange(len(classes))
     width = max((scores.shape[1] for side in sides if (scores := side.scores()) is not None), default=0)
     return np.union1d(np.arange(width), occur)
-
-
-def in_step(old: Predictions, new: Predictions) -> tuple[Predictions, Predictions]:
-    """Return both with one class list; files that know the same classes, or none, come back as they are.
-
-    Rows keep their order. A class that a model does not know gets the logit minus infinity, or probability 0.
-    """
-    if not old.classes or not new.classes or tuple(old.classes) == tuple(new.classes):
-        return old, new
-    classes, numbers = _match_classes(old, new, ("the old file", "the new file"))
-    assert classes is not None
-    assert numbers is not None
-    same = np.arange(len(old.classes))
-    return _spread(old, classes, same), _spread(new, classes, numbers)
-
-
-def _spread(found: Predictions, classes: tuple[str, ...], numbers: np.ndarray) -> Predictions:
-    scores = {}
-    for name, empty in (("logits", -np.inf), ("probabilities", 0.0)):
-        values = getattr(found, name)
-        if values is not None:
-            scores[name] = np.full((len(values), len(classes)), empty, values.dtype)
-            scores[name][:, numbers] = values
-    return dataclasses.replace(
-        found,
-        label=_renumber(np.asarray(found.label), numbers),
-        prediction=_renumber(np.asarray(found.prediction), numbers),
-        classes=classes,
-        **scores,
-    )

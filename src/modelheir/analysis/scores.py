@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from modelheir.analysis.comparison import Calibration, Graded, Scores, SharedFlips, Together
 from modelheir.analysis.pairing import Pair, Side
+from modelheir.analysis.record import Rate
 from modelheir.metrics.accuracy import in_top_k
 from modelheir.metrics.calibration import brier_score, calibration_error, negative_log_likelihood, reliability_table
 from modelheir.metrics.confidence import label_confidence, softmax
@@ -38,7 +39,7 @@ class _Track:
     top5: int | None = None
 
 
-def score_tables(pair: Pair, codes: np.ndarray, *, confidence: float, bins: int) -> dict[str, Any]:
+def score_tables(pair: Pair, codes: np.ndarray, *, confidence: float, bins: int) -> Scores | None:
     """Return the parts of a comparison that need scores.
 
     Args:
@@ -48,31 +49,29 @@ def score_tables(pair: Pair, codes: np.ndarray, *, confidence: float, bins: int)
         bins: Of the calibration.
 
     Returns:
-        Keys ``calibration`` and ``reliability`` (for the models that have scores), ``graded``, and ``ensemble`` (where
-        both have them); empty without scores.
+        What the models that have scores allow; ``None`` where neither has any.
     """
     sides = {name: getattr(pair, name) for name in _SIDES if getattr(pair, name).scores() is not None}
     if not sides:
-        return {}
+        return None
     tracks, together = _walk(pair, sides)
-    found: dict[str, Any] = {
-        "calibration": {name: _calibration(track, bins) for name, track in tracks.items()},
-        "reliability": {
-            name: reliability_table(track.confidence, track.right, bins=bins) for name, track in tracks.items()
+    return Scores(
+        calibration={name: _calibration(track, bins) for name, track in tracks.items()},
+        reliability={
+            name: tuple(reliability_table(track.confidence, track.right, bins=bins)) for name, track in tracks.items()
         },
-        "graded": _graded(tracks, codes, confidence),
-    }
-    if together is not None:
-        means = _averages_logits(pair)
-        counts = count_outcomes(outcomes(pair.old.prediction, together, pair.label))[0]
-        of = {name: float(value) for name, value in rates(counts).items()}
-        keep = ("nfr", "pfr", "relative_nfr", "accuracy_gain", "churn")
-        found["ensemble"] = {
-            "by": "logits" if means else "probabilities",
-            "accuracy": of["accuracy_new"],
-            **{name: of[name] for name in keep},
-        }
-    return found
+        graded=_graded(tracks, codes, confidence),
+        ensemble=None if together is None else _together(pair, together),
+    )
+
+
+def _together(pair: Pair, prediction: np.ndarray) -> Together:
+    """Hold the average of both models against the old one."""
+    counts = count_outcomes(outcomes(pair.old.prediction, prediction, pair.label))[0]
+    of = {name: float(value) for name, value in rates(counts).items()}
+    keep = ("nfr", "pfr", "relative_nfr", "accuracy_gain", "churn")
+    by = "logits" if _averages_logits(pair) else "probabilities"
+    return Together(by=by, accuracy=of["accuracy_new"], **{name: of[name] for name in keep})
 
 
 def _averages_logits(pair: Pair) -> bool:
@@ -141,36 +140,39 @@ def _own_labels(pair: Pair, side: Side) -> np.ndarray:
     return own[pair.label]
 
 
-def _calibration(track: _Track, bins: int) -> dict[str, Any]:
+def _calibration(track: _Track, bins: int) -> Calibration:
     total = len(track.right)
-    found: dict[str, Any] = {
-        "error": calibration_error(track.confidence, track.right, bins=bins),
-        "error_equal_mass": calibration_error(track.confidence, track.right, bins=bins, spacing="equal_mass"),
-        "brier": track.brier / total,
-        "nll": float(negative_log_likelihood(track.label).mean()),
-        "mean_confidence": float(track.confidence.mean()),
-        "mean_label_confidence": float(track.label.mean()),
-        "bins": bins,
-    }
-    if track.top5 is not None:
-        found["top5_accuracy"] = track.top5 / total
-    return found
+    return Calibration(
+        error=calibration_error(track.confidence, track.right, bins=bins),
+        error_equal_mass=calibration_error(track.confidence, track.right, bins=bins, spacing="equal_mass"),
+        brier=track.brier / total,
+        nll=float(negative_log_likelihood(track.label).mean()),
+        mean_confidence=float(track.confidence.mean()),
+        mean_label_confidence=float(track.label.mean()),
+        bins=bins,
+        top5_accuracy=None if track.top5 is None else track.top5 / total,
+    )
 
 
-def _graded(tracks: dict[str, _Track], codes: np.ndarray, confidence: float) -> dict[str, Any]:
+def _graded(tracks: dict[str, _Track], codes: np.ndarray, confidence: float) -> Graded:
     negative, positive = (codes == OUTCOMES.index(name) for name in ("negative_flip", "positive_flip"))
-    found: dict[str, Any] = {}
-    for name, flips, side in (("nfr_graded", negative, "new"), ("pfr_graded", positive, "old")):
-        if side in tracks:
-            track = tracks[side]
-            found[name] = graded_flip_rate(flips, track.confidence, track.label)
-            spread = (track.confidence - track.label) * flips
-            found[f"{name}_interval"] = list(mean_interval(spread, confidence=confidence, within=(0, 1)))
-    if len(tracks) == 2:
-        drop = tracks["old"].label - tracks["new"].label
-        near, large = near_flips(negative, drop), large_flips(negative, drop)
-        found["label_confidence_drop"] = float(drop.mean())
-        found["label_confidence_drop_interval"] = list(mean_interval(drop, confidence=confidence, within=(-1, 1)))
-        found["near_negative_flips"] = {"threshold": 0.1, "n": int(near.sum()), "rate": float(near.mean())}
-        found["large_negative_flips"] = {"threshold": 0.5, "n": int(large.sum()), "rate": float(large.mean())}
-    return found
+
+    def grade(flips: np.ndarray, side: str) -> Rate | None:
+        if side not in tracks:
+            return None
+        track = tracks[side]
+        spread = (track.confidence - track.label) * flips
+        ends = mean_interval(spread, confidence=confidence, within=(0, 1))
+        return Rate(graded_flip_rate(flips, track.confidence, track.label), ends)
+
+    found = Graded(nfr_graded=grade(negative, "new"), pfr_graded=grade(positive, "old"))
+    if len(tracks) < 2:
+        return found
+    drop = tracks["old"].label - tracks["new"].label
+    near, large = near_flips(negative, drop), large_flips(negative, drop)
+    return dataclasses.replace(
+        found,
+        label_confidence_drop=Rate(float(drop.mean()), mean_interval(drop, confidence=confidence, within=(-1, 1))),
+        near_negative_flips=SharedFlips(0.1, int(near.sum()), float(near.mean())),
+        large_negative_flips=SharedFlips(0.5, int(large.sum()), float(large.mean())),
+    )

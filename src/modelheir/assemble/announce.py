@@ -60,7 +60,7 @@ def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
         plan: The stages of a method, or the function that yields them.
         given: Data and settings of the run.
         source: The data source as the user named it.
-        say: Takes the line.
+        say: Takes a line at a time.
     """
     said = False
 

@@ -30,6 +30,7 @@ def train_arms(
     seeds: Sequence[int],
     out: Path | str,
     watch: Callable[[str, int, int, int], None] | None = None,
+    command: Sequence[str] = (),
 ) -> dict[str, dict[int, Path]]:
     """Train every arm with every seed and return the run folders; finished ones are not trained again.
 
@@ -39,6 +40,7 @@ def train_arms(
         seeds: Each is used for every arm.
         out: Folder of the runs, ``<out>/seed<k>/<arm>``.
         watch: Called with arm, seed, number of runs done and of all before each training.
+        command: What was typed, for the provenance of every run.
     """
     folders: dict[str, dict[int, Path]] = {arm.name: {} for arm in arms}
     total = len(arms) * len(seeds)
@@ -47,11 +49,11 @@ def train_arms(
             if watch:
                 watch(arm.name, seed, sum(map(len, folders.values())), total)
             old = folders[arm.old][seed] if arm.old and arm.teaches else None
-            folders[arm.name][seed] = _train(arm, base, seed, Path(out) / f"seed{seed}" / arm.name, old)
+            folders[arm.name][seed] = _train(arm, base, seed, Path(out) / f"seed{seed}" / arm.name, old, command)
     return folders
 
 
-def _train(arm: Arm, base: Mapping[str, Any], seed: int, out: Path, old: Path | None) -> Path:
+def _train(arm: Arm, base: Mapping[str, Any], seed: int, out: Path, old: Path | None, command: Sequence[str]) -> Path:
     from modelheir.assemble.training import train
     from modelheir.config.mapping import from_mapping
     from modelheir.config.run import TrainConfig
@@ -64,7 +66,7 @@ def _train(arm: Arm, base: Mapping[str, Any], seed: int, out: Path, old: Path | 
     rest = {key: value for key, value in given.items() if not key.startswith("method.")}
     config = from_mapping(TrainConfig, rest, source=f"arm {arm.name}")
     settings = from_mapping(METHODS[arm.method].config, own, where="", source=f"arm {arm.name}")
-    return train(arm.method, config, settings)
+    return train(arm.method, config, settings, command=command)
 
 
 def pairs(

@@ -46,6 +46,7 @@ def demo(
     seeds: Sequence[int] = (0, 1, 2),
     max_nfr: float = 0.02,
     watch: Callable[[str, int, int, int], None] | None = None,
+    command: Sequence[str] = (),
 ) -> tuple[list[dict[str, Any]], Path]:
     """Train a version 1 on half of the digits, then version 2 in three ways, and write the page.
 
@@ -54,6 +55,7 @@ def demo(
         seeds: Paired: every way starts from the same seeds and the same version 1.
         max_nfr: The gate: largest negative flip rate allowed, a fraction of the test images.
         watch: Called with arm, seed, runs done and runs in all.
+        command: What was typed, for the provenance of every run.
 
     Returns:
         The rows of the table (see :func:`modelheir.analysis.arms.arm_rows`) and the path of the page.
@@ -62,13 +64,14 @@ def demo(
 
     from modelheir.analysis.arms import arm_rows
     from modelheir.analysis.compare import GateConfig
+    from modelheir.analysis.flipped import flipped
     from modelheir.assemble.pages import gallery_images, run_curves, run_provenance
     from modelheir.report import write_runs
 
     ways, threads = arms(), torch.get_num_threads()
     torch.set_num_threads(1)  # networks this small lose more to handing work over than they gain
     try:
-        folders = train_arms(ways, BASE, seeds=seeds, out=out, watch=watch)
+        folders = train_arms(ways, BASE, seeds=seeds, out=out, watch=watch, command=command)
     finally:
         torch.set_num_threads(threads)
     found = pairs(folders, ways)
@@ -86,8 +89,7 @@ def demo(
             f"rate of {max_nfr:.0%}, met when the upper end of each seed's interval is below it."
         ),
         error_old=rows[0]["error_old"],
-        old=old,
-        new=new,
+        flipped=flipped(old, new),
         names=("version 1", best["name"]),
         images=gallery_images("digits", folders[best["name"]][first]),
         curves={name: run_curves(by_seed[first]) for name, by_seed in folders.items()},

@@ -57,18 +57,17 @@ def evaluate(
         advance: Called with the model and the number of images after each batch.
 
     Returns:
-        One row a model: ``model``, ``n``, ``accuracy``, ``top5``, ``file``, with ``old`` ``nfr`` and ``pfr``, and
-        ``unknown`` where the data has classes that the model does not know: their images count as wrong.
+        One row a model: ``model``, ``n``, ``accuracy``, ``top5``, with ``old`` ``nfr``, ``pfr`` and ``accuracy_gain``,
+        each with its 95 % interval under ``..._interval``; ``file``; and ``unknown`` where the data has classes that
+        the model does not know: their images count as wrong.
 
     Raises:
         InputError: If a model and the data do not fit each other (``old`` is named where it is that one), or a model's
             own settings split the data otherwise than the old model's, or no data is given and no model is a run.
     """
+    from modelheir.analysis.evaluation import evaluation_row
     from modelheir.config.inputs import InputConfig
     from modelheir.data import fingerprint, open_splits
-    from modelheir.metrics.accuracy import top_k_accuracy
-    from modelheir.metrics.flips import negative_flip_rate, positive_flip_rate
-    from modelheir.metrics.join import match_rows
     from modelheir.runs import read_predictions, write_predictions
 
     source = own_data([*models, *([old] if old else [])]) if data is None else data
@@ -110,16 +109,7 @@ def evaluate(
     rows: list[dict[str, Any]] = []
     for model in models:
         path, found = one(model)
-        known = found.label >= 0
-        label, prediction = found.label[known], found.prediction[known]
-        row: dict[str, Any] = {"model": model, "n": int(known.sum()), "accuracy": float((prediction == label).mean())}
-        if found.logits is not None and found.logits.shape[1] > 5:
-            row["top5"] = float(top_k_accuracy(found.logits[known], label, k=5))
-        if before is not None:
-            same = match_rows(found.sample_id, before.sample_id, names=(model, f"the old model {old}"))
-            said = before.prediction[same][known]
-            row["nfr"] = float(negative_flip_rate(said, prediction, label))
-            row["pfr"] = float(positive_flip_rate(said, prediction, label))
+        row = evaluation_row(model, found, before, old_name=f"the old model {old}")
         if missing := unknown_classes(found.logits, found.classes):
             row["unknown"] = list(missing)
         rows.append({**row, "file": str(path)})

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
 from modelheir.checks import InputError, nearest
-from modelheir.cli.screen import say
 from modelheir.printable import shorten
+from modelheir.screen import say
 
 __all__ = ["COMMANDS", "Command", "main"]
 

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from modelheir.address import predictions_place
 from modelheir.checks import InputError, nearest
-from modelheir.cli.outputs import check_outputs, page_files
 
-if TYPE_CHECKING:
-    from modelheir.types import Predictions
-
-__all__ = ["Parser", "find_files", "main", "parser", "short_names"]
+__all__ = ["Parser", "main", "parser"]
 
 _EPILOG = """\
 OLD and NEW are run folders (their predictions on the test split, else on val)
@@ -95,11 +91,15 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         InputError: If what was given cannot be compared; the dispatcher turns it into code 2.
     """
-    given = parser().parse_args(sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else argv
+    given = parser().parse_args(words)
     from modelheir.analysis.compare import compare
+    from modelheir.analysis.flipped import flipped
     from modelheir.analysis.front import plane
     from modelheir.analysis.gate import GateConfig
     from modelheir.runs.files import write_json
+    from modelheir.runs.outputs import check_outputs, page_files
+    from modelheir.runs.prediction_files import find_files, short_names
     from modelheir.runs.predictions import read_predictions, require_columns
 
     gate = GateConfig(
@@ -131,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
         for name, file in zip(names, files, strict=True)
     }
     old, new = found[names[0]], found[names[1]]
-    result: dict[str, Any] = compare(
+    result = compare(
         old,
         new,
         slices=given.slice,
@@ -142,51 +142,30 @@ def main(argv: list[str] | None = None) -> int:
         max_flips=given.max_flips,
         names=(str(files[0]), str(files[1])),
     )
-    result |= {"old": str(files[0]), "new": str(files[1]), "note": note}
     others = plane(old, {name: found[name] for name in names[2:]}, confidence=given.confidence)
-    if others:
-        result["others"] = others
+    result = dataclasses.replace(result, old=str(files[0]), new=str(files[1]), note=note, others=tuple(others))
     from modelheir.cli.comparison_text import show
-    from modelheir.cli.screen import say
+    from modelheir.screen import say
 
     show(result, names=(names[0], names[1]))
     if given.json:
         write_json(given.json, result)
         say(f"Numbers: {given.json}")
     if given.html:
-        _write_page(given, result, old, new, places, names)
+        from modelheir.assemble.pages import comparison_page
+
+        runs = {name: place for name, place in zip(names, places, strict=True) if place.is_dir()}
+        comparison_page(
+            given.html,
+            result,
+            flipped(old, new),
+            names=(names[0], names[1]),
+            runs=runs,
+            data=given.data or "",
+            command=["modelheir", "compare", *words],
+        )
         say(*map("{}: {}".format, ("Page", "Table"), pages))
-    return 1 if result["gate"]["passed"] is False else 0
-
-
-def find_files(places: Sequence[Path], split: str | None) -> tuple[list[Path], str]:
-    """Find the file of predictions of each place; run folders all give the same split."""
-    folders = [place for place in places if place.is_dir()]
-
-    def file(folder: Path, name: str) -> Path:
-        return folder / "predictions" / f"{name}.parquet"
-
-    wanted = [split] if split else ["test", "val"]
-    name = next((name for name in wanted if all(file(folder, name).is_file() for folder in folders)), None)
-    if folders and name is None:
-        poor = next(folder for folder in folders if not file(folder, wanted[0]).is_file())
-        kept = sorted(path.stem for path in (poor / "predictions").glob("*.parquet"))
-        has = f"it has only {', '.join(kept)}" if kept else "it has none: make some with `modelheir predict`"
-        raise InputError(f"{poor} has no predictions of {' or '.join(wanted)} that can be compared; {has}.")
-    note = (
-        "run folders have no predictions on test, so val is compared" if folders and not split and name == "val" else ""
-    )
-    return [file(place, name) if place.is_dir() and name else place for place in places], note
-
-
-def short_names(places: Sequence[Path]) -> list[str]:
-    """Call each model by its folder or file, or by the whole path where that is not unique."""
-    short = [place.name if place.is_dir() else place.stem for place in places]
-    whole = [str(place) for place in places]
-    names = [name if short.count(name) == 1 and name else path for name, path in zip(short, whole, strict=True)]
-    if len(set(names)) == len(names):
-        return names
-    return [f"{name} ({number + 1})" for number, name in enumerate(names)]  # a file against itself
+    return 1 if result.gate.passed is False else 0
 
 
 def _class_list(path: Path) -> list[str]:
@@ -198,35 +177,3 @@ def _class_list(path: Path) -> list[str]:
     if not names:
         raise InputError(f"the class list {path} is empty: it needs one name a line.")
     return names
-
-
-def _write_page(
-    given: argparse.Namespace,
-    result: dict[str, Any],
-    old: Predictions,
-    new: Predictions,
-    places: Sequence[Path],
-    names: Sequence[str],
-) -> None:
-    from modelheir.analysis.pairing import in_step
-    from modelheir.assemble.pages import gallery_images, run_curves, run_provenance
-    from modelheir.report import write_compare
-
-    runs = {name: place for name, place in zip(names, places, strict=True) if place.is_dir()}
-    where = next((place for place in places[:2] if place.is_dir()), None)
-    command = ["modelheir", "compare", given.old, given.new]
-    old, new = in_step(old, new)
-    write_compare(
-        given.html,
-        result,
-        old=old,
-        new=new,
-        names=(names[0], names[1]),
-        images=gallery_images(given.data, where) if given.data else None,
-        others=result.get("others", []),
-        curves={name: rows for name, place in runs.items() if (rows := run_curves(place))},
-        provenance={
-            "this comparison": {"command": command, "old": result["old"], "new": result["new"]},
-            **{name: run_provenance(place) for name, place in runs.items()},
-        },
-    )

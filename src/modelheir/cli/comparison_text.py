@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from modelheir.cli.screen import percent, say, show_table
+from modelheir.analysis.comparison import Comparison, Graded, Group, Scores
+from modelheir.analysis.gate import Verdict
+from modelheir.analysis.record import Rate
+from modelheir.screen import percent, say, show_table
 
 __all__ = ["show"]
 
@@ -23,84 +25,84 @@ _RATES = (
 )
 
 
-def show(result: Mapping[str, Any], *, names: tuple[str, str]) -> None:
+def show(found: Comparison, *, names: tuple[str, str]) -> None:
     """Print a comparison.
 
     Args:
-        result: What ``analysis.compare`` returned, and ``note``.
+        found: What ``analysis.compare`` returned.
         names: What to call the two models.
     """
-    say(f"{names[0]} -> {names[1]}, {result['n']:,} images, {100 * result['confidence']:g}% intervals")
-    if result.get("note"):
-        say(f"Note: {result['note']}.")
-    if result["n_unlabelled"]:
-        say(f"Note: {result['n_unlabelled']:,} images without a label are left out.")
-    intervals = result["intervals"]
-    rows = [
-        [f"accuracy, {side}", percent(result[f"accuracy_{side}"], intervals[f"accuracy_{side}"])]
-        for side in ("old", "new")
-    ]
+    say(f"{names[0]} -> {names[1]}, {found.n:,} images, {100 * found.confidence:g}% intervals")
+    if found.note:
+        say(f"Note: {found.note}.")
+    if found.n_unlabelled:
+        say(f"Note: {found.n_unlabelled:,} images without a label are left out.")
+    rows = [["accuracy, old", _rate(found.rates.accuracy_old)], ["accuracy, new", _rate(found.rates.accuracy_new)]]
     for name, words in _RATES:
-        text = words + result["bec_convention"] if name == "bec" else words
-        ends = intervals.get(name)
-        rows.append([text, percent(result[name], ends if ends and None not in ends else None)])
-    rows.append(["McNemar p (are flips one-sided?)", f"{result['mcnemar_p']:.3g}"])
-    rows += _from_scores(result)
-    show_table("", ["rate", "value"], rows)
-    worst = sorted(result["per_class"], key=lambda row: -row["nfr"])[:_WORST]
-    _groups(f"classes with the most new mistakes (p corrected: {result['correction']})", "class", worst)
-    for column in dict.fromkeys(row["column"] for row in result["slices"]):
-        here = [row for row in result["slices"] if row["column"] == column]
-        _groups(f"by {column}", "value", here)
-    if result.get("others"):
+        text = words + found.bec_convention if name == "bec" else words
+        rows.append([text, _rate(getattr(found.rates, name))])
+    rows.append(["McNemar p (are flips one-sided?)", f"{found.mcnemar_p:.3g}"])
+    show_table("", ["rate", "value"], rows + (_from_scores(found.scores) if found.scores else []))
+    worst = found.worst()
+    if worst:
+        _groups(f"classes with the most new mistakes (p corrected: {found.correction})", "class", worst[:_WORST])
+    else:
+        say("No class has a new mistake.")
+    for column in dict.fromkeys(row.column for row in found.slices):
+        _groups(f"by {column}", "value", [row for row in found.slices if row.column == column])
+    if found.others:
         table = [
             [row["name"], percent(row["error"], row["error_interval"]), percent(row["nfr"], row["nfr_interval"])]
-            for row in result["others"]
+            for row in found.others
         ]
         show_table("other models against the same old one", ["model", "error", "NFR"], table)
-    _verdict(result["gate"])
+    _verdict(found.gate)
 
 
-def _from_scores(result: Mapping[str, Any]) -> list[list[str]]:
-    rows = []
-    for side, found in (result.get("calibration") or {}).items():
-        rows.append([f"calibration error, {side}", percent(found["error"])])
-    graded = result.get("graded") or {}
-    for name, words in (("nfr_graded", "graded NFR"), ("pfr_graded", "graded PFR")):
-        if name in graded:
-            rows.append([words, percent(graded[name], graded[f"{name}_interval"])])
-    for name, words in (("near_negative_flips", "type I, near"), ("large_negative_flips", "type II, large")):
-        if name in graded:
-            rows.append([f"negative flips of {words}", percent(graded[name]["rate"])])
-    if "ensemble" in result:
-        both = result["ensemble"]
-        rows.append([f"both averaged ({both['by']}): accuracy", percent(both["accuracy"])])
-        rows.append([f"both averaged ({both['by']}): NFR", percent(both["nfr"])])
+def _rate(rate: Rate) -> str:
+    low, high = rate.interval or (None, None)
+    return percent(rate.value, None if low is None or high is None else (low, high))
+
+
+def _from_scores(scores: Scores) -> list[list[str]]:
+    rows = [[f"calibration error, {side}", percent(found.error)] for side, found in scores.calibration.items()]
+    rows += _from_graded(scores.graded)
+    if scores.ensemble:
+        by = scores.ensemble.by
+        rows.append([f"both averaged ({by}): accuracy", percent(scores.ensemble.accuracy)])
+        rows.append([f"both averaged ({by}): NFR", percent(scores.ensemble.nfr)])
     return rows
 
 
-def _groups(title: str, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+def _from_graded(graded: Graded) -> list[list[str]]:
+    rates = ((graded.nfr_graded, "graded NFR"), (graded.pfr_graded, "graded PFR"))
+    rows = [[words, _rate(rate)] for rate, words in rates if rate]
+    flips = ((graded.near_negative_flips, "type I, near"), (graded.large_negative_flips, "type II, large"))
+    return rows + [[f"negative flips of {words}", percent(shared.rate)] for shared, words in flips if shared]
+
+
+def _groups(title: str, key: str, rows: Sequence[Group]) -> None:
     table = [
         [
-            str(row[key]),
-            f"{row['n']:,}",
-            percent(row["accuracy_old"]),
-            percent(row["accuracy_new"]),
-            percent(row["nfr"], row["nfr_interval"]),
-            percent(row["pfr"]),
-            f"{row['p_corrected']:.3g}",
+            str(row.name),
+            f"{row.n:,}",
+            percent(row.rates.accuracy_old.value),
+            percent(row.rates.accuracy_new.value),
+            _rate(row.rates.nfr),
+            percent(row.rates.pfr.value),
+            f"{row.p_corrected:.3g}",
         ]
         for row in rows
     ]
     show_table(title, [key, "images", "old", "new", "NFR", "PFR", "p"], table)
 
 
-def _verdict(gate: Mapping[str, Any]) -> None:
-    if gate["passed"] is None:
+def _verdict(gate: Verdict) -> None:
+    if gate.passed is None:
         say("No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain).")
     else:
-        say(f"{'PASSED' if gate['passed'] else 'FAILED'}: {gate['verdict']}")
-    for check in gate["checks"]:
-        say(f"  {'ok  ' if check['passed'] else 'miss'} {check['sentence']}")
-    for note in gate["notes"]:
+        say(f"{'PASSED' if gate.passed else 'FAILED'}: {gate.verdict}")
+    for check in gate.checks:
+        say(f"  {'ok  ' if check.passed else 'miss'} {check.sentence}")
+    for note in gate.notes:
         say(f"  note {note}")

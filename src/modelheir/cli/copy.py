@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import say
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
+from modelheir.screen import say
 
 __all__ = ["CopyConfig", "main"]
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from modelheir.checks import AtLeast, InRange
-from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import percent, say, show_table
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
+from modelheir.screen import percent, say, show_table
 
 __all__ = ["DemoConfig", "main"]
 
@@ -40,7 +41,8 @@ def main(argv: list[str]) -> int:
         if not config.quiet:
             say(f"[{done + 1}/{total}] seed {seed}: {arm}", error=True)
 
-    rows, page = demo(config.out, seeds=range(config.seeds), max_nfr=config.max_nfr, watch=watch)
+    command = ["modelheir", "demo", *argv]
+    rows, page = demo(config.out, seeds=range(config.seeds), max_nfr=config.max_nfr, watch=watch, command=command)
     _show(rows)
     say(f"Report: {page}")
     return 0

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from modelheir.address import predictions_place
 from modelheir.checks import InputError
-from modelheir.cli.compare import Parser, find_files, short_names
-from modelheir.cli.outputs import check_outputs
+from modelheir.cli.compare import Parser
 
 __all__ = ["main", "parser"]
 
@@ -55,8 +54,10 @@ def main(argv: list[str] | None = None) -> int:
         if not all(0 <= weight < float("inf") for weight in given.weights) or not sum(given.weights):
             raise InputError("--weights must be >= 0 and not all 0.")
     from modelheir.analysis.ensemble import ensemble
-    from modelheir.cli.screen import percent, say, show_table
+    from modelheir.runs.outputs import check_outputs
+    from modelheir.runs.prediction_files import find_files, short_names
     from modelheir.runs.predictions import members_of, read_predictions, write_predictions
+    from modelheir.screen import percent, say, show_table
 
     places = [predictions_place(source) for source in given.sources]
     files, note = find_files(places, given.split)

@@ -12,12 +12,13 @@ from modelheir.address import parse_address
 from modelheir.assemble.run_settings import own_data, run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.classes import BY_NAME, RULES
-from modelheir.cli.outputs import check_outputs
-from modelheir.cli.parsing import Spec, parse
 from modelheir.cli.predict import does_not_know
-from modelheir.cli.screen import percent, say, show_table
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
+from modelheir.runs.outputs import check_outputs
+from modelheir.screen import percent, say, show_table
 
 __all__ = ["EvaluateConfig", "expand", "main"]
 
@@ -155,11 +156,14 @@ def main(argv: list[str]) -> int:
 
 def _show(rows: Sequence[dict[str, Any]], flips: bool, where: str) -> None:
     done = [row for row in rows if "failed" not in row]
-    columns = ["model", "images", "accuracy", "top 5", *(["NFR", "PFR"] if flips else []), "predictions "]
-    names = ["accuracy", "top5", *(["nfr", "pfr"] if flips else [])]
-    table = [[row["model"], f"{row['n']:,}", *(percent(row.get(name)) for name in names), row["file"]] for row in done]
+    names = {"accuracy": "accuracy", "top5": "top 5", **({"nfr": "NFR", "pfr": "PFR"} if flips else {})}
+    if flips:
+        names["accuracy_gain"] = "accuracy gain"
+    rates = [[percent(row.get(name), row.get(f"{name}_interval")) for name in names] for row in done]
+    table = [[row["model"], f"{row['n']:,}", *of, row["file"]] for row, of in zip(done, rates, strict=True)]
+    columns = ["model", "images", *names.values(), "predictions "]
     if table:
-        show_table(f"on {where}", columns, table)
+        show_table(f"on {where}, 95% intervals", columns, table)
     for row in rows:
         if "failed" in row:
             say(f"failed: {row['model']}: {row['failed']}", error=True)

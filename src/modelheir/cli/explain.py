@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import sys
 from collections.abc import Mapping
-from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelheir.checks import InputError, unknown
-from modelheir.cli.screen import paragraph, say, show_table
-from modelheir.config.describe import settings
+from modelheir.screen import say
 
 if TYPE_CHECKING:
     from modelheir.methods import Method
 
-__all__ = ["main", "method_files"]
+__all__ = ["main"]
 
 
 def main(argv: list[str], methods: Mapping[str, Method] | None = None) -> int:
@@ -35,87 +29,7 @@ def main(argv: list[str], methods: Mapping[str, Method] | None = None) -> int:
         raise InputError(f"unexpected {argv[1]!r}: one method at a time.")
     if argv[0] not in methods:
         raise unknown("method", argv[0], methods)
-    _explain(methods[argv[0]])
+    from modelheir.assemble.explain import explain_text
+
+    say(*explain_text(methods[argv[0]]).split("\n"))
     return 0
-
-
-def _explain(method: Method) -> None:
-    module = sys.modules[method.plan.__module__]
-    say(*paragraph(f"{method.name}: {method.summary}").split("\n"), "")
-    facts = {
-        "For": method.situation,
-        "Not for": getattr(method, "not_for", ""),
-        "Paper": method.paper,
-        "Needs": "--old" if method.needs_old else "",
-        "Defaults": ", ".join(f"--{key} {value}" for key, value in method.defaults.items()),
-    }
-    for name, text in facts.items():
-        if text:
-            say(*paragraph(text, first=f"{name + ':':<10}", rest=" " * 10).split("\n"))
-    say()
-    for block in (inspect.getdoc(module) or "").split("\n\n"):
-        formula = block.startswith(".. math::")
-        text = block.replace(".. math::", "Formula (LaTeX):") if formula else paragraph(block)
-        say(*text.split("\n"), "")
-    show_table("Files", ["file", "what it is "], method_files(method.name, module))
-    say("", "Its own settings and their defaults", "")
-    for one in settings(method.config, "method", every=False):
-        say(f"  --{one.key} {_shown(method.defaults.get(one.key, one.default))}")
-        about = f"{one.about} ({one.allowed})" if one.about else one.allowed
-        say(*paragraph(about, first=" " * 6, rest=" " * 6).split("\n"))
-    say()
-    say(f"`modelheir train {method.name} --help` lists the settings that all methods share.")
-
-
-def method_files(name: str, module: ModuleType) -> list[tuple[str, str]]:
-    """Return ``(file, what it is)`` of a method: its front door, what that imports, and its card, configs and test."""
-    files = [(_place(module.__name__), "the method: Config and plan()")]
-    for used in _imported(module):
-        files.append((_place(used), _first_line(used)))
-    files += [
-        (f"docs/methods/{name}.md", "the card: when to use it, cost, evidence"),
-        (f"configs/{name}/", "settings files: quick and full"),
-        (f"tests/methods/test_{name}.py", "its tests"),
-    ]
-    return files
-
-
-def _imported(module: ModuleType) -> list[str]:
-    """List the modules of losses, methods and models that a module's source imports, in order."""
-    names: dict[str, None] = {}
-    for node in ast.walk(ast.parse(inspect.getsource(module))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names[node.module] = None
-            names |= {f"{node.module}.{alias.name}": None for alias in node.names}
-    rows = ("modelheir.losses", "modelheir.methods.", "modelheir.models", "modelheir.data", "modelheir.metrics")
-    skipped = ("modelheir.methods.method", "modelheir.methods.given.parts", module.__name__)
-    return [name for name in names if name.startswith(rows) and name not in skipped and _file(name)]
-
-
-def _file(name: str) -> Path | None:
-    import modelheir
-
-    root = Path(inspect.getfile(modelheir)).parent.joinpath(*name.split(".")[1:])
-    return next((path for path in (root.with_suffix(".py"), root / "__init__.py") if path.is_file()), None)
-
-
-def _place(name: str) -> str:
-    path = _file(name)
-    if path is None:
-        return name
-    ends = "/".join(name.split(".")) + ("/__init__.py" if path.name == "__init__.py" else ".py")
-    return f"src/{ends}"
-
-
-def _first_line(name: str) -> str:
-    path = _file(name)
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path else None
-    return (text or "").split("\n")[0]
-
-
-def _shown(value: Any) -> str:
-    if value in ("", (), None):
-        return "-"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from modelheir.address import parse_address
 from modelheir.checks import Above, InputError, one_of
-from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import show_table
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
+from modelheir.screen import show_table
 
 __all__ = ["FORMATS", "ExportConfig", "main"]
 

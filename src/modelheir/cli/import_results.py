@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from modelheir.checks import InputError
-from modelheir.cli.outputs import check_outputs
-from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
+from modelheir.runs.outputs import check_outputs
 
 __all__ = ["ImportConfig", "main"]
 
@@ -46,9 +47,9 @@ def main(argv: list[str]) -> int:
         raise InputError(f"{path}: expected a name ending with .result, {', '.join(_CHECKPOINTS)}.")
     if config.ids:
         raise InputError("--ids belongs to .result files: a checkpoint has no rows.")
-    from modelheir.cli.screen import say
     from modelheir.models.files.legacy import read_checkpoint
     from modelheir.runs.tensors import save_weights
+    from modelheir.screen import say
 
     out = _target(config, path, ending, ".safetensors")
     state = read_checkpoint(path)
@@ -58,9 +59,9 @@ def main(argv: list[str]) -> int:
 
 
 def _result(path: Path, config: ImportConfig) -> int:
-    from modelheir.cli.screen import percent, say
     from modelheir.models.files.legacy import read_result
     from modelheir.runs.predictions import write_predictions
+    from modelheir.screen import percent, say
 
     out = _target(config, path, ".result", ".parquet")
     found: Any = read_result(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modelheir.checks import InputError
-from modelheir.cli.screen import say, show_table
+from modelheir.screen import say, show_table
 
 __all__ = ["main"]
 

@@ -10,10 +10,11 @@ from typing import Annotated
 from modelheir.assemble.run_settings import run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.classes import BY_NAME, RULES
-from modelheir.cli.outputs import check_outputs
-from modelheir.cli.parsing import Spec, parse
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
+from modelheir.runs.outputs import check_outputs
 
 __all__ = ["PredictConfig", "does_not_know", "main"]
 
@@ -70,11 +71,11 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--out {config.out}: predictions are written as Parquet, so the name must end with .parquet.")
     from modelheir import assemble
     from modelheir.assemble.destination import check_not_data
-    from modelheir.cli.screen import percent, say, speaks
     from modelheir.engine.progress import make_progress
     from modelheir.metrics.unknown_classes import unknown_classes
     from modelheir.models.files.load import files_of
     from modelheir.runs.predictions import write_predictions
+    from modelheir.screen import percent, say, speaks
 
     outputs = [Path(name) for name in (config.out, config.crops) if name]
     check_outputs(outputs, files_of(model))

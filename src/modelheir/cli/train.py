@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelheir.address import parse_address
 from modelheir.checks import InputError, unknown
-from modelheir.classes import BY_NAME
-from modelheir.cli.parsing import Spec, parse
-from modelheir.cli.screen import paragraph, say
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
 from modelheir.config.describe import settings
 from modelheir.config.mapping import read_yaml, to_mapping
+from modelheir.screen import paragraph, say
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
@@ -146,9 +143,10 @@ def main(argv: list[str]) -> int:
 
 def _show(path: Path, config: TrainConfig) -> None:
     """Print the run's result and the next command."""
-    from modelheir.cli.screen import show_result, speaks
+    from modelheir.cli.next_step import NEXT_METHOD, next_compare, next_train
     from modelheir.runs.files import read_json
     from modelheir.runs.folder import RunFolder
+    from modelheir.screen import show_result, speaks
 
     if not speaks():
         return
@@ -158,66 +156,5 @@ def _show(path: Path, config: TrainConfig) -> None:
         for row in result.values():
             if "note" in row:
                 say(*str(row["note"]).split("\n"))
-    if config.old:
-        say(f"Next: {_next_compare(path, config)}")
-    else:
-        say(f"Next: modelheir train upgrade --old run:{shlex.quote(str(path))} --data {shlex.quote(config.data)}")
-
-
-def _next_compare(path: Path, config: TrainConfig) -> str:
-    """Return the command that compares the first old model with the run, after one for its predictions if needed."""
-    from modelheir.runs.folder import RunFolder
-
-    old, place = parse_address(config.old[0]), shlex.quote(str(path))
-    where = old.path
-    after = f"{place} --html {place}/compare.html"
-    split = "test" if RunFolder(path).predictions("test").is_file() else "val"
-    if old.kind == "predictions":
-        if _same_images(where, RunFolder(path).predictions(split)):
-            return f"modelheir compare {shlex.quote(str(where))} {after}"
-        return f"modelheir compare OLD.parquet {after} (OLD.parquet: what the old model says on the {split} split)"
-    if (
-        old.run == where
-        and not old.stage
-        and _same_images(RunFolder(where).predictions(split), RunFolder(path).predictions(split))
-    ):
-        return f"modelheir compare {shlex.quote(str(where))} {after}"
-    words = ["modelheir", "predict", old.text, "--data", config.data, *_input_flags(old.text, config)]
-    words += ["--split", split] if split != "test" else []
-    words += ["--classes", config.classes] if config.classes != BY_NAME else []
-    stored = str(path / "old.parquet")
-    return f"{shlex.join([*words, '--out', stored])} && modelheir compare {shlex.quote(stored)} {after}"
-
-
-def _same_images(old: Path, new: Path) -> bool:
-    """Tell whether two files of predictions are about the same images."""
-    from modelheir.runs.predictions import read_predictions
-
-    if not (old.is_file() and new.is_file()):
-        return False
-    try:
-        ids = [set(read_predictions(path, columns=()).sample_id) for path in (old, new)]
-        return ids[0] == ids[1]
-    except InputError:
-        return False
-
-
-#: settings that decide which images a split holds, and those that decide how the model sees them
-_SPLIT = (
-    *("root", "max_bad_share", "max_megapixels", "val_fraction", "test_fraction", "keep_together", "split_seed"),
-    "train_classes",
-)
-_SEEN = ("image_size", "resize", "views")
-
-
-def _input_flags(old: str, config: TrainConfig) -> list[str]:
-    """Return the flags with which ``predict`` reads the run's split; a run sees its images as it was trained to."""
-    from modelheir.assemble.run_settings import run_settings
-    from modelheir.config.inputs import InputConfig
-
-    brought = run_settings(old).get("inputs", {})
-    usual, flags = {**to_mapping(InputConfig()), **brought}, list[str]()
-    for name, value in to_mapping(config.inputs).items():
-        if name in (_SPLIT if brought else (*_SPLIT, *_SEEN)) and value != usual[name]:
-            flags += [f"--inputs.{name}", json.dumps(value) if isinstance(value, list) else str(value)]
-    return flags
+    usual = parse_train([NEXT_METHOD])[1]
+    say(f"Next: {next_compare(path, config) if config.old else next_train(path, config, usual)}")

@@ -14,9 +14,9 @@ import numpy as np
 
 from modelheir import checks
 from modelheir.checks import InputError
-from modelheir.classes import ClassMatch, match_classes, renumber, some_names
+from modelheir.classes import ClassMatch, match_classes, some_names
 from modelheir.metrics.confidence import softmax
-from modelheir.metrics.join import match_rows, name_ids
+from modelheir.metrics.join import pair_rows
 from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.types import Predictions
 
@@ -96,19 +96,15 @@ def ensemble_predictions(
     scores: list[np.ndarray] = []
     for member, name in zip(members, called, strict=True):
         first = members[0]
-        rows = match_rows(first.sample_id, member.sample_id, names=(called[0], name))
         matched = _same_classes(first, member, called[0], name)
-        label = np.asarray(member.label)[rows]
-        other = (label if matched is None else renumber(label, matched.to_ours)) != first.label
-        if other.any():
-            ids = name_ids(first.sample_id[other])
-            raise InputError(f"{name} has another label than {called[0]} for {int(other.sum()):,} images ({ids}).")
+        rows = pair_rows(first, member, numbers=None if matched is None else matched.to_ours, names=(called[0], name))
         found = member.logits if by == "logits" else probabilities_of(member, name)
         if found is None:
             raise InputError(f"{name} has no logits: average probabilities instead (--by probabilities).")
         if scores and found.shape[1] != scores[0].shape[1]:
             raise InputError(f"{name} has {found.shape[1]} classes, {called[0]} has {scores[0].shape[1]}.")
-        scores.append(found[rows] if matched is None else found[rows][:, matched.to_theirs])
+        found = found if rows is None else found[rows]
+        scores.append(found if matched is None else found[:, matched.to_theirs])
         if by == "logits":
             here, there = (set(unknown_classes(one.logits, one.classes)) for one in (first, member))
             if here != there:

@@ -9,9 +9,69 @@ from __future__ import annotations
 import numpy as np
 
 from modelheir.checks import InputError
+from modelheir.classes import renumber
 from modelheir.printable import shorten
+from modelheir.types import Predictions
 
-__all__ = ["match_rows", "name_ids", "text_hash"]
+__all__ = ["match_rows", "name_ids", "pair_rows", "renumber_labels", "text_hash"]
+
+
+def pair_rows(
+    reference: Predictions,
+    other: Predictions,
+    *,
+    numbers: np.ndarray | None = None,
+    names: tuple[str, str] = ("the first file", "the second file"),
+) -> np.ndarray | None:
+    """Find the images of ``reference`` in ``other``: the one place where rows of predictions meet.
+
+    Args:
+        reference: Predictions of ``N`` images.
+        other: Predictions of the same images, in any order.
+        numbers: The reference's number of each class of ``other``; ``None``: both number the classes alike.
+        names: What to call the two in errors.
+
+    Returns:
+        ``(N,)`` int64, the row in ``other`` of each image; ``None``: both have the same order.
+
+    Raises:
+        InputError: If ids repeat, one side has ids that the other lacks, or the labels differ.
+
+    Example:
+        >>> one, two = (Predictions(np.array(list(ids)), np.array([0, 0]), np.array([0, 1])) for ids in ("ab", "ba"))
+        >>> pair_rows(one, two).tolist()
+        [1, 0]
+    """
+    rows = match_rows(reference.sample_id, other.sample_id, names=names)
+    in_order = bool((rows == np.arange(len(rows))).all())
+    label = np.asarray(other.label)
+    different = np.asarray(reference.label) != renumber_labels(label if in_order else label[rows], numbers)
+    if different.any():
+        ids = name_ids(np.asarray(reference.sample_id)[different][:6])
+        mixed = _only_numbers(reference) != _only_numbers(other)
+        raise InputError(
+            f"{names[1]} has another label than {names[0]} for {int(different.sum()):,} images ({ids}): "
+            "the files do not describe the same data"
+            + (
+                ", or one numbers the classes that the other names: give it their names with --classes FILE."
+                if mixed
+                else "."
+            )
+        )
+    return None if in_order else rows
+
+
+def renumber_labels(values: np.ndarray, numbers: np.ndarray | None) -> np.ndarray:
+    """Return class numbers in another numbering, ``-1`` (no label) as it is; ``None`` changes nothing.
+
+    >>> renumber_labels(np.array([0, 1, -1]), np.array([5, 3])).tolist()
+    [5, 3, -1]
+    """
+    return values if numbers is None else renumber(values, numbers)
+
+
+def _only_numbers(found: Predictions) -> bool:
+    return all(name.isdigit() for name in found.classes or ())
 
 
 def name_ids(ids: np.ndarray) -> str:

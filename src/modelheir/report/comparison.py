@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from modelheir.report import figures, gallery, glossary, numerals, page, table, training
+from modelheir.analysis.comparison import Comparison, Group
+from modelheir.analysis.flipped import Flipped
+from modelheir.report import figures, gallery, glossary, page, table, training
 from modelheir.report.provenance import rows as provenance_rows
 from modelheir.runs import files
-from modelheir.types import Predictions
+from modelheir.runs.outputs import page_files
 
 __all__ = ["write_compare"]
 
@@ -23,13 +25,11 @@ _COLUMNS = (
 
 def write_compare(
     path: Path,
-    result: dict[str, Any],
+    found: Comparison,
     *,
-    old: Predictions,
-    new: Predictions,
+    flipped: Flipped,
     names: tuple[str, str],
     images: gallery.Images | None = None,
-    others: Sequence[Mapping[str, Any]] = (),
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     provenance: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Path:
@@ -37,13 +37,11 @@ def write_compare(
 
     Args:
         path: Where the page goes; the table gets the same name with the ending ``.table.csv``.
-        result: What ``analysis.compare`` returned.
-        old: Predictions of the old model, for the gallery; matched by sample id.
-        new: Predictions of the new model.
+        found: What ``analysis.compare`` returned; its ``others`` stand in the plane too, and those that share a
+            ``group`` are joined by a line.
+        flipped: The images of the gallery.
         names: What to call the two models.
         images: Takes sample ids, returns encoded pictures of those it has. Without it the gallery is a list.
-        others: Further models for the plane: dicts with ``name``, ``error``, ``nfr``, and optionally
-            ``error_interval``, ``nfr_interval`` and ``group`` (models of a group are joined by a line).
         curves: Run name to the rows of its metric log.
         provenance: Run name to what is known about where its numbers come from.
 
@@ -51,37 +49,38 @@ def write_compare(
         The path of the page.
 
     Raises:
-        InputError: If the files cannot be written or the predictions hold different sample ids.
+        InputError: If the files cannot be written, or the page's name does not end in .html.
     """
-    rows = _rows(result)
-    text = table.to_csv(rows, _COLUMNS)
-    beside = table.beside(Path(path))
-    classes = [row for row in rows if row["group"] == "class"]
-    worst = sorted(classes, key=lambda row: -(row.get("nfr") or 0.0))
-    drawn, order = training.training_figures(curves or {})
+    path, beside = page_files(Path(path))
+    text = table.to_csv(_rows(found), _COLUMNS)
+    classes = found.by_new_mistakes()
+    changed = [group for group in classes if group.rates.nfr.value or group.rates.pfr.value]
+    models = [{**found.placed(names[1]), "chosen": True}, *found.others]
+    tables = found.scores.reliability if found.scores else {}
+    drawn, lines = training.training_figures(curves or {})
     files.write_text(beside, text)
     return page.write(
-        Path(path),
+        path,
         "compare.html",
         title=f"{names[0]} to {names[1]}",
         names=names,
-        result=result,
-        machine=files.to_json(result),
-        gate=_verdict(result),
-        rates=glossary.numbers(result),
-        outcomes=_outcomes(result),
-        scores=glossary.scores(result),
-        classes=worst,
-        slices=_grouped(rows),
-        class_figure=figures.class_flips(worst[:_DRAWN]) if worst else "",
-        drawn_classes=min(_DRAWN, len(worst)),
-        gallery=gallery.flipped(old, new, images=images),
+        found=found,
+        machine=files.to_json(found),
+        rates=glossary.numbers(found),
+        outcomes=figures.outcomes(found.counts.shares),
+        scores=glossary.scores(found),
+        classes=classes,
+        class_figure=figures.class_flips(changed[:_DRAWN]) if changed else "",
+        drawn=len(changed[:_DRAWN]),
+        changed=len(changed),
+        slices=_by_column(found.slices),
+        gallery=gallery.illustrated(flipped, images),
         kinds=gallery.KINDS,
-        models=(models := _models(result, names[1], others)),
-        plane=figures.plane(models, error_old=_error(result.get("accuracy_old"))),
-        reliability=_reliability(result, names),
+        models=models,
+        plane=figures.plane(models, error_old=found.rates.accuracy_old.rest.value),
+        reliability=figures.reliability(tables, {"old": names[0], "new": names[1]}) if tables else "",
         curves=drawn,
-        lines=order,
+        lines=figures.key(lines),
         provenance={run: provenance_rows(about) for run, about in (provenance or {}).items()},
         glossary=glossary.GLOSSARY,
         csv_name=beside.name,
@@ -89,63 +88,18 @@ def write_compare(
     )
 
 
-def _error(accuracy: Any) -> float | None:
-    return 1 - accuracy if numerals.is_number(accuracy) else None
-
-
-def _verdict(result: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the gate into one of four states: ``pass``, ``hold`` (cannot tell), ``fail`` or ``none`` (no bounds set)."""
-    gate = result.get("gate") or {}
-    passed = gate.get("passed")
-    state = "none" if passed is None else "pass" if passed else "hold" if gate.get("verdict") == "hold" else "fail"
-    met = [check["sentence"] for check in gate.get("checks") or () if check["passed"]]
-    return {"state": state, "reasons": gate.get("reasons") or (), "notes": gate.get("notes") or (), "met": met}
-
-
-def _rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows(found: Comparison) -> list[dict[str, Any]]:
     """Put all images, the classes and the slices into rows of one shape."""
-    whole = {"group": "all", "name": "all images", **result}
-    for key, ends in (result.get("intervals") or {}).items():
-        whole[f"{key}_interval"] = ends
-    rows = [whole]
-    for row in result.get("per_class") or ():
-        rows.append({"group": "class", **row, "name": str(row["class"])})
-    for row in result.get("slices") or ():
-        rows.append({"group": f"slice {row['column']}", **row, "name": str(row["value"])})
+    whole = {key: value for name, rate in found.rates.items() for key, value in rate.named(name).items()}
+    rows: list[dict[str, Any]] = [{"group": "all", "name": "all images", "n": found.n, **whole, "p": found.mcnemar_p}]
+    for group in (*found.classes, *found.slices):
+        kind = f"slice {group.column}" if group.column else "class"
+        rows.append({**group.to_json(), "group": kind, "name": str(group.name)})
     return rows
 
 
-def _grouped(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        if row["group"].startswith("slice "):
-            found.setdefault(row["group"].removeprefix("slice "), []).append(row)
+def _by_column(slices: Sequence[Group]) -> dict[str, list[Group]]:
+    found: dict[str, list[Group]] = {}
+    for group in slices:
+        found.setdefault(group.column, []).append(group)
     return found
-
-
-def _outcomes(result: Mapping[str, Any]) -> Any:
-    """Draw where the images went, from the four rates that fix it."""
-    if not all(numerals.is_number(result.get(key)) for key in ("accuracy_old", "nfr", "pfr")):
-        return ""
-    old, lost, won = result["accuracy_old"], result["nfr"], result["pfr"]
-    return figures.outcomes({"stay": old - lost, "pos": won, "neg": lost, "wrong": 1 - old - won})
-
-
-def _models(result: Mapping[str, Any], name: str, others: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """List the models of the plane, the new one first."""
-    intervals = result.get("intervals") or {}
-    ends = intervals.get("accuracy_new")
-    chosen = {
-        "name": name,
-        "error": _error(result.get("accuracy_new")),
-        "nfr": result.get("nfr"),
-        "error_interval": None if ends is None else [_error(ends[1]), _error(ends[0])],
-        "nfr_interval": intervals.get("nfr"),
-        "chosen": True,
-    }
-    return [chosen, *(dict(other) for other in others)]
-
-
-def _reliability(result: Mapping[str, Any], names: tuple[str, str]) -> Any:
-    tables = result.get("reliability") or {}
-    return figures.reliability(tables, {"old": names[0], "new": names[1]}) if tables else ""

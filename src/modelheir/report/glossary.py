@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from modelheir.analysis.comparison import Comparison, Graded
+from modelheir.analysis.record import Rate
 from modelheir.report import numerals
 
-__all__ = ["GLOSSARY", "RATES", "SCORES", "Term", "numbers", "scores"]
+__all__ = ["GLOSSARY", "RATES", "SCORES", "Row", "ScoreRow", "Term", "numbers", "scores"]
 
 
 class Term(NamedTuple):
@@ -102,51 +103,70 @@ GLOSSARY = (
 )
 
 _GRADED = (
-    (
+    Term(
         "nfr_graded",
         "Graded NFR",
         "New mistakes, each weighted by how much surer the new model is of its answer than of the label.",
+        "lower",
     ),
-    (
+    Term(
         "pfr_graded",
         "Graded PFR",
         "Mended mistakes, each weighted by how much surer the old model was of its answer than of the label.",
+        "higher",
     ),
-    ("label_confidence_drop", "Drop in label confidence", "Mean probability of the label, old minus new."),
 )
 
 
-def numbers(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the rates that ``result`` holds, graded ones too, with intervals and meaning."""
-    intervals = result.get("intervals") or {}
-    rows = [
-        {**term._asdict(), "value": result[term.key], "interval": intervals.get(term.key)}
-        for term in RATES
-        if term.key in result
-    ]
-    for row in rows:
-        if row["key"] == "bec" and result.get("bec_convention"):
-            row["meaning"] = f"Here: {result['bec_convention']}."
-    graded = result.get("graded") or {}
-    for key, name, meaning in _GRADED:
-        if key in graded:
-            row = {"key": key, "name": name, "meaning": meaning, "better": ""}
-            rows.append({**row, "value": graded[key], "interval": graded.get(f"{key}_interval")})
-    for key, words in (("near_negative_flips", "at most"), ("large_negative_flips", "at least")):
-        if key in graded:
-            moved = f"{words} {numerals.percent(graded[key]['threshold'], 0)}"
-            row = {"key": key, "name": f"New mistakes, moved {moved}", "better": "", "interval": None}
+class Row(NamedTuple):
+    """A rate in the table of all numbers."""
+
+    name: str
+    meaning: str
+    better: str
+    rate: Rate
+    signed: bool = False  #: a difference, written with its sign
+
+
+class ScoreRow(NamedTuple):
+    """A value of both models, where each is known."""
+
+    name: str
+    meaning: str
+    better: str
+    old: float | None
+    new: float | None
+    plain: bool  #: not a fraction
+
+
+def numbers(found: Comparison) -> list[Row]:
+    """List the rates of a comparison, graded ones too, with their meaning."""
+    rows = [Row(term.name, term.meaning, term.better, getattr(found.rates, term.key)) for term in RATES]
+    place = next(k for k, term in enumerate(RATES) if term.key == "bec")
+    rows[place] = rows[place]._replace(meaning=f"Here: {found.bec_convention}.")
+    return rows + (_graded(found.scores.graded) if found.scores else [])
+
+
+def _graded(graded: Graded) -> list[Row]:
+    rates = [(term, getattr(graded, term.key)) for term in _GRADED]
+    rows = [Row(term.name, term.meaning, term.better, rate) for term, rate in rates if rate]
+    if graded.label_confidence_gain:
+        meaning = "Mean probability of the label, new minus old."
+        rows.append(Row("Change in label confidence", meaning, "higher", graded.label_confidence_gain, signed=True))
+    for shared, words in ((graded.near_negative_flips, "at most"), (graded.large_negative_flips, "at least")):
+        if shared:
+            moved = f"{words} {numerals.percent(shared.threshold, 0)}"
             meaning = f"Share of all images: newly wrong, and the probability of the label moved {moved}."
-            rows.append({**row, "meaning": meaning, "value": graded[key]["rate"]})
+            rows.append(Row(f"New mistakes, moved {moved}", meaning, "", Rate(shared.rate)))
     return rows
 
 
-def scores(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the values that rest on confidence, for both models; ``plain`` ones are not fractions."""
-    found = result.get("calibration") or {}
-    old, new = found.get("old") or {}, found.get("new") or {}
-    return [
-        {**term._asdict(), "old": old.get(term.key), "new": new.get(term.key), "plain": term.key in _PLAIN}
-        for term in SCORES
-        if term.key in old or term.key in new
-    ]
+def scores(found: Comparison) -> list[ScoreRow]:
+    """List the values that rest on confidence, for both models."""
+    known = found.scores.calibration if found.scores else {}
+    rows = []
+    for term in SCORES:
+        old, new = (getattr(known.get(side), term.key, None) for side in ("old", "new"))
+        if old is not None or new is not None:
+            rows.append(ScoreRow(term.name, term.meaning, term.better, old, new, term.key in _PLAIN))
+    return rows

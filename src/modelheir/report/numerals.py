@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["MISSING", "count", "decimal", "interval", "is_number", "p_value", "percent", "points"]
+__all__ = ["MISSING", "count", "decimal", "interval", "is_number", "p_value", "percent", "points", "share"]
 
 MISSING = "\N{EN DASH}"
 _MINUS = "\N{MINUS SIGN}"
@@ -37,6 +37,15 @@ def percent(value: Any, digits: int = 2) -> str:
     ('1.23%', True)
     """
     return _signed(f"{100 * value:.{digits}f}%") if is_number(value) else MISSING
+
+
+def share(value: float) -> str:
+    """Write a chosen fraction, such as a coverage, as short as it is.
+
+    >>> share(0.95), share(0.999)
+    ('95%', '99.9%')
+    """
+    return f"{100 * value:.6g}%"
 
 
 def points(value: Any, digits: int = 2) -> str:

@@ -34,7 +34,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("percent", "points", "interval", "count", "decimal", "p_value")
+    names = ("percent", "points", "interval", "count", "decimal", "p_value", "share")
     made.filters.update({name: getattr(numerals, name) for name in names})
     made.tests["number"] = numerals.is_number
     return made

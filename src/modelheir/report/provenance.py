@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,8 +30,21 @@ def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
         return found
     if prefix == "dirty":
         return [(prefix, {True: "yes: uncommitted changes", False: "no"}.get(value, "unknown"))]
+    if prefix == "command":
+        return [(prefix, _typed(value))]
     if value is None:
         return [(prefix, "unknown")]
     if isinstance(value, list | tuple):
         return [(prefix, " ".join(str(part) for part in value))]
     return [(prefix, str(value))]
+
+
+def _typed(words: Any) -> str:
+    """Write a command as it is typed, quotes included; one word is a call in Python, and none was not kept.
+
+    >>> _typed(["modelheir", "train", "my data"]), _typed(["modelheir.train('upgrade')"])
+    ("modelheir train 'my data'", "modelheir.train('upgrade')")
+    """
+    if isinstance(words, str) or not words:
+        return words or "not recorded"
+    return str(words[0]) if len(words) == 1 else shlex.join(map(str, words))

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelheir.analysis.flipped import Flipped
 from modelheir.report import figures, gallery, glossary, page, table, training
 from modelheir.report.provenance import rows as provenance_rows
 from modelheir.runs import files
-from modelheir.types import Predictions
+from modelheir.runs.outputs import page_files
 
 __all__ = ["write_runs"]
 
@@ -29,8 +30,7 @@ def write_runs(
     note: str = "",
     error_old: float | None = None,
     baseline: str = "the baseline",
-    old: Predictions | None = None,
-    new: Predictions | None = None,
+    flipped: Flipped | None = None,
     names: tuple[str, str] = ("old", "new"),
     images: gallery.Images | None = None,
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
@@ -51,8 +51,7 @@ def write_runs(
         note: A sentence under the heading, such as what the data are and what the intervals cover.
         error_old: Error of the old model, a fraction.
         baseline: What to call the run that differences are taken against.
-        old: Predictions of the old model, for the gallery; matched by sample id.
-        new: Predictions of the run of the gallery. Without both there is no gallery.
+        flipped: The images of the gallery. Without it there is no gallery.
         names: What to call the old model and the run of the gallery.
         images: Takes sample ids, returns encoded pictures of those it has. Without it the gallery is a list.
         curves: Run name to the rows of its metric log.
@@ -62,15 +61,15 @@ def write_runs(
         The path of the page.
 
     Raises:
-        InputError: If the files cannot be written or the predictions hold different sample ids.
+        InputError: If the files cannot be written, or the page's name does not end in .html.
     """
+    path, beside = page_files(Path(path))
     rows = [_row(run) for run in runs]
     text = table.to_csv(rows, _COLUMNS)
-    beside = table.beside(Path(path))
     drawn, order = training.training_figures(curves or {})
     files.write_text(beside, text)
     return page.write(
-        Path(path),
+        path,
         "runs.html",
         title=title,
         note=note,
@@ -82,10 +81,10 @@ def write_runs(
         baseline=baseline,
         paired=any("nfr_difference" in row for row in rows),
         plane=figures.plane(rows, error_old=error_old),
-        gallery=None if old is None or new is None else gallery.flipped(old, new, images=images),
+        gallery=None if flipped is None else gallery.illustrated(flipped, images),
         kinds=gallery.KINDS,
         curves=drawn,
-        lines=order,
+        lines=figures.key(order),
         provenance={run: provenance_rows(about) for run, about in (provenance or {}).items()},
         glossary=glossary.GLOSSARY,
         csv_name=beside.name,

@@ -5,24 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from modelheir.printable import printable
 from modelheir.report import numerals
 
-__all__ = ["beside", "cell", "to_csv"]
+__all__ = ["cell", "to_csv"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def beside(page: Path) -> Path:
-    """Return where the table of a page goes; ``X.csv`` may well be somebody's predictions.
-
-    >>> beside(Path("v2.html")).name
-    'v2.table.csv'
-    """
-    return page.with_suffix(".table.csv")
 
 
 def cell(value: Any) -> str:

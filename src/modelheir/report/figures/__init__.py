@@ -8,5 +8,6 @@ from modelheir.report.figures.curves import curves
 from modelheir.report.figures.outcomes import outcomes
 from modelheir.report.figures.plane import plane
 from modelheir.report.figures.reliability import reliability
+from modelheir.report.figures.series import key
 
-__all__ = ["class_flips", "curves", "outcomes", "plane", "reliability"]
+__all__ = ["class_flips", "curves", "key", "outcomes", "plane", "reliability"]

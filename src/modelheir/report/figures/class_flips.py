@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from markupsafe import Markup
 
+from modelheir.analysis.comparison import Group
 from modelheir.report import numerals
 from modelheir.report.figures.svg import WIDTH, Axis, picture, shorten, tag, ticks, title
 
@@ -15,18 +15,17 @@ __all__ = ["class_flips"]
 _ROW, _TOP, _LEFT = 24, 40, 116
 
 
-def class_flips(rows: Sequence[dict[str, Any]]) -> Markup:
+def class_flips(rows: Sequence[Group]) -> Markup:
     """Draw negative and positive flip rates of some classes, in the order given.
 
     Args:
-        rows: Dicts with ``name``, ``nfr`` and ``pfr`` (fractions of the class, ``None`` where not defined) and,
-            when known, ``nfr_interval`` (two fractions).
+        rows: The classes; a rate that is not defined has no bar.
 
     Returns:
         An SVG element, as tall as it has rows.
     """
-    ends = [row["nfr_interval"][1] for row in rows if numerals.interval(row.get("nfr_interval"))]
-    bounds = [row[key] for row in rows for key in ("nfr", "pfr") if numerals.is_number(row.get(key))]
+    ends = [row.rates.nfr.interval[1] or 0.0 for row in rows if row.rates.nfr.interval]
+    bounds = [rate.value for row in rows for rate in (row.rates.nfr, row.rates.pfr) if rate.value is not None]
     top = max([*bounds, *ends], default=0.0) or 0.01
     middle = (_LEFT + WIDTH) / 2
     left = Axis(0.0, top, middle, _LEFT + 4.0, "")
@@ -44,21 +43,18 @@ def class_flips(rows: Sequence[dict[str, Any]]) -> Markup:
                 marks.append(tag("text", text, x=axis.at(value), y=_TOP - 9, text_anchor="middle", class_="tick"))
     for number, row in enumerate(rows):
         y = _TOP + _ROW * number
-        words = (
-            f"{row['name']}: newly wrong {numerals.percent(row.get('nfr'))}, mended {numerals.percent(row.get('pfr'))}"
-        )
+        name, lost, won = str(row.name), row.rates.nfr, row.rates.pfr
+        words = f"{name}: newly wrong {numerals.percent(lost.value)}, mended {numerals.percent(won.value)}"
         marks.append(
-            tag(
-                "text", title(words), shorten(row["name"], 13), x=_LEFT - 8, y=y + 14, text_anchor="end", class_="label"
-            )
+            tag("text", title(words), shorten(name, 13), x=_LEFT - 8, y=y + 14, text_anchor="end", class_="label")
         )
-        for axis, key, kind in ((left, "nfr", "neg"), (right, "pfr", "pos")):
-            if numerals.is_number(row.get(key)):
-                start, end = sorted((axis.start, axis.at(row[key])))
+        for axis, rate, kind in ((left, lost, "neg"), (right, won, "pos")):
+            if rate.value is not None:
+                start, end = sorted((axis.start, axis.at(rate.value)))
                 bar = {"x": start, "y": y + 3.0, "width": end - start, "height": _ROW - 7.0, "rx": 2}
                 marks.append(tag("rect", title(words), **bar, class_=f"fill {kind}"))
-        if numerals.interval(row.get("nfr_interval")):
-            low, high = (left.at(end) for end in row["nfr_interval"])
+        if numerals.interval(lost.interval):
+            low, high = (left.at(end) for end in lost.interval)  # type: ignore[union-attr]
             marks.append(tag("line", x1=low, x2=high, y1=y + 10.5, y2=y + 10.5, class_="whisker"))
             marks.append(tag("line", x1=high, x2=high, y1=y + 7.0, y2=y + 14.0, class_="whisker"))
     marks.append(tag("line", x1=middle, x2=middle, y1=_TOP - 4, y2=bottom, class_="axis"))

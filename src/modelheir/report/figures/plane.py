@@ -8,11 +8,12 @@ from typing import Any
 from markupsafe import Markup
 
 from modelheir.report import numerals
+from modelheir.report.figures.series import mark, style
 from modelheir.report.figures.svg import WIDTH, Axis, Frame, picture, shorten, tag, title
 
 __all__ = ["plane"]
 
-_HEIGHT, _SHAPES = 340, 4
+_HEIGHT = 340
 
 
 def plane(models: Sequence[dict[str, Any]], *, error_old: float | None = None) -> Markup:
@@ -87,7 +88,7 @@ def _lines(models: Sequence[dict[str, Any]], x: Axis, y: Axis) -> list[Markup]:
 
 def _mark(number: int, model: dict[str, Any], x: Axis, y: Axis) -> Markup:
     left, top = x.at(model["error"]), y.at(model["nfr"])
-    kind = "chosen" if model.get("chosen") else f"series s{number % 8}"
+    kind = "chosen" if model.get("chosen") else f"series {style(number)}"
     marks = []
     if numerals.interval(model.get("error_interval")):
         low, high = (x.at(end) for end in model["error_interval"])
@@ -95,22 +96,12 @@ def _mark(number: int, model: dict[str, Any], x: Axis, y: Axis) -> Markup:
     if numerals.interval(model.get("nfr_interval")):
         low, high = (y.at(end) for end in model["nfr_interval"])
         marks.append(tag("line", x1=left, x2=left, y1=low, y2=high, class_="whisker"))
-    marks.append(_shape(0 if model.get("chosen") else number % _SHAPES, left, top))
+    marks.append(mark(0 if model.get("chosen") else number, left, top))
     words = ", ".join(
         f"{name} {numerals.percent(model[key])} {numerals.interval(model.get(f'{key}_interval'))}".rstrip()
         for key, name in (("error", "error"), ("nfr", "NFR"))
     )
     return tag("g", title(f"{model['name']}: {words}"), *marks, class_=f"mark {kind}")
-
-
-def _shape(shape: int, x: float, y: float) -> Markup:
-    """Draw a circle, square, triangle or diamond around ``(x, y)``, so that colour is not the only difference."""
-    if shape == 0:
-        return tag("circle", cx=x, cy=y, r=5.5)
-    if shape == 1:
-        return tag("rect", x=x - 4.5, y=y - 4.5, width=9, height=9)
-    corners = ((0, -6), (6, 5), (-6, 5)) if shape == 2 else ((0, -6.5), (6.5, 0), (0, 6.5), (-6.5, 0))
-    return tag("polygon", points=" ".join(f"{x + across:.2f},{y + down:.2f}" for across, down in corners))
 
 
 def _boxes(model: dict[str, Any], x: Axis, y: Axis) -> list[tuple[float, ...]]:

@@ -26,7 +26,7 @@ def reliability(tables: Mapping[str, Sequence[Mapping[str, Any]]], names: Mappin
     Returns:
         An SVG element.
     """
-    x = Axis(0.0, 1.0, 58.0, WIDTH - 16.0, "Confidence of the prediction", lambda value: numerals.percent(value, 0))
+    x = Axis(0.0, 1.0, 58.0, WIDTH - 22.0, "Confidence of the prediction", lambda value: numerals.percent(value, 0))
     y = Axis(0.0, 1.0, _HEIGHT - 54.0 - _BAND, 30.0, "Share of right predictions", x.write)
     band = Axis(0.0, 1.0, _HEIGHT - 44.0, _HEIGHT - 44.0 - _BAND + 14, "")
     marks = [Frame(Axis(0.0, 1.0, x.start, x.end, "", lambda _: ""), y).draw()]

@@ -131,5 +131,5 @@ class Frame:
                 tag("text", x.name, x=(x.start + x.end) / 2, y=y.start + 34, text_anchor="middle", class_="name")
             )
         if y.name:
-            marks.append(tag("text", y.name, x=4, y=y.end - 10, class_="name"))
+            marks.append(tag("text", y.name, x=4, y=y.end - 15, class_="name"))
         return Markup("").join(marks)

@@ -13,14 +13,15 @@ __all__ = ["check_outputs", "page_files"]
 def page_files(page: Path) -> tuple[Path, Path]:
     """Return the page and the table that is written beside it, ``X.table.csv``.
 
+    >>> page_files(Path("v2.html"))[1].name
+    'v2.table.csv'
+
     Raises:
         InputError: If the page's name does not end in .html or .htm.
     """
     if page.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"--html {page}: the page's name must end in .html.")
-    from modelheir.report.table import beside
-
-    return page, beside(page)
+    return page, page.with_suffix(".table.csv")  # X.csv may well be somebody's predictions
 
 
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:

@@ -1,58 +1,21 @@
-"""The jsonargparse parser of a command: words of the command line become values, settings become help."""
+"""The parser of a command's settings and the help that it prints: each with its type, limit, default and comment."""
 
 from __future__ import annotations
 
-import json
 import typing
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from modelheir.checks import InputError
-from modelheir.cli.screen import line_width
+from modelheir.cli.spec import Spec, usage
 from modelheir.config.describe import Setting
+from modelheir.screen import line_width
 
-if TYPE_CHECKING:
-    from modelheir.cli.parsing import Spec
-
-__all__ = ["build_parser", "read_values", "takes_many", "usage"]
+__all__ = ["build_parser", "takes_many"]
 
 
 def takes_many(hint: Any) -> bool:
     """Tell whether a type is a list of values."""
     return typing.get_origin(hint) in (tuple, list)
-
-
-def usage(spec: Spec) -> str:
-    """Say how a command is called."""
-    return " ".join(f"modelheir {spec.command} {spec.words} [--setting value ...]".split())
-
-
-def read_values(parser: Any, known: Mapping[str, Setting], flags: Mapping[str, list[str]]) -> dict[str, Any]:
-    """Have jsonargparse turn raw words into values of their types."""
-    from jsonargparse import ArgumentError
-
-    def read(keys: Sequence[str]) -> dict[str, Any]:
-        found = parser.parse_args([f"--{key}={_text(known[key], flags[key])}" for key in keys])
-        return {key: found[key] for key in keys}
-
-    try:
-        return read(list(flags))
-    except (ArgumentError, TypeError, ValueError):
-        for key in flags:  # one by one, to name the first that does not fit
-            try:
-                read([key])
-            except (ArgumentError, TypeError, ValueError) as error:
-                said = " ".join(flags[key])
-                raise InputError(f"{key} = {said!r}: must be {known[key].allowed}.") from error
-        raise
-
-
-def _text(setting: Setting, raw: Sequence[str]) -> str:
-    """Return one word for one flag: several words become a JSON list, whose items of text are quoted."""
-    if len(raw) == 1 and (not takes_many(setting.type) or raw[0].lstrip().startswith("[")):
-        return raw[0]
-    item = typing.get_args(setting.type)[0]
-    return "[" + ", ".join(json.dumps(word) if item is str else word for word in raw) + "]"
 
 
 def build_parser(spec: Spec, known: Mapping[str, Setting], flat: Mapping[str, Any]) -> Any:

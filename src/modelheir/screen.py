@@ -11,7 +11,7 @@ from typing import Any
 
 from modelheir.printable import printable
 
-__all__ = ["line_width", "paragraph", "percent", "say", "show_result", "show_table", "speaks"]
+__all__ = ["line_width", "paragraph", "percent", "say", "show_result", "show_table", "speaks", "table_text"]
 
 
 def speaks() -> bool:
@@ -70,6 +70,11 @@ def percent(value: float | None, interval: Sequence[float] | None = None) -> str
 
 def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table; columns after the first are numbers and stand to the right unless their name ends with a space."""
+    print(table_text(title, columns, rows))
+
+
+def table_text(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return what :func:`show_table` prints."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -86,7 +91,7 @@ def show_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]
         console.width = 200
     with console.capture() as held:
         console.print(table)
-    print("\n".join(line.rstrip() for line in held.get().splitlines()))
+    return "\n".join(line.rstrip() for line in held.get().splitlines())
 
 
 def show_result(title: str, result: Mapping[str, Mapping[str, Any]]) -> None:

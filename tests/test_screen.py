@@ -3,7 +3,7 @@
 import pytest
 
 from modelheir.cli import main
-from modelheir.cli.screen import line_width, paragraph, percent, show_result, show_table
+from modelheir.screen import line_width, paragraph, percent, show_result, show_table
 
 
 def test_percent():
@@ -45,4 +45,4 @@ def test_help_fits_80_columns(words, monkeypatch, capsys):
 def test_explained_settings_are_never_broken(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["explain", "upgrade"]) == 0
-    assert "\n  --method.distance.logit_difference.exclude_label true\n" in capsys.readouterr().out
+    assert "\n  --method.supervised.likelihood_scale 0.0\n" in capsys.readouterr().out

@@ -9,52 +9,20 @@ word (``--quiet``).
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import typing
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelheir.checks import InputError
-from modelheir.cli.parser import build_parser, read_values, takes_many, usage
-from modelheir.cli.screen import say
+from modelheir.cli.help_text import build_parser, takes_many
+from modelheir.cli.spec import Spec, usage
 from modelheir.config.describe import Setting, settings
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
+from modelheir.config.nearest import nearest_setting
+from modelheir.screen import say
 
-__all__ = ["Parsed", "Spec", "nearest_setting", "parse"]
-
-#: what other programs call a setting -> the last part of its name here
-_OTHER_WORDS = {
-    "learning_rate": "lr",
-    "batch": "batch_size",
-    "bs": "batch_size",
-    "wd": "weight_decay",
-    "opt": "optimizer",
-    "scheduler": "schedule",
-    "num_epochs": "epochs",
-    "num_workers": "workers",
-    "warmup": "warmup_epochs",
-    "amp": "precision",
-    "arch": "model",
-    "teacher": "old",
-    "dataset": "data",
-    "output": "out",
-    "output_dir": "out",
-    "img_size": "image_size",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Spec:
-    """What a command understands."""
-
-    command: str  #: such as ``train upgrade``
-    about: str  #: what it does, for ``--help``
-    configs: Mapping[str, type[Any]]  #: dotted prefix -> config dataclass; "" is the top level
-    words: str = ""  #: names of the positional words, such as ``MODEL`` or ``MODEL ...``; empty takes none
-    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: dotted setting -> this command's default
-    shortcuts: Mapping[str, str] = dataclasses.field(default_factory=dict)  #: short flag -> dotted setting
-    ignored: tuple[str, ...] = ()  #: keys that a settings file may hold for others to read
-    prints: bool = False  #: whether there is ``--print_config``
-    epilog: str = ""
+__all__ = ["Parsed", "parse"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,11 +51,39 @@ def parse(spec: Spec, argv: Sequence[str]) -> Parsed:
     if "help" in asked:
         say(*build_parser(spec, known, flat).format_help().split("\n"))
         raise SystemExit(0)
-    flat |= read_values(build_parser(spec, known, flat), known, flags)
+    flat |= _read_values(build_parser(spec, known, flat), known, flags)
     configs = {
         prefix: from_mapping(config, _part(spec, flat, prefix), where=prefix) for prefix, config in spec.configs.items()
     }
     return Parsed(tuple(words), configs, "print_config" in asked)
+
+
+def _read_values(parser: Any, known: Mapping[str, Setting], flags: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Have jsonargparse turn raw words into values of their types."""
+    from jsonargparse import ArgumentError
+
+    def read(keys: Sequence[str]) -> dict[str, Any]:
+        found = parser.parse_args([f"--{key}={_text(known[key], flags[key])}" for key in keys])
+        return {key: found[key] for key in keys}
+
+    try:
+        return read(list(flags))
+    except (ArgumentError, TypeError, ValueError):
+        for key in flags:  # one by one, to name the first that does not fit
+            try:
+                read([key])
+            except (ArgumentError, TypeError, ValueError) as error:
+                said = " ".join(flags[key])
+                raise InputError(f"{key} = {said!r}: must be {known[key].allowed}.") from error
+        raise
+
+
+def _text(setting: Setting, raw: Sequence[str]) -> str:
+    """Return one word for one flag: several words become a JSON list, whose items of text are quoted."""
+    if len(raw) == 1 and (not takes_many(setting.type) or raw[0].lstrip().startswith("[")):
+        return raw[0]
+    item = typing.get_args(setting.type)[0]
+    return "[" + ", ".join(json.dumps(word) if item is str else word for word in raw) + "]"
 
 
 def _part(spec: Spec, flat: Mapping[str, Any], prefix: str) -> dict[str, Any]:
@@ -176,28 +172,6 @@ def _count(spec: Spec, words: Sequence[str]) -> None:
         raise InputError(f"{names[len(words)]} is missing: {usage(spec)}.")
     if len(words) > len(names) and not more:
         raise InputError(f"unexpected {words[len(names)]!r}: settings are written --name value.")
-
-
-def nearest_setting(key: str, known: Iterable[str], others: Iterable[str] = ()) -> str:
-    """Return what was meant by an unknown setting, or an empty string.
-
-    The same last name elsewhere, another program's word for it, or a near spelling.
-
-    Args:
-        key: The unknown setting.
-        known: Dotted settings.
-        others: Further words that are understood, such as short flags.
-    """
-    names = [*known]
-    ends = {name.rpartition(".")[2]: name for name in reversed(names)}
-    end = key.rpartition(".")[2]
-    spoken = difflib.get_close_matches(end, _OTHER_WORDS, n=1, cutoff=0.8)
-    if end not in ends and spoken:
-        end = _OTHER_WORDS[spoken[0]]
-    if end in ends:
-        return ends[end]
-    near = difflib.get_close_matches(key, [*names, *others], n=1)
-    return next(iter(near or [ends[close] for close in difflib.get_close_matches(end, ends, n=1)]), "")
 
 
 def _unknown(spec: Spec, known: Mapping[str, Setting], key: str) -> str:

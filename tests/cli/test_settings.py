@@ -131,9 +131,9 @@ def test_the_words_of_other_programs_lead_to_ours(flag, methods):
 
 
 def test_every_other_word_leads_to_a_setting_of_train():
-    from modelheir.cli.parsing import _OTHER_WORDS
     from modelheir.cli.train import spec_of
     from modelheir.config.describe import settings
+    from modelheir.config.nearest import _OTHER_WORDS
     from modelheir.methods import METHODS
 
     configs = spec_of(METHODS["upgrade"]).configs
