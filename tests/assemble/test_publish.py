@@ -31,9 +31,9 @@ class JointConfig:
 def joint(together):
     """Return a plan of two time steps that are trained together; ``together`` evaluates their mean."""
 
-    def plan(settings, parts):
+    def plan(settings, given):
         def prepare(done):
-            models = {f"t{time}": parts.member(time).new_model() for time in range(2)}
+            models = {f"t{time}": given.member(time).new_model() for time in range(2)}
 
             def objective(batches, step):
                 batch = batches["train"]
@@ -46,9 +46,9 @@ def joint(together):
 
             return Task(
                 models,
-                {"train": parts.stream()},
+                {"train": given.data.stream()},
                 objective,
-                evaluate=parts.evaluation(),
+                evaluate=given.evaluation(),
                 predict=mean if together else None,
                 publish="t1",
                 describe={"model": models["t1"].spec},
