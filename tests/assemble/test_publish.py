@@ -33,7 +33,7 @@ def joint(together):
 
     def plan(settings, given):
         def prepare(done):
-            models = {f"t{time}": given.member(time).new_model() for time in range(2)}
+            models = {f"t{time}": given.member(time).model.build() for time in range(2)}
 
             def objective(batches, step):
                 batch = batches["train"]
@@ -48,7 +48,7 @@ def joint(together):
                 models,
                 {"train": given.data.stream()},
                 objective,
-                evaluate=given.evaluation(),
+                evaluate=given.data.evaluation(),
                 predict=mean if together else None,
                 publish="t1",
                 describe={"model": models["t1"].spec},
