@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from modelheir.methods.given.parts import Parts
 
 from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
@@ -32,52 +31,42 @@ from modelheir.config.network import NetworkConfig
 from modelheir.data import open_splits
 from modelheir.engine.fit import Fit
 from modelheir.engine.progress import SilentProgress
-from modelheir.inference.evaluate import predict_model
 from modelheir.inference.runtime import Runtime
+from modelheir.methods.given import Data, Given, NewModel, Teachers
 from modelheir.methods.upgrade import upgrade
 from modelheir.models import Ensemble, StoredOutputs, build
+from modelheir.plans import Task
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.trackers import Trackers
-from modelheir.types import Batch, Task
+from modelheir.types import Batch
 
 TARGET, WARM_UP = 1.05, 4
 
 
-def make_parts(given: argparse.Namespace, runtime: Runtime) -> Parts:
+def make_given(options: argparse.Namespace, runtime: Runtime) -> Given:
     """Return what a method is handed: synthetic images of ten classes in a fixed view, kept on the device."""
-    inputs = InputConfig(image_size=given.size, augment="none", loader="resident", val_fraction=0.1, test_fraction=0.1)
-    return Parts(
-        splits=open_splits(f"synthetic:n={5 * given.batch},classes=10,size={given.size}", inputs),
-        inputs=inputs,
-        network=NetworkConfig(),
-        fit=FitConfig(epochs=1, batch_size=given.batch, optimizer="sgd", lr=0.01),
-        model=given.student,
-        asked=given.student,
-        old=(),
-        old_weights=(),
-        class_rule="by-name",
-        seed=0,
-        init_seed=0,
-        data_seed=0,
-        device=runtime.device,
-        rank=0,
-        world=1,
-        predict=lambda model, stream, features=False: predict_model(model, stream, runtime, features=features),
-    )
+    size, batch = options.size, options.batch
+    inputs = InputConfig(image_size=size, augment="none", loader="resident", val_fraction=0.1, test_fraction=0.1)
+    splits = open_splits(f"synthetic:n={5 * batch},classes=10,size={size}", inputs)
+    data = Data(splits, inputs, batch, 0, runtime)
+    model = NewModel(options.student, options.student, NetworkConfig(), data.classes, size, 0)
+    fit = FitConfig(epochs=1, batch_size=batch, optimizer="sgd", lr=0.01)
+    return Given(data=data, model=model, old=Teachers((), data), fit=fit)
 
 
-def make_teachers(given: argparse.Namespace, parts: Parts) -> Mapping[str, torch.nn.Module]:
+def make_teachers(options: argparse.Namespace, given: Given) -> Mapping[str, torch.nn.Module]:
     """Return one live teacher, its stored outputs, and the stored mean of eight."""
+    data = given.data
 
     def teacher(count: int) -> Ensemble:
         members = [
-            build(given.teacher, classes=parts.classes, image_size=given.size, seed=100 + i) for i in range(count)
+            build(options.teacher, classes=data.classes, image_size=options.size, seed=100 + i) for i in range(count)
         ]
-        return Ensemble(members).to(parts.device)
+        return Ensemble(members).to(data.runtime.device)
 
     def stored(live: Ensemble) -> torch.nn.Module:
-        order = parts.stream(train=False)
-        return StoredOutputs.from_predictions(parts.predict(live, order), order.ids)
+        order = data.stream(train=False)
+        return StoredOutputs.from_predictions(given.old.predict(live, order), order.ids)
 
     one = teacher(1)
     return {"live": one, "stored": stored(one), "stored eight": stored(teacher(8))}
@@ -103,32 +92,32 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--device", default="cpu")
-    given = parser.parse_args()
+    options = parser.parse_args()
 
-    runtime = Runtime(given.device)
-    parts = make_parts(given, runtime)
-    teachers = make_teachers(given, parts)
+    runtime = Runtime(options.device)
+    given = make_given(options, runtime)
+    teachers = make_teachers(options, given)
     plain = dataclasses.replace(upgrade.Config(), pull=upgrade.Pull(weight=0.0))
 
     with tempfile.TemporaryDirectory() as place:
 
         def step(name: str, task: Task) -> Callable[[Batch], None]:
             folder = RunFolder(Path(place)).stage(0, name)
-            loop = Fit(task, folder, runtime, parts.fit, 0, Trackers(), SilentProgress())
+            loop = Fit(task, folder, runtime, given.fit, 0, Trackers(), SilentProgress())
             for module in task.modules.values():
                 module.train()
             return lambda batch: loop._one(0, {"train": batch})
 
         def task(config: upgrade.Config, teacher: Any) -> Task:
-            return upgrade.distilled_task(config, parts, parts.new_model(), teacher, parts.stream())
+            return upgrade.distilled_task(config, given, given.model.build(), teacher, given.data.stream())
 
         runs: dict[str, Callable[[Batch], object]] = {"plain": step("plain", task(plain, teachers["live"]))}
         for name, teacher in teachers.items():
             runs[name] = step(name, task(upgrade.Config(), teacher))
         runs["teacher"] = torch.no_grad()(lambda batch: teachers["live"](batch))
 
-        stream, names, rows = parts.stream(), list(runs), []
-        for number in range(given.rounds + WARM_UP):
+        stream, names, rows = given.data.stream(), list(runs), []
+        for number in range(options.rounds + WARM_UP):
             batch = next(iter(stream.epoch(number)))
             turn = number % len(names)
             rows.append(

@@ -37,9 +37,10 @@ from modelheir.engine.progress import SilentProgress
 from modelheir.inference.runtime import Runtime
 from modelheir.models import build
 from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.plans import Task
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.trackers import Trackers
-from modelheir.types import LossTerms, Task
+from modelheir.types import LossTerms
 
 TARGET, WARM_UP = 1.05, 2
 SIZES = {"digits": (8, 64), "convnet4": (32, 100)}  #: network -> pixels a side, batch

@@ -6,7 +6,7 @@ Shapes: ``N`` images, ``C`` classes, ``D`` features. Importing this file does no
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -16,23 +16,17 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from modelheir.config.fit import FitConfig
-
 __all__ = [
     "Batch",
     "Log",
     "LossTerms",
     "Outputs",
-    "Plan",
     "Predictions",
     "Progress",
     "Snapshot",
-    "Stage",
     "StageResult",
-    "Stateful",
     "Step",
     "Stream",
-    "Task",
 ]
 
 
@@ -120,18 +114,6 @@ class Stream(Protocol):
         ...
 
 
-class Stateful(Protocol):
-    """Something besides modules and optimisers that a resumed run must find again (a logit bank, a queue)."""
-
-    def state_dict(self) -> Mapping[str, Tensor]:
-        """Return tensors that describe the state."""
-        ...
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
-        """Take the state back."""
-        ...
-
-
 class Step(Protocol):
     """What the engine hands to an objective or an update."""
 
@@ -206,35 +188,6 @@ class Progress(Protocol):
         ...
 
 
-@dataclasses.dataclass
-class Task:
-    """One training problem, ready for the engine.
-
-    ``objective`` returns terms and the engine does backward, clipping and the step. ``update`` does all of it by
-    itself (a look-ahead, a line search) and returns the terms for the log. Give exactly one of the two; without streams
-    give neither, and the modules are kept and evaluated as they are (a blend of weights).
-    """
-
-    modules: Mapping[str, nn.Module]  #: trained and saved
-    streams: Mapping[str, Stream]  #: the first defines the epoch, the others repeat; none: nothing is trained
-    objective: Callable[[Mapping[str, Batch], Step], LossTerms] | None = None
-    update: Callable[[Mapping[str, Batch], Step], LossTerms] | None = None
-    references: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)  #: frozen; moved, never saved
-    evaluate: Mapping[str, Stream] = dataclasses.field(default_factory=dict)  #: split -> stream, each epoch on "val"
-    predict: Callable[[Batch], Outputs] | None = None  #: what is evaluated; ``None``: the module ``publish``
-    publish: str = "model"  #: the module whose weights are the run's, if the stage is its last
-    select: Callable[[Predictions], float] | None = None  #: of "val", higher is better; ``None``: accuracy
-    optimizers: Mapping[str, Sequence[str]] | None = None  #: name -> module names; ``None``: one over all modules
-    optimizer_fits: Mapping[str, FitConfig] = dataclasses.field(default_factory=dict)  #: kind, rate, decay, schedule
-    #: of an optimiser of its own; one that is absent, and everything else, is the stage's
-    parameter_groups: Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float, float | None]]] | None = None
-    #: module -> (tensors, multiplier of the rate, weight decay); decay ``None``: the optimiser's
-    fit: FitConfig | None = None  #: this stage's own settings; ``None``: the run's
-    state: Mapping[str, Stateful] = dataclasses.field(default_factory=dict)
-    describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: JSON kept with the stage's result;
-    #: "model" is the spec of the module ``publish``; "rows" go into the run's ``result.json``, if the stage is its last
-
-
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
     """The weights of a stage at one moment of its training."""
@@ -261,15 +214,3 @@ class StageResult:
     def skipped(self) -> bool:
         """Whether the stage had nothing to do; it has no weights then."""
         return bool(self.describe.get("skipped"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """A named step of a plan. ``prepare`` reads only results of earlier stages."""
-
-    name: str
-    prepare: Callable[[Mapping[str, StageResult]], Task | None]  #: ``None``: nothing to do, the stage is skipped
-
-
-#: the stages of a method; where their number is open, a generator function of the results so far that yields them
-Plan = Sequence[Stage] | Callable[[Mapping[str, StageResult]], Iterable[Stage]]

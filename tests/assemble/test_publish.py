@@ -18,8 +18,9 @@ from modelheir.assemble import predict, train
 from modelheir.checks import InputError
 from modelheir.methods import METHODS, Method
 from modelheir.models import load
+from modelheir.plans import Stage, Task
 from modelheir.runs import RunFolder, read_predictions
-from modelheir.types import LossTerms, Outputs, Stage, Task
+from modelheir.types import LossTerms, Outputs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,9 +31,9 @@ class JointConfig:
 def joint(together):
     """Return a plan of two time steps that are trained together; ``together`` evaluates their mean."""
 
-    def plan(settings, parts):
+    def plan(settings, given):
         def prepare(done):
-            models = {f"t{time}": parts.member(time).new_model() for time in range(2)}
+            models = {f"t{time}": given.member(time).model.build() for time in range(2)}
 
             def objective(batches, step):
                 batch = batches["train"]
@@ -45,9 +46,9 @@ def joint(together):
 
             return Task(
                 models,
-                {"train": parts.stream()},
+                {"train": given.data.stream()},
                 objective,
-                evaluate=parts.evaluation(),
+                evaluate=given.data.evaluation(),
                 predict=mean if together else None,
                 publish="t1",
                 describe={"model": models["t1"].spec},

@@ -13,9 +13,7 @@ MOST_LINES = 250
 MOST_FILES = 20
 
 #: files that may be longer, and why
-LONGER: dict[str, str] = {
-    "types.py": "every value that travels between layers, in one place",
-}
+LONGER: dict[str, str] = {}
 
 #: words that say nothing about what is inside
 VAGUE = {"util", "utils", "helper", "helpers", "misc", "common", "manager", "stuff", "base"}
@@ -39,7 +37,7 @@ def test_every_file_has_a_test_of_its_name_in_the_same_place(folder):
     files = {path.relative_to(source).with_suffix("") for path in source.rglob("*.py") if path.stem != "__init__"}
     there = {path.relative_to(tests).with_suffix("") for path in tests.rglob("test_*.py")}
     assert sorted(str(one) for one in files if one.parent / f"test_{one.name}" not in there) == []
-    assert len(files) > 5
+    assert len(files) > 1
 
 
 def test_a_test_lies_where_its_file_lies():

@@ -12,8 +12,9 @@ from modelheir.config.fit import FitConfig
 from modelheir.data import tensor_stream
 from modelheir.engine.stages import run_plan
 from modelheir.inference.runtime import Runtime
+from modelheir.plans import Stage, Task
 from modelheir.runs.folder import RunFolder
-from modelheir.types import LossTerms, Outputs, Stage, Task
+from modelheir.types import LossTerms, Outputs
 
 FIT = FitConfig(
     epochs=3, batch_size=20, optimizer="sgd", lr=0.05, schedule="cosine", evaluate_every=1, save_every_epochs=1

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from modelheir.checks import InputError
-from modelheir.types import LossTerms, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms
 
 
 def test_a_task_needs_one_of_objective_and_update(toy, tmp_path):

@@ -22,7 +22,8 @@ from modelheir.inference.runtime import Runtime
 from modelheir.engine.stages import run_plan
 from modelheir.losses import neighbourhood_alignment
 from modelheir.runs.folder import RunFolder
-from modelheir.types import LossTerms, Outputs, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms, Outputs
 
 out = Path(sys.argv[1])
 runtime = Runtime("cpu")

@@ -7,7 +7,8 @@ import torch
 
 from modelheir.checks import InputError
 from modelheir.models.teachers.freeze import freeze, state_hash
-from modelheir.types import LossTerms, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms
 
 
 def test_accumulation_gives_the_numbers_of_the_whole_batch(toy, tmp_path):

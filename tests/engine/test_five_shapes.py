@@ -11,7 +11,8 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn.functional import cross_entropy, kl_div
 
-from modelheir.types import LossTerms, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms
 
 
 def distil(toy):

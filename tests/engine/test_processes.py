@@ -19,7 +19,8 @@ from modelheir.inference.runtime import Runtime
 from modelheir.engine.stages import run_plan
 from modelheir.engine.step import EngineStep
 from modelheir.runs.folder import RunFolder
-from modelheir.types import LossTerms, Outputs, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms, Outputs
 
 out = Path(sys.argv[1])
 found = {}

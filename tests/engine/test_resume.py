@@ -6,8 +6,9 @@ from torch.nn.functional import cross_entropy
 
 from modelheir.checks import InputError
 from modelheir.inference.runtime import Runtime
+from modelheir.plans import Task
 from modelheir.runs.tensors import load_state
-from modelheir.types import LossTerms, Task
+from modelheir.types import LossTerms
 
 
 @pytest.mark.parametrize("stop_after", [1, 4, 5, 8, 13])

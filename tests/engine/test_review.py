@@ -11,9 +11,10 @@ import modelheir.engine.fit as loop
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
 from modelheir.inference.runtime import Runtime
+from modelheir.plans import Task
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import load_state
-from modelheir.types import LossTerms, Task
+from modelheir.types import LossTerms
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from torch.nn.functional import cross_entropy
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
 from modelheir.engine.optim import learning_rate, make_optimizers
+from modelheir.plans import Stage, Task
 from modelheir.runs.predictions import read_predictions
-from modelheir.types import LossTerms, Stage, Task
+from modelheir.types import LossTerms
 
 
 def plan(toy, select=None, seen=None, **more):

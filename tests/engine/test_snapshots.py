@@ -10,8 +10,8 @@ import torch
 from modelheir.checks import InputError
 from modelheir.config.fit import SnapshotConfig
 from modelheir.engine import snapshots
+from modelheir.plans import Stage
 from modelheir.runs.tensors import load_weights
-from modelheir.types import Stage
 
 
 def watched(toy, seen):

@@ -8,8 +8,8 @@ import pytest
 
 from modelheir.engine.stages import run_plan
 from modelheir.inference.runtime import Runtime
+from modelheir.plans import Stage
 from modelheir.runs.folder import RunFolder
-from modelheir.types import Stage
 
 
 def test_a_finished_stage_is_let_go_before_the_next_is_prepared(toy, tmp_path):

@@ -3,7 +3,8 @@
 import pytest
 from torch.nn.functional import cross_entropy
 
-from modelheir.types import LossTerms, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms
 
 
 def test_observed_values_are_means_over_the_epoch(toy, tmp_path):

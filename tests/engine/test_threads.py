@@ -5,7 +5,7 @@ import torch
 
 from modelheir.engine import threads
 from modelheir.inference.runtime import Runtime
-from modelheir.types import Stage
+from modelheir.plans import Stage
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,8 @@ from modelheir.checks import InputError
 
 if TYPE_CHECKING:
     from modelheir.methods.given import Given
-    from modelheir.types import Plan, Stage, StageResult, Task
+    from modelheir.plans import Plan, Stage, Task
+    from modelheir.types import StageResult
 
     Say = Callable[[str], None]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
-from modelheir.types import Task
+from modelheir.plans import Task
 
 __all__ = ["accept"]
 

@@ -19,9 +19,10 @@ from modelheir.engine.selection import select
 from modelheir.engine.state import begin, named_state
 from modelheir.engine.threads import Threads
 from modelheir.inference.runtime import Runtime
+from modelheir.plans import Task
 from modelheir.runs.stage import StageFolder
 from modelheir.runs.tensors import load_state
-from modelheir.types import Batch, Log, LossTerms, Progress, StageResult, Task
+from modelheir.types import Batch, Log, LossTerms, Progress, StageResult
 
 __all__ = ["Fit", "fit"]
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig, decay
-from modelheir.types import Task
+from modelheir.plans import Task
 
 __all__ = [
     "Plateau",

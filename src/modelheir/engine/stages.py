@@ -8,9 +8,10 @@ from modelheir.config.fit import FitConfig
 from modelheir.engine.fit import fit
 from modelheir.engine.threads import restored
 from modelheir.inference.runtime import Runtime
+from modelheir.plans import Plan, Stage
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.stage import StageFolder
-from modelheir.types import Log, Plan, Progress, Stage, StageResult
+from modelheir.types import Log, Progress, StageResult
 
 __all__ = ["run_plan"]
 

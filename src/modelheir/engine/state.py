@@ -15,8 +15,9 @@ from modelheir.engine.snapshots import Snapshots
 from modelheir.engine.step import EngineStep
 from modelheir.engine.tally import Tally
 from modelheir.inference.runtime import Runtime
+from modelheir.plans import Task
 from modelheir.runs.stage import StageFolder
-from modelheir.types import Stream, Task
+from modelheir.types import Stream
 
 __all__ = ["Training", "begin", "named_state"]
 

@@ -14,7 +14,7 @@ from modelheir.objective.supervised import SupervisedConfig
 if TYPE_CHECKING:
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
-    from modelheir.types import Stage
+    from modelheir.plans import Stage
 
 __all__ = ["METHOD", "Config", "plan"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelheir.methods.given import Given
-    from modelheir.types import Plan
+    from modelheir.plans import Plan
 
 __all__ = ["Method"]
 

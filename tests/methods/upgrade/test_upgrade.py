@@ -95,8 +95,8 @@ def test_teacher_is_the_same_before_and_after_training(world):
     made = task(world)
     before = state_hash(made.references["teacher"])
     from modelheir.engine.stages import run_plan
+    from modelheir.plans import Stage
     from modelheir.runs.folder import RunFolder
-    from modelheir.types import Stage
 
     class Silent:
         def __getattr__(self, name):

@@ -12,14 +12,15 @@ from modelheir import models
 from modelheir.methods.given.data import Data
 from modelheir.methods.given.new_model import NewModel
 from modelheir.methods.given.teachers import Teachers
-from modelheir.types import Task
+from modelheir.plans import Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from modelheir.config.fit import FitConfig
     from modelheir.models import Classifier
-    from modelheir.types import Batch, LossTerms, Stateful, Step, Stream
+    from modelheir.plans import Stateful
+    from modelheir.types import Batch, LossTerms, Step, Stream
 
 __all__ = ["Given"]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modelheir.objective.supervised import SupervisedConfig, make_supervised
-from modelheir.types import LossTerms, Stage, StageResult, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms, StageResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

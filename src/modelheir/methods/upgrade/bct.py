@@ -19,7 +19,8 @@ from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.classes import match_classes
 from modelheir.methods.method import Method
 from modelheir.objective.supervised import SupervisedConfig, make_supervised
-from modelheir.types import LossTerms, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

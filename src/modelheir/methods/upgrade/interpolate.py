@@ -21,7 +21,8 @@ from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.models import blends
 from modelheir.objective.supervised import SupervisedConfig
-from modelheir.types import Stage, StageResult, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import StageResult
 
 if TYPE_CHECKING:
     from modelheir.methods.given import Given

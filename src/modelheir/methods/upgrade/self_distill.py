@@ -14,7 +14,8 @@ from modelheir.methods.method import Method
 from modelheir.objective.distances import DistanceConfig, LogitDifference, make_distance
 from modelheir.objective.pull import need_unmixed
 from modelheir.objective.supervised import SupervisedConfig, make_supervised
-from modelheir.types import LossTerms, Outputs, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms, Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,7 +21,8 @@ from modelheir.methods.method import Method
 from modelheir.objective.distances import DistanceConfig
 from modelheir.objective.pull import Pull, Towards, accept_pull, need_unmixed
 from modelheir.objective.supervised import SupervisedConfig, make_supervised
-from modelheir.types import LossTerms, Stage, StageResult, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms, StageResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
