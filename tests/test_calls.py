@@ -7,14 +7,17 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 import modelheir
 from modelheir import calls
 from modelheir.checks import InputError
-from modelheir.cli.compare import parser
+from modelheir.cli.compare import main, parser
 from modelheir.cli.evaluate import EvaluateConfig
+from modelheir.runs.predictions import read_predictions
 from modelheir.types import Predictions
 
 
@@ -62,6 +65,18 @@ def test_compare_takes_files_in_any_order(tmp_path):
     write_predictions(tmp_path / "new.parquet", mixed)
     for old in (OLD, tmp_path / "old.parquet", str(tmp_path / "old.parquet")):
         assert modelheir.compare(old, tmp_path / "new.parquet")["flips"]["negative"] == ["c", "h"]
+
+
+@pytest.mark.parametrize("read", [modelheir.compare, lambda *files: main(["--max-nfr", "1", *map(str, files)])])
+def test_compare_reads_no_column_that_it_is_not_asked_for(read, tmp_path, capsys):
+    """Features of differing lengths: whoever reads them refuses them."""
+    rows = {"sample_id": ["a", "b"], "label": [0, 1], "prediction": [0, 1], "features": [[1.0], [1.0, 2.0]]}
+    files = [tmp_path / "old.parquet", tmp_path / "new.parquet"]
+    for file in files:
+        pq.write_table(pa.table(rows), file)
+        with pytest.raises(InputError):
+            read_predictions(file)
+    read(*files)
 
 
 def test_ensemble_counts_the_models_that_a_file_holds(tmp_path):
