@@ -13,7 +13,7 @@ from modelheir.checks import AtLeast, InputError, InRange
 from modelheir.methods.method import Method
 from modelheir.objective.distances import DistanceConfig, LogitDifference, make_distance
 from modelheir.objective.pull import need_unmixed
-from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms, Outputs
 
@@ -46,6 +46,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
         InputError: If images are mixed: what a model said of a mixture is no target for one image. If there are so
             few epochs that no image would ever have a target.
     """
+    accept_supervised(config.supervised, given.data.inputs)
     if config.weight > 0:
         need_unmixed(given.data.inputs, f"method.weight = {config.weight!r}")
         if given.fit.epochs <= config.length + 1:
