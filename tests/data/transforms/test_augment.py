@@ -106,6 +106,20 @@ def test_an_image_is_augmented_alike_in_any_company(make_images, config, kind):
     assert together.max() <= 1
 
 
+@pytest.mark.parametrize("size", [8, 80])
+@pytest.mark.parametrize("kind", ["randaugment", "autoaugment"])
+def test_a_policy_is_applied_where_nothing_is_mirrored_or_erased(make_images, config, kind, size):
+    """At 80 pixels, where boxes are cut and nothing is shifted, too."""
+    settings = dataclasses.replace(config, augment=kind, mirror=False, image_size=size, resize=size)
+    augment = Augment(resolve(settings, make_images(height=size, width=size)), train=True, seed=4)
+    grey = torch.full((12, 3, size, size), 100, dtype=torch.uint8)
+    grey[:, :, size // 2 :] = 200
+    found = augment.finish(grey, rows=np.arange(12), epoch=0)
+    plain = dataclasses.replace(settings, augment="random_resized_crop" if size > 64 else "crop")
+    plain = Augment(resolve(plain, make_images(height=size, width=size)), train=True, seed=4)
+    assert not torch.equal(found, plain.finish(grey, rows=np.arange(12), epoch=0))
+
+
 def test_evaluation_changes_nothing(make_images, config):
     images = make_images()
     settings = resolve(dataclasses.replace(config, augment="randaugment", erase=1.0), images)

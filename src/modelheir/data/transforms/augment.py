@@ -104,7 +104,7 @@ class Augment:
 
     def finish(self, images: Tensor, *, rows: np.ndarray, epoch: int) -> Tensor:
         """Do the rest for uint8 squares ``(N, 3, S, S)``: float32 in 0..1 on their device."""
-        if self.train and (self.shifts or self.flips or self.erases):
+        if self.train and (self.shifts or self.flips or self.policy or self.erases):
             draws = uniform(seed=self.seed, epoch=epoch, index=rows, slots=_ERASE + 5)
             pad = self.config.crop_pad
             offsets = np.floor(draws[:, _PLACE : _PLACE + 2] * (2 * pad + 1)).astype(np.int64)
