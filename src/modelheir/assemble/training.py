@@ -123,29 +123,32 @@ def _train(
     from modelheir.assemble.handing import make_given
     from modelheir.engine.progress import make_progress
     from modelheir.engine.stages import run_plan
+    from modelheir.inference.device import cuda_settings, settings_in_force
     from modelheir.runs.environment import environment
     from modelheir.runs.trackers import Trackers
 
-    given = make_given(config, splits, runtime, asked=asked)
-    seeds = {"seed": config.seed, "init_seed": given.model.seed, "data_seed": given.data.seed}
-    about = environment(
-        command=command,
-        device=str(runtime.device),
-        processes=runtime.world,
-        seeds=seeds,
-        data=data,
-    )
-    if runtime.main:
-        write_json(folder.environment, about)
-    with make_progress(quiet=config.quiet or not runtime.main) as progress:
-        if config.old:
-            check_teacher(given, progress.note, allow_weak=config.allow_weak_teacher)
-        plan = announced(method.plan(settings, given), given, config.data, progress.note)
-        with Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log:
-            done = run_plan(
-                plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
-            )
-    if runtime.main:
-        publish(folder, [one for one in done.values() if not one.skipped][-1])
+    with cuda_settings(runtime.device, tf32=config.fit.tf32, cudnn_benchmark=config.fit.cudnn_benchmark):
+        given = make_given(config, splits, runtime, asked=asked)
+        seeds = {"seed": config.seed, "init_seed": given.model.seed, "data_seed": given.data.seed}
+        about = environment(
+            command=command,
+            device=str(runtime.device),
+            settings=settings_in_force(runtime.device),
+            processes=runtime.world,
+            seeds=seeds,
+            data=data,
+        )
+        if runtime.main:
+            write_json(folder.environment, about)
+        with make_progress(quiet=config.quiet or not runtime.main) as progress:
+            if config.old:
+                check_teacher(given, progress.note, allow_weak=config.allow_weak_teacher)
+            plan = announced(method.plan(settings, given), given, config.data, progress.note)
+            with Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log:
+                done = run_plan(
+                    plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
+                )
+        if runtime.main:
+            publish(folder, [one for one in done.values() if not one.skipped][-1])
     runtime.wait()
     return folder.path

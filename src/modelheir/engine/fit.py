@@ -11,6 +11,7 @@ from torch import Tensor
 from modelheir.config.fit import FitConfig
 from modelheir.engine.accept import accept
 from modelheir.engine.batches import Waiting, repeat, split
+from modelheir.engine.compiling import check_compiler, compiled
 from modelheir.engine.faults import not_finite
 from modelheir.engine.optim import ema_update_, learning_rate, set_learning_rate
 from modelheir.engine.resume import unpack
@@ -52,13 +53,17 @@ class Fit:
         self.now = begin(task, folder, runtime, fit, seed)
         self.step, self.length = self.now.step, self.now.length
         self.cadence = Cadence(fit.save_every_seconds)
-        self.threads = Threads(runtime, fit.threads, progress.note)
+        self.threads = Threads(runtime, fit.threads, progress.note, settled=fit.compile)
         self.buffers = {f"{name}/{key}" for name, module in task.modules.items() for key, _ in module.named_buffers()}
 
     def run(self) -> StageResult:
         """Train from where the folder stands to the end of the stage."""
+        compiles = self.fit.compile and self.now.stream is not None
+        if compiles:
+            check_compiler(self.runtime.device)
         try:
-            self._train()
+            with compiled(self.task.modules.values() if compiles else ()):
+                self._train()
             self.now.snapshots.flush()
         finally:
             self.now.snapshots.close()
