@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,7 +18,7 @@ from modelheir.checks import InputError
 __all__ = ["check_compiler", "compiled", "uncompiled"]
 
 _NEEDS = {"cpu": "a C++ compiler (g++, or what CXX names)", "cuda": "Triton and a C compiler (gcc, or what CC names)"}
-_OPTIONS = {"fallback_random": True}  #: draws of torch's own generators instead of the compiler's
+_OPTIONS: dict[str, Any] = {"fallback_random": True}  #: draws of torch's own generators instead of the compiler's
 
 
 def check_compiler(device: torch.device) -> None:
