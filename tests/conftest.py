@@ -130,7 +130,13 @@ def world(tmp_path):
     return World(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def shared_world(tmp_path_factory):
+    """One world for all tests of a file, so that they can share what they trained."""
+    return World(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
 def rows():
     return Rows
 

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from modelheir.assemble import train
 from modelheir.checks import InputError
+from modelheir.inference import device
 from modelheir.runs import RunFolder, read_predictions
 from modelheir.runs.tensors import load_weights
 
@@ -206,3 +209,15 @@ def test_a_setting_that_the_chosen_loss_does_not_read_is_refused(tmp_path):
             method={"distance": {"renyi": {"alpha": 3.0}}},
         )
     assert not (tmp_path / "x").exists()
+
+
+def test_settings_of_the_device_hold_during_the_run_and_are_recorded(quick, monkeypatch):
+    """The flags are torch's, there without a GPU, too; here the run takes its CPU for one."""
+    before, gpu = torch.get_float32_matmul_precision(), torch.device("cuda")
+    for name in ("cuda_settings", "settings_in_force"):
+        own = getattr(device, name)
+        monkeypatch.setattr(device, name, lambda _, own=own, **settings: own(gpu, **settings))
+    path = train("finetune", quick(fit={"epochs": 1, "tf32": True, "cudnn_benchmark": True}))
+    recorded = json.loads((path / "environment.json").read_text())["device_settings"]
+    assert recorded == {"tf32_matrix_products": True, "tf32_convolutions": True, "cudnn_benchmark": True}
+    assert torch.get_float32_matmul_precision() == before

@@ -80,3 +80,9 @@ def test_the_choice_is_kept_in_the_resume_point_and_the_result(toy, tmp_path, mo
     done = toy.run(plan, tmp_path)
     assert [done[name].describe["threads"] for name in ("train", "next")] == [1, 1]
     assert toy.run(plan, tmp_path)["next"].describe["threads"] == 1
+
+
+def test_compiled_code_is_not_measured():
+    choice = threads.Threads(Runtime("cpu"), 0, pytest.fail, settled=True)
+    choice.begin()
+    assert not choice.open

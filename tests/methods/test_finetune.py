@@ -115,7 +115,8 @@ def test_frozen_layers_keep_the_weights_of_the_start(world):
     """After training too: the body is that of the run to start from, the classifier has moved."""
     start = world.save_model("start", model="convnet", seed=8)
     before = load(start).state_dict()
-    after = weights(world.run("finetune", "x", start=start, trainable="linear"))
+    given = world.given(model="convnet")
+    after = weights(world.run("finetune", "x", given=given, start=start, trainable="linear"))
     moved = {key for key, value in before.items() if not torch.equal(after[key], value)}
     assert moved == {"head.weight", "head.bias"}
 

@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from modelheir.objective import SupervisedConfig, make_supervised
+from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.config.unread import refuse_unread
+from modelheir.methods import METHODS
+from modelheir.objective import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.types import Batch, Outputs
 
 N, C = 6, 4
@@ -105,3 +109,37 @@ def test_where_every_label_is_known_nothing_is_gathered_and_the_loss_is_the_same
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value)
     torch.testing.assert_close(known.seen["train/accuracy"], counted.seen["train/accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"binary": True, "label_smoothing": 0.1}, r"label_smoothing = 0\.1 has no effect with .*\.binary = True"),
+        ({"binary": True, "likelihood_scale": 2.0}, r"likelihood_scale = 2\.0 has no effect with .*\.binary = True"),
+        ({"likelihood_base": 2.0}, r"likelihood_base = 2\.0 has no effect with .*\.likelihood_scale = 0\.0"),
+    ],
+)
+def test_what_another_choice_leaves_aside_is_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        refuse_unread(SupervisedConfig(**settings), SupervisedConfig(), "method.supervised")
+    refuse_unread(SupervisedConfig(likelihood_base=2.0, likelihood_scale=1.0), SupervisedConfig())
+    refuse_unread(SupervisedConfig(binary=True), SupervisedConfig())
+
+
+def test_a_weight_from_likelihoods_needs_them_and_one_label_an_image():
+    weighted = SupervisedConfig(likelihood_scale=0.5)
+    accept_supervised(SupervisedConfig(), InputConfig(mixup=1.0))
+    accept_supervised(weighted, InputConfig(), likelihoods=True)
+    with pytest.raises(
+        InputError, match=r"method\.supervised\.likelihood_scale = 0\.5 needs a likelihood for each image"
+    ):
+        accept_supervised(weighted, InputConfig())
+    with pytest.raises(InputError, match=r"likelihood_scale = 0\.5 needs unmixed images"):
+        accept_supervised(weighted, InputConfig(cutmix=1.0), likelihoods=True)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_refuses_a_weight_from_likelihoods_that_it_has_not(world, name):
+    settings = {"elodi": {"ensemble": (world.old,)}, "self_distill": {"weight": 0.0}}.get(name, {})
+    with pytest.raises(InputError, match=r"method\.supervised\.likelihood_scale = 1\.0 needs a likelihood"):
+        METHODS[name].plan(world.config(name, supervised__likelihood_scale=1.0, **settings), world.given())

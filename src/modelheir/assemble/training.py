@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir import interrupts
 from modelheir.assemble.destination import check_destination
 from modelheir.assemble.publish import publish
 from modelheir.assemble.resolved import choose, resolved, write_config
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
     from modelheir.data import ImageSet
     from modelheir.data.fingerprints import Fingerprint
+    from modelheir.inference.peers import Peers
     from modelheir.inference.runtime import Runtime
     from modelheir.methods import Method
 
@@ -59,42 +60,83 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
     if config.classes != BY_NAME and not config.old:
         raise InputError(f"classes = {config.classes!r} is about the classes of --old, and there is no --old.")
 
-    from modelheir.data import fingerprint, open_splits
+    from modelheir.inference.peers import Peers
     from modelheir.inference.runtime import Runtime
 
     runtime = Runtime(config.device)
     folder = RunFolder(config.out or f"runs/{method}")
-    if runtime.main:
-        check_destination(folder, config.data, config.old)
-        check_seal(folder)
+    try:
+        peers = Peers(runtime)
+        with peers.watched():
+            _take_and_train(chosen, config, settings, folder, runtime, peers, command)
+    except interrupts.PeerLost:
+        with contextlib.suppress(InputError):
+            folder.settle()  # where it was the main process that died
+        raise
+    return folder.path
+
+
+def _take_and_train(
+    chosen: Method,
+    config: TrainConfig,
+    settings: Any,
+    folder: RunFolder,
+    runtime: Runtime,
+    peers: Peers,
+    command: Sequence[str],
+) -> None:
+    from modelheir.data import fingerprint, open_splits
+
+    runtime.by_main(lambda: _check(folder, config))
     splits = open_splits(config.data, config.inputs)
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
-    wanted = resolved(method, config, settings)
-    if runtime.main:
-        accept_settings(folder, wanted, resolved(method, type(config)(), type(settings)()), splits["train"])
+    wanted = resolved(chosen.name, config, settings)
+    usual = resolved(chosen.name, type(config)(), type(settings)())
     data = {name: fingerprint(images) for name, images in splits.items()}
-    work = functools.partial(_train, chosen, config, asked, settings, folder, runtime, splits, data)
-    if not runtime.main:
-        runtime.wait()  # until the main process holds the folder
-        return work()
-    accept_data(folder, data)
-    with folder.locked():
+
+    def take() -> bool:
+        """Hold the folder, on the main process; tell whether there is nothing left to do."""
+        accept_settings(folder, wanted, usual, splits["train"])
+        accept_data(folder, data)
+        held.enter_context(folder.locked())
         if folder.status().get("state") == "finished":
-            runtime.wait()
-            return folder.path
-        try:
-            folder.set_status("running")
-            write_config(folder, wanted)
-            runtime.wait()
-            path = work(command)
-            folder.set_status("finished", files=seal(folder))
-        except KeyboardInterrupt:
-            folder.set_status("interrupted")
-            raise
-        except Exception as error:
-            _stop(folder, error)
-            raise
-        return path
+            return True
+        held.enter_context(interrupts.last_words(lambda: _unfinished(folder)))
+        held.enter_context(_told(folder))
+        held.enter_context(peers.watched())  # so that it is told what it was
+        folder.set_status("running")
+        write_config(folder, wanted)
+        return False
+
+    with contextlib.ExitStack() as held:
+        if not runtime.by_main(take):
+            _train(chosen, config, asked, settings, folder, runtime, splits, data, command)
+            runtime.by_main(lambda: folder.set_status("finished", files=seal(folder)))
+
+
+def _check(folder: RunFolder, config: TrainConfig) -> None:
+    """Refuse a place where a run would do harm, and a finished run that is damaged."""
+    check_destination(folder, config.data, config.old)
+    check_seal(folder)
+
+
+@contextlib.contextmanager
+def _told(folder: RunFolder) -> Iterator[None]:
+    """Write down what stopped a run."""
+    try:
+        yield
+    except (KeyboardInterrupt, interrupts.PeerLost):
+        folder.set_status("interrupted")
+        raise
+    except Exception as error:
+        _stop(folder, error)
+        raise
+
+
+def _unfinished(folder: RunFolder) -> None:
+    """Say that a run was interrupted, unless it just became finished."""
+    if folder.status().get("state") != "finished":
+        folder.set_status("interrupted")
 
 
 def _stop(folder: RunFolder, error: Exception) -> None:
@@ -115,37 +157,34 @@ def _train(
     runtime: Runtime,
     splits: Mapping[str, ImageSet],
     data: Mapping[str, Fingerprint],
-    command: Sequence[str] = (),
-) -> Path:
-    if folder.status().get("state") == "finished":
-        return folder.path
+    command: Sequence[str],
+) -> None:
     from modelheir.assemble.announce import announced, check_teacher
     from modelheir.assemble.handing import make_given
     from modelheir.engine.progress import make_progress
     from modelheir.engine.stages import run_plan
+    from modelheir.inference.device import cuda_settings, settings_in_force
     from modelheir.runs.environment import environment
     from modelheir.runs.trackers import Trackers
 
-    given = make_given(config, splits, runtime, asked=asked)
-    seeds = {"seed": config.seed, "init_seed": given.model.seed, "data_seed": given.data.seed}
-    about = environment(
-        command=command,
-        device=str(runtime.device),
-        processes=runtime.world,
-        seeds=seeds,
-        data=data,
-    )
-    if runtime.main:
-        write_json(folder.environment, about)
-    with make_progress(quiet=config.quiet or not runtime.main) as progress:
-        if config.old:
-            check_teacher(given, progress.note, allow_weak=config.allow_weak_teacher)
-        plan = announced(method.plan(settings, given), given, config.data, progress.note)
-        with Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log:
-            done = run_plan(
-                plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
-            )
-    if runtime.main:
-        publish(folder, [one for one in done.values() if not one.skipped][-1])
-    runtime.wait()
-    return folder.path
+    with cuda_settings(runtime.device, tf32=config.fit.tf32, cudnn_benchmark=config.fit.cudnn_benchmark):
+        given = make_given(config, splits, runtime, asked=asked)
+        seeds = {"seed": config.seed, "init_seed": given.model.seed, "data_seed": given.data.seed}
+        about = environment(
+            command=command,
+            device=str(runtime.device),
+            settings=settings_in_force(runtime.device),
+            processes=runtime.world,
+            seeds=seeds,
+            data=data,
+        )
+        runtime.by_main(lambda: write_json(folder.environment, about))
+        with make_progress(quiet=config.quiet or not runtime.main) as progress:
+            if config.old:
+                check_teacher(given, progress.note, allow_weak=config.allow_weak_teacher)
+            plan = announced(method.plan(settings, given), given, config.data, progress.note)
+            with Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log:
+                done = run_plan(
+                    plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
+                )
+        runtime.by_main(lambda: publish(folder, [one for one in done.values() if not one.skipped][-1]))

@@ -8,20 +8,22 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from modelheir import interrupts
 from modelheir.config.fit import FitConfig
 from modelheir.engine.accept import accept
 from modelheir.engine.batches import Waiting, repeat, split
+from modelheir.engine.compiling import check_compiler, compiled
 from modelheir.engine.faults import not_finite
 from modelheir.engine.optim import ema_update_, learning_rate, set_learning_rate
-from modelheir.engine.resume import unpack
+from modelheir.engine.reducing import Reducing
+from modelheir.engine.resume import read_resume, unpack
 from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.selection import select
-from modelheir.engine.state import begin, named_state
+from modelheir.engine.state import begin, moving_buffers, named_state
 from modelheir.engine.threads import Threads
 from modelheir.inference.runtime import Runtime
 from modelheir.plans import Task
 from modelheir.runs.stage import StageFolder
-from modelheir.runs.tensors import load_state
 from modelheir.types import Batch, Log, LossTerms, Progress, StageResult
 
 __all__ = ["Fit", "fit"]
@@ -51,14 +53,18 @@ class Fit:
         self.log, self.progress = log, progress
         self.now = begin(task, folder, runtime, fit, seed)
         self.step, self.length = self.now.step, self.now.length
+        self.reducing = Reducing(task, self.fit, runtime, self.step)
         self.cadence = Cadence(fit.save_every_seconds)
-        self.threads = Threads(runtime, fit.threads, progress.note)
-        self.buffers = {f"{name}/{key}" for name, module in task.modules.items() for key, _ in module.named_buffers()}
+        self.threads = Threads(runtime, fit.threads, progress.note, settled=fit.compile)
 
     def run(self) -> StageResult:
         """Train from where the folder stands to the end of the stage."""
+        compiles = self.fit.compile and self.now.stream is not None
+        if compiles:
+            check_compiler(self.runtime.device)
         try:
-            self._train()
+            with compiled(self.task.modules.values() if compiles else ()):
+                self._train()
             self.now.snapshots.flush()
         finally:
             self.now.snapshots.close()
@@ -68,9 +74,10 @@ class Fit:
         now, name = self.now, self.folder.name
         if now.stream is None:  # the weights are kept as they came: a blend, an average
             return
-        resumed = self.folder.resume.is_file()
-        if resumed:
-            unpack(now, load_state(self.folder.resume))
+        saved = self.runtime.by_main(lambda: read_resume(self.folder))
+        resumed = saved is not None
+        if saved is not None:
+            unpack(now, saved)
         self.threads.begin()
         now.snapshots.rewind(now.number if resumed else -1)
         start = now.number // self.length
@@ -109,13 +116,16 @@ class Fit:
         waiting = Waiting(now.stream.epoch(epoch, start=now.number % self.length))
         for batch in waiting:
             batches = {now.first: batch, **{name: next(other) for name, other in others.items()}}
-            if self.threads.open:
-                self.threads.measure(self._one, epoch, batches)
-            else:
-                self._one(epoch, batches)
-            now.number += 1
-            images += len(batch)
-            self.progress.advance(len(batch) * self.runtime.world)
+            with interrupts.held() as asked:
+                if self.threads.open:
+                    self.threads.measure(self._one, epoch, batches)
+                else:
+                    self._one(epoch, batches)
+                now.number += 1
+                images += len(batch)
+                self.progress.advance(len(batch) * self.runtime.world)
+                if asked():
+                    self._stop(epoch)
             if now.number % self.length == 0:
                 continue
             self._snapshot()
@@ -141,6 +151,13 @@ class Fit:
         if (every and ((epoch + 1) % every == 0 or last)) or self.runtime.agree(self.cadence.due()):
             self.cadence.save(now)
 
+    def _stop(self, epoch: int) -> None:
+        """End after a step, as a signal asked; alone, what was done is kept, where it does not end an epoch."""
+        if self.runtime.world == 1 and self.now.number % self.length:
+            self._settle(epoch)
+            self.cadence.save(self.now)
+        raise interrupts.Stopped(interrupts.asked())
+
     def _one(self, epoch: int, batches: Mapping[str, Batch]) -> None:
         """Do one optimiser step."""
         now, step = self.now, self.step
@@ -148,17 +165,19 @@ class Fit:
         for name, optimizer in step.optimizers.items():
             set_learning_rate(optimizer, self._rate(now.fits[name], now.number))
         if self.task.update is not None:
-            with self.runtime.autocast(self.fit.precision):
+            with self.runtime.autocast(self.fit.precision), self.reducing.norms():
                 found = self.task.update(batches, step)
             self._add(epoch, found, found.total, 1.0)
         else:
             parts = self.fit.accumulate
-            for micro in zip(*(split(batch, parts) for batch in batches.values()), strict=True):
-                with self.runtime.autocast(self.fit.precision):
-                    found = self.task.objective(dict(zip(batches, micro, strict=True)), step)  # type: ignore[misc]
-                    total = found.total
-                self._add(epoch, found, total, 1 / parts)
-                step.backward(total / parts)
+            micros = zip(*(split(batch, parts) for batch in batches.values()), strict=True)
+            for number, micro in enumerate(micros, 1):
+                with self.reducing.alone(last=number == parts):
+                    with self.runtime.autocast(self.fit.precision), self.reducing.norms():
+                        found = self.reducing(dict(zip(batches, micro, strict=True)))
+                        total = found.total
+                    self._add(epoch, found, total, 1 / parts)
+                    step.backward(total / parts)
             step.apply()
         if now.average is not None:
             ema_update_(now.average, now.live, self.fit.ema_decay)
@@ -178,9 +197,9 @@ class Fit:
         if trained and not bool(torch.stack([p.detach().isfinite().all() for p in trained]).all()):
             raise not_finite(now, "a weight", now.number - 1)
         now.live = named_state(self.task.modules)  # a module may have put another tensor in a buffer's place
-        kept = [value for key, value in (now.average or {}).items() if key in self.buffers]
-        buffers = [value for module in self.task.modules.values() for value in module.buffers()]
-        self.runtime.average_([*buffers, *kept], exact=True)
+        moving = moving_buffers(self.task.modules)
+        kept = [now.average[key] for key in moving] if now.average else []
+        self.runtime.average_([*moving.values(), *kept], exact=True)
         now.tally.share_()
 
     def _check(self, epoch: int, *span: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from modelheir.engine.compiling import uncompiled
 from modelheir.engine.state import Training
 from modelheir.inference.evaluate import average_views, evaluation, predict_stream, summarise
 from modelheir.types import Predictions
@@ -37,7 +38,8 @@ def predict_split(training: Training, split: str, *, features: bool = False) -> 
     task = training.task
     predict = task.predict or (lambda batch: average_views(task.modules[task.publish], batch))
     precision = training.fit.precision
-    with averaged(training), evaluation([*task.modules.values(), *task.references.values()]):
+    networks = [*task.modules.values(), *task.references.values()]
+    with averaged(training), evaluation(networks), uncompiled(training.fit.compile):
         return predict_stream(predict, task.evaluate[split], training.runtime, precision=precision, features=features)
 
 

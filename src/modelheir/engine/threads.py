@@ -41,16 +41,17 @@ class Threads:
         asked: ``fit.threads``; 0 measures, unless the environment (``OMP_NUM_THREADS``, ``MKL_NUM_THREADS``), several
             processes, another device than the CPU or a single core leave nothing to choose.
         note: Told what was chosen.
+        settled: Compiled code keeps the number that it was compiled with, so there is nothing to measure.
     """
 
-    def __init__(self, runtime: Runtime, asked: int, note: Callable[[str], None]) -> None:
+    def __init__(self, runtime: Runtime, asked: int, note: Callable[[str], None], *, settled: bool = False) -> None:
         self.runtime, self.note, self.most = runtime, note, torch.get_num_threads()
         self.seconds = {1: float("inf"), self.most: float("inf")}
         self.number, self.open = 0, False
         if asked:
             runtime.threads = asked
         told = any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"))
-        self._free = runtime.device.type == "cpu" and runtime.world == 1 and self.most > 1 and not told
+        self._free = not settled and runtime.device.type == "cpu" and runtime.world == 1 and self.most > 1 and not told
 
     def begin(self) -> None:
         """Use what was chosen before, or let the next steps choose."""

@@ -19,6 +19,7 @@ from .pull import Towards as Towards
 from .pull import accept_pull as accept_pull
 from .pull import need_unmixed as need_unmixed
 from .supervised import SupervisedConfig as SupervisedConfig
+from .supervised import accept_supervised as accept_supervised
 from .supervised import make_supervised as make_supervised
 from .terms import Term as Term
 from .terms import combine as combine

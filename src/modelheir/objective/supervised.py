@@ -6,14 +6,16 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
-from modelheir.checks import AtLeast, InRange
+from modelheir.checks import AtLeast, InputError, InRange
+from modelheir.objective.pull import need_unmixed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from modelheir.config.inputs import InputConfig
     from modelheir.types import Batch, Outputs, Step
 
-__all__ = ["SupervisedConfig", "make_supervised"]
+__all__ = ["SupervisedConfig", "accept_supervised", "make_supervised"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,33 @@ class SupervisedConfig:
     auxiliary_weight: Annotated[float, AtLeast(0)] = 1.0  #: of the loss of each auxiliary head
     likelihood_base: Annotated[float, AtLeast(0)] = 1.0  #: b of the image weight 1 / (s L + b)
     likelihood_scale: Annotated[float, AtLeast(0)] = 0.0  #: s; above 0 trusts images less that are likely to flip
+
+    def unread(self) -> dict[str, str]:
+        """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
+        if self.binary:
+            return dict.fromkeys(("label_smoothing", "likelihood_base", "likelihood_scale"), "binary = True")
+        return {} if self.likelihood_scale else {"likelihood_base": "likelihood_scale = 0.0"}
+
+
+def accept_supervised(config: SupervisedConfig, inputs: InputConfig, *, likelihoods: bool = False) -> None:
+    """Refuse a weight from likelihoods where training has none for an image, or an image has no label of its own.
+
+    Args:
+        config: The loss against labels.
+        inputs: Whether images are mixed.
+        likelihoods: Whether the training stream carries them.
+
+    Raises:
+        InputError: Names the setting.
+    """
+    if config.likelihood_scale == 0:
+        return
+    setting = f"method.supervised.likelihood_scale = {config.likelihood_scale!r}"
+    if not likelihoods:
+        raise InputError(
+            f"{setting} needs a likelihood for each image (upgrade: --method.likelihoods FILE): set it to 0."
+        )
+    need_unmixed(inputs, setting)
 
 
 def make_supervised(config: SupervisedConfig) -> Callable[[Outputs, Batch, Step], dict[str, Tensor]]:
@@ -47,7 +76,7 @@ def make_supervised(config: SupervisedConfig) -> Callable[[Outputs, Batch, Step]
             if config.binary:
                 return losses.soft_binary_cross_entropy(logits, batch.targets).mean()
             return losses.soft_cross_entropy(logits, batch.targets, label_smoothing=smoothing).mean()
-        if config.likelihood_scale > 0:
+        if config.likelihood_scale > 0 and not config.binary:
             return losses.likelihood_weighted_cross_entropy(
                 logits,
                 batch.labels,

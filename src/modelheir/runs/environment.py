@@ -47,9 +47,18 @@ def _hardware(device: str) -> dict[str, Any]:
 
 
 def environment(
-    *, command: Sequence[str], device: str, processes: int, seeds: Mapping[str, int], data: Mapping[str, Any]
+    *,
+    command: Sequence[str],
+    device: str,
+    processes: int,
+    seeds: Mapping[str, int],
+    data: Mapping[str, Any],
+    settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Collect what another person needs to know about where these numbers come from."""
+    """Collect what another person needs to know about where these numbers come from.
+
+    ``settings`` are the device's own, in force during the run: how float32 is rounded there.
+    """
     versions = {}
     for name in _PACKAGES:
         try:
@@ -63,6 +72,7 @@ def environment(
         "packages": versions,
         "device": device,
         **_hardware(device),
+        "device_settings": dict(settings or {}),
         "processes": processes,
         "seeds": dict(seeds),
         "data": dict(data),

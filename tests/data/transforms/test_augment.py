@@ -10,6 +10,12 @@ from modelheir.checks import InputError
 from modelheir.config.inputs import imagenet
 from modelheir.data.sources.files import open_folder
 from modelheir.data.transforms.augment import Augment, resolve
+from modelheir.data.transforms.transfer import to_device
+
+
+def augmented(augment, images, rows, epoch=0):
+    choices = augment.choose(rows, epoch, size=tuple(images.shape[2:]))
+    return augment.finish(images, choices, to_device(choices.tables, images.device))
 
 
 def test_small_images_keep_their_size_and_large_ones_take_224(make_images, config):
@@ -29,8 +35,7 @@ RAMP = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).expand(400, 3, 8,
 def share_mirrored(settings):
     """Count the images of a brightness that grows to the right in which it grows to the left after augmentation."""
     augment = Augment(settings, train=True, seed=0)
-    squares = augment.crop(RAMP, rows=np.arange(400), epoch=0) if augment.boxes else RAMP
-    out = augment.finish(squares, rows=np.arange(400), epoch=0)[:, 0]
+    out = augmented(augment, RAMP, np.arange(400))[:, 0]
     left, right = (0, 7) if augment.boxes else (3, 4)  # a small box is stretched, a shifted image has a black border
     return float((out[:, 4, left] > out[:, 4, right]).float().mean())
 
@@ -97,13 +102,27 @@ def test_an_image_is_augmented_alike_in_any_company(make_images, config, kind):
     augment = Augment(settings, train=True, seed=4)
     squares = torch.from_numpy(images.array.copy()).permute(0, 3, 1, 2).contiguous()
     rows = np.arange(12)
-    together = augment.finish(squares, rows=rows, epoch=2)
+    together = augmented(augment, squares, rows, epoch=2)
     order = np.array([7, 2, 11])
-    assert torch.equal(augment.finish(squares[order], rows=order, epoch=2), together[order])
-    assert not torch.equal(augment.finish(squares, rows=rows, epoch=3), together)
+    assert torch.equal(augmented(augment, squares[order], order, epoch=2), together[order])
+    assert not torch.equal(augmented(augment, squares, rows, epoch=3), together)
     assert together.dtype == torch.float32
     assert together.min() >= 0
     assert together.max() <= 1
+
+
+@pytest.mark.parametrize("size", [8, 80])
+@pytest.mark.parametrize("kind", ["randaugment", "autoaugment"])
+def test_a_policy_is_applied_where_nothing_is_mirrored_or_erased(make_images, config, kind, size):
+    """At 80 pixels, where boxes are cut and nothing is shifted, too."""
+    settings = dataclasses.replace(config, augment=kind, mirror=False, image_size=size, resize=size)
+    augment = Augment(resolve(settings, make_images(height=size, width=size)), train=True, seed=4)
+    grey = torch.full((12, 3, size, size), 100, dtype=torch.uint8)
+    grey[:, :, size // 2 :] = 200
+    found = augmented(augment, grey, np.arange(12))
+    plain = dataclasses.replace(settings, augment="random_resized_crop" if size > 64 else "crop")
+    plain = Augment(resolve(plain, make_images(height=size, width=size)), train=True, seed=4)
+    assert not torch.equal(found, augmented(plain, grey, np.arange(12)))
 
 
 def test_evaluation_changes_nothing(make_images, config):
@@ -111,14 +130,14 @@ def test_evaluation_changes_nothing(make_images, config):
     settings = resolve(dataclasses.replace(config, augment="randaugment", erase=1.0), images)
     augment = Augment(settings, train=False, seed=4)
     squares = torch.from_numpy(images.array.copy()).permute(0, 3, 1, 2)
-    assert torch.equal(augment.finish(squares, rows=np.arange(12), epoch=0), squares.float() / 255)
+    assert torch.equal(augmented(augment, squares, np.arange(12)), squares.float() / 255)
 
 
 def test_flips_take_half_and_shifts_every_place(make_images, config):
     settings = resolve(dataclasses.replace(config, augment="crop_flip"), make_images())
     augment = Augment(settings, train=True, seed=0)
     ramp = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8).expand(900, 3, 8, 8).contiguous() + 1
-    out = (augment.finish(ramp, rows=np.arange(900), epoch=0) * 255).round().int()[:, 0]
+    out = (augmented(augment, ramp, np.arange(900)) * 255).round().int()[:, 0]
     flipped = out[:, 4, 3] > out[:, 4, 4]
     assert abs(flipped.float().mean() - 0.5) < 0.08
     upright = torch.where(flipped[:, None, None], out.flip(2), out)
@@ -135,3 +154,12 @@ def test_no_augmentation_is_the_usual_evaluation_view(make_images, config, heigh
     for train in (True, False):
         shown = Augment(settings, train=train, seed=0).read(images.image(1))
         assert (shown == np.asarray(short(Image.fromarray(images.image(1))))).all()
+
+
+def test_a_policy_counts_where_nothing_is_shifted_mirrored_or_erased(make_images, config):
+    asked = dataclasses.replace(config, augment="randaugment", mirror=False, image_size=72, resize=72)
+    augment = Augment(resolve(asked, make_images(height=72, width=72)), train=True, seed=0)
+    squares = torch.from_numpy(make_images(height=72, width=72).array.copy()).permute(0, 3, 1, 2)
+    choices = augment.choose(np.arange(12), 0)
+    out = augment.finish(squares, choices, to_device(choices.tables, squares.device))
+    assert (out != squares.float() / 255).flatten(1).any(1).sum() > 6

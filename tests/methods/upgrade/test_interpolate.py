@@ -87,7 +87,7 @@ def test_takes_exactly_one_old_model(world):
 
 @pytest.mark.parametrize(("name", "settings"), [("interpolate", {}), ("upgrade", {"start_from_old": True})])
 def test_another_network_than_the_old_one_is_refused(world, name, settings):
-    with pytest.raises(InputError, match=r"--model convnet is asked for.*which is a mlp"):
+    with pytest.raises(InputError, match=r"--model convnet is asked for.*of a mlp"):
         world.run(name, "x", given=world.given(model="convnet"), **settings)
 
 

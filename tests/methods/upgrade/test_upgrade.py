@@ -273,6 +273,24 @@ def test_likelihoods_come_from_a_file(world):
         task(world, pull__filter="likelihood")
 
 
+@pytest.mark.parametrize("scheme", ["muscle", "double_source"])
+def test_the_plain_model_of_a_two_teacher_scheme_is_weighted_by_likelihoods_too(world, scheme):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    given, path = world.given(), str(world.tmp_path / "likelihood.parquet")
+    ids = given.data.splits["train"].ids
+    pq.write_table(pa.table({"sample_id": ids.tolist(), "likelihood": np.arange(len(ids)) / len(ids)}), path)
+    settings = {"scheme": scheme, "likelihoods": path, "supervised__likelihood_scale": 4.0}
+    stage = METHODS["upgrade"].plan(world.config("upgrade", **settings), given)[0].prepare({})
+    loss, batch = one_loss(stage)
+    each = torch.nn.functional.cross_entropy(
+        stage.modules["model"](batch.inputs).logits, batch.labels, reduction="none"
+    )
+    shares = 1 / (4 * batch.index.float() / len(ids) + 1)
+    torch.testing.assert_close(loss.terms["task"], (each * shares / shares.mean()).mean())
+
+
 def test_starting_from_the_old_weights(world):
     made = task(world, start_from_old=True)
     old = world.given().old.models[0].state_dict()

@@ -13,6 +13,7 @@ from modelheir.data.images import ImageSet
 from modelheir.data.transforms import mixing
 from modelheir.data.transforms.augment import Augment
 from modelheir.data.transforms.draws import uniform
+from modelheir.data.transforms.transfer import to_device
 from modelheir.types import Batch
 
 __all__ = ["Batches"]
@@ -42,14 +43,38 @@ class Batches:
         """Return the epoch whose random choices are made, where only so many views of an image are shown."""
         return epoch % self.view_cycle if self.view_cycle else epoch
 
-    def make(self, squares: Tensor, index: Tensor, rows: np.ndarray, epoch: int, number: int) -> Batch:
-        """Make a batch of uint8 squares ``(N, 3, S, S)``, or ``(N, 10, 3, S, S)`` for ten crops."""
-        labels, augment = self.labels[index], self.augment
+    def make(
+        self,
+        images: Tensor,
+        rows: np.ndarray,
+        epoch: int,
+        number: int,
+        *,
+        index: Tensor | None = None,
+        uncut: bool = False,
+    ) -> Batch:
+        """Make a batch of uint8 images on the device; what else it needs travels there in at most one copy.
+
+        Args:
+            images: ``(N, 3, S, S)``; ``(N, 10, 3, S, S)`` for ten crops; ``(N, 3, H, W)`` where they are uncut.
+            rows: Of the batch, ``(N,)``.
+            epoch: From 0.
+            number: Of the batch in the epoch.
+            index: ``rows`` on the device; absent where they are not there yet.
+            uncut: Whether random boxes, where there are any, are still to be cut.
+        """
+        augment = self.augment
+        size = (images.shape[-2], images.shape[-1]) if uncut else None
+        choices = augment.choose(rows, self.view(epoch), size=size)
+        own = {"index": rows} if index is None else {}
+        tables = to_device({**choices.tables, **own}, self.device)
+        index = tables["index"] if index is None else index
+        labels = self.labels[index]
         extra = {name: values[index] for name, values in self.extra.items()}
         if augment.views > 1:
-            views = tuple(view.float().div_(255) for view in squares.unbind(1))
+            views = tuple(view.float().div_(255) for view in images.unbind(1))
             return Batch(inputs=views, labels=labels, index=index, extra=extra, crops=True)
-        images = augment.finish(squares, rows=rows, epoch=self.view(epoch))
+        images = augment.finish(images, choices, tables)
         config, targets = augment.config, None
         if augment.train and (config.mixup > 0 or config.cutmix > 0):
             draws = uniform(seed=augment.seed ^ _MIX_SEED, epoch=epoch, index=np.array([number]), slots=5)[0]

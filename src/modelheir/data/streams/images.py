@@ -98,10 +98,7 @@ def make_stream(
     held = store
 
     def fetch(index: Tensor, rows: np.ndarray, epoch: int, number: int) -> Batch:
-        squares = held[index]
-        if views.boxes:
-            squares = views.crop(squares, rows=rows, epoch=batches.view(epoch))
-        return batches.make(squares, index, rows, epoch, number)
+        return batches.make(held[index], rows, epoch, number, index=index, uncut=True)
 
     return RowStream(
         ids=images.ids, labels=images.labels, classes=images.classes, columns=images.columns, order=order,

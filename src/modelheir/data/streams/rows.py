@@ -10,6 +10,7 @@ from torch import Tensor
 
 from modelheir import checks
 from modelheir.data.streams.order import Order
+from modelheir.data.transforms.transfer import to_device
 from modelheir.types import Batch
 
 __all__ = ["RowStream", "tensor_stream"]
@@ -47,7 +48,7 @@ class RowStream:
         batches = list(self.order.batches(epoch, start))
         if not batches:
             return
-        everything = torch.from_numpy(np.concatenate([rows for _, rows in batches])).to(self.device)
+        everything = to_device({"index": np.concatenate([rows for _, rows in batches])}, self.device)["index"]
         for (number, rows), index in zip(batches, everything.split([len(rows) for _, rows in batches]), strict=True):
             yield self._fetch(index, rows, epoch, number)
 

@@ -79,8 +79,7 @@ class StreamingStream:
                 places = np.arange(len(rows) + len(bad)) % len(rows)
                 rows, squares = rows[places], squares[torch.from_numpy(places)]
             device = self._batches.device
-            index = torch.from_numpy(rows).to(device)
-            yield self._batches.make(squares.to(device, non_blocking=True), index, rows, epoch, number)
+            yield self._batches.make(squares.to(device, non_blocking=True), rows, epoch, number)
 
     def note(self, bad: Mapping[int, str]) -> None:
         """Count undecodable rows, given with their reasons, and name all in the log where there is a new one.

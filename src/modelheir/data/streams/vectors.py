@@ -11,6 +11,7 @@ from torch import Tensor
 from modelheir import checks
 from modelheir.data.streams.order import Order
 from modelheir.data.streams.rows import RowStream
+from modelheir.data.transforms.transfer import to_device
 from modelheir.data.vectors import VectorSet
 from modelheir.types import Batch
 
@@ -52,7 +53,8 @@ def vector_stream(
     stored = {name: values.to(device) for name, values in (extra or {}).items()}
 
     def fetch(index: Tensor, rows: np.ndarray, epoch: int, number: int) -> Batch:
-        views = [torch.from_numpy(view).to(device, non_blocking=True) for view in vectors.read(rows)]
+        views = vectors.read(rows)
+        views = list(to_device({str(i): view for i, view in enumerate(views)}, torch.device(device)).values())
         return Batch(
             inputs=tuple(views) if len(views) > 1 else views[0],
             labels=labels[index],

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from modelheir.checks import InputError
@@ -20,7 +20,7 @@ from modelheir.data.images import ArrayPixels, ImageSet
 from modelheir.data.transforms import geometry, policies
 from modelheir.data.transforms.draws import uniform
 
-__all__ = ["SMALL", "Augment", "resolve"]
+__all__ = ["SMALL", "Augment", "Choices", "resolve"]
 
 SMALL = 64  #: pixels a side up to which an image counts as small
 _BOX, _PLACE, _FLIP, _ERASE, _POLICY = 0, 20, 22, 23, 32  # first slots of the draws
@@ -65,6 +65,14 @@ def _own_size(images: ImageSet) -> int:
     return max(sides) if sides and max(sides) <= SMALL else 224
 
 
+@dataclasses.dataclass(frozen=True)
+class Choices:
+    """The random choices of one batch."""
+
+    tables: Mapping[str, np.ndarray]  #: for the device, by name; see ``transfer.to_device``
+    plan: policies.Plan | None = None  #: of a policy
+
+
 class Augment:
     """The two parts of making the model's input, for one split."""
 
@@ -96,31 +104,48 @@ class Augment:
         sizes = np.array([image.shape[:2]])
         return geometry.resized_crop(image, self._crop_boxes(np.array([row]), epoch, sizes)[0], size=self.size)
 
-    def crop(self, images: Tensor, *, rows: np.ndarray, epoch: int) -> Tensor:
-        """Do the random resized crops of a batch of uint8 images ``(N, 3, H, W)`` of one size, on their device."""
-        sizes = np.broadcast_to(np.array(images.shape[2:]), (len(rows), 2))
-        boxes = torch.from_numpy(self._crop_boxes(rows, epoch, sizes)).to(images.device, non_blocking=True)
-        return geometry.resized_crops(images, boxes, size=self.size)
+    def choose(self, rows: np.ndarray, epoch: int, *, size: tuple[int, int] | None = None) -> Choices:
+        """Make the random choices of a batch, on the host.
 
-    def finish(self, images: Tensor, *, rows: np.ndarray, epoch: int) -> Tensor:
-        """Do the rest for uint8 squares ``(N, 3, S, S)``: float32 in 0..1 on their device."""
-        if self.train and (self.shifts or self.flips or self.erases):
+        Args:
+            rows: Of the batch, ``(N,)``.
+            epoch: Whose choices.
+            size: Height and width of images whose random boxes are still to be cut; absent where they are squares.
+        """
+        tables: dict[str, np.ndarray] = {}
+        plan = None
+        if self.boxes and size is not None:
+            tables["boxes"] = self._crop_boxes(rows, epoch, np.broadcast_to(np.array(size), (len(rows), 2)))
+        if self.shifts or self.flips or self.erases or self.policy:
             draws = uniform(seed=self.seed, epoch=epoch, index=rows, slots=_ERASE + 5)
-            pad = self.config.crop_pad
-            offsets = np.floor(draws[:, _PLACE : _PLACE + 2] * (2 * pad + 1)).astype(np.int64)
-            erased = geometry.erase_boxes(draws[:, _ERASE:], probability=self.config.erase, size=self.size)
-            flipped = (draws[:, _FLIP : _FLIP + 1] < 0.5).astype(np.int64)
-            packed = torch.from_numpy(np.concatenate([offsets, flipped, erased], axis=1))
-            choice = packed.to(images.device, non_blocking=True)
             if self.shifts:
-                images = geometry.shift_crop(images, choice[:, :2], pad=pad)
+                place = draws[:, _PLACE : _PLACE + 2] * (2 * self.config.crop_pad + 1)
+                tables["offsets"] = np.floor(place).astype(np.int64)
             if self.flips:
-                images = geometry.flip(images, choice[:, 2] == 1)
+                tables["flipped"] = draws[:, _FLIP] < 0.5
             if self.policy:
-                images = policies.apply_operations(images, self._operations(rows, epoch))
+                plan = policies.make_plan(self._operations(rows, epoch), height=self.size, width=self.size)
+                tables |= plan.tables
             if self.erases:
-                return geometry.erase_rectangles(images.float().div_(255), choice[:, 3:])
-        return images.float().div_(255)
+                probability = self.config.erase
+                tables["erased"] = geometry.erase_boxes(draws[:, _ERASE:], probability=probability, size=self.size)
+        return Choices(tables, plan)
+
+    def finish(self, images: Tensor, choices: Choices, tables: Mapping[str, Tensor]) -> Tensor:
+        """Do what was chosen to uint8 images ``(N, 3, H, W)``: float32 squares in 0..1 on their device.
+
+        ``tables`` are those of ``choices``, on that device.
+        """
+        if "boxes" in tables:
+            images = geometry.resized_crops(images, tables["boxes"], size=self.size)
+        if "offsets" in tables:
+            images = geometry.shift_crop(images, tables["offsets"], pad=self.config.crop_pad)
+        if "flipped" in tables:
+            images = geometry.flip(images, tables["flipped"])
+        if choices.plan:
+            images = policies.apply_operations(images, choices.plan, tables)
+        whole = images.float().div_(255)
+        return geometry.erase_rectangles(whole, tables["erased"]) if "erased" in tables else whole
 
     def _crop_boxes(self, rows: np.ndarray, epoch: int, sizes: np.ndarray) -> np.ndarray:
         draws = uniform(seed=self.seed, epoch=epoch, index=rows, slots=22, first_slot=_BOX)

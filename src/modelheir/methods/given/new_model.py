@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from modelheir import models
 from modelheir.checks import InputError
+from modelheir.config.mapping import default_of
 from modelheir.models import blends
 
 if TYPE_CHECKING:
@@ -33,7 +34,13 @@ class NewModel:
         )
 
     def begin_from(self, start: models.Classifier) -> models.Classifier:
-        """Return a trainable copy of ``start`` for these classes; rows of classes that it does not know begin anew."""
+        """Return a trainable copy of ``start`` for these classes; rows of classes that it does not know begin anew.
+
+        Raises:
+            InputError: If another network, or a setting of it that ``start`` was not built with, is asked for.
+        """
+        self.accept_start(start)
+        self._accept_network(start)
         if start.classes == self.classes:
             return models.thawed_copy(start)
         return blends.copy_weights(start, self.like(start))
@@ -50,6 +57,19 @@ class NewModel:
         """
         if self.asked and start.spec.get("name") != self.asked:
             raise InputError(
-                f"--model {self.asked} is asked for, but training begins from the weights of --old, which is a "
+                f"--model {self.asked} is asked for, but training begins from the weights of a "
                 f"{start.spec.get('name')}: leave --model out, or give the same network."
             )
+
+    def _accept_network(self, start: models.Classifier) -> None:
+        """Refuse a setting of the network that does not reach a model that is there already."""
+        built = start.spec.get("network", {})
+        for field in dataclasses.fields(self.network):
+            value, usual = getattr(self.network, field.name), default_of(field)
+            plain = list(value) if isinstance(value, tuple) else value
+            own = built.get(field.name, usual)
+            if value != usual and plain != own:
+                raise InputError(
+                    f"network.{field.name} = {value!r} does not reach training that begins from the weights of a "
+                    f"network built with {own!r}: leave it out."
+                )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms, StageResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from torch import Tensor
 
     from modelheir.methods.given.given import Given
     from modelheir.models import Classifier
@@ -19,7 +21,12 @@ __all__ = ["plain_stage"]
 
 
 def plain_stage(
-    name: str, given: Given, supervised: SupervisedConfig, *, start: Callable[[], Classifier] | None = None
+    name: str,
+    given: Given,
+    supervised: SupervisedConfig,
+    *,
+    start: Callable[[], Classifier] | None = None,
+    extra: Callable[[], Mapping[str, Tensor]] | None = None,
 ) -> Stage:
     """Return a stage of plain training.
 
@@ -28,7 +35,12 @@ def plain_stage(
         given: Data, network and settings.
         supervised: The loss against labels.
         start: Makes the model to train; ``None`` builds it anew.
+        extra: Reads what the stream carries beside each image, its likelihood; ``None`` is nothing.
+
+    Raises:
+        InputError: If the loss needs likelihoods and there are none, or images are mixed.
     """
+    accept_supervised(supervised, given.data.inputs, likelihoods=extra is not None)
 
     def prepare(done: Mapping[str, StageResult]) -> Task:
         model = given.model.build() if start is None else start()
@@ -38,6 +50,6 @@ def plain_stage(
             batch = batches["train"]
             return LossTerms(loss(model(batch.inputs), batch, step))
 
-        return given.task(model, given.data.stream(), objective)
+        return given.task(model, given.data.stream(extra=extra() if extra else {}), objective)
 
     return Stage(name, prepare)

@@ -18,7 +18,7 @@ from modelheir import losses, models, objective
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.classes import match_classes
 from modelheir.methods.method import Method
-from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms
 
@@ -50,6 +50,7 @@ class Config:
 
 def plan(config: Config, given: Given) -> list[Stage]:
     """One stage."""
+    accept_supervised(config.supervised, given.data.inputs)
     return [Stage("train", lambda done: _task(config, given))]
 
 

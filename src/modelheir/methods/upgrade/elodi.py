@@ -18,7 +18,7 @@ from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.objective.distances import DistanceConfig, LogitDifference
 from modelheir.objective.pull import Pull, Towards, accept_pull
-from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms, StageResult
 
@@ -55,6 +55,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
     Raises:
         InputError: If a setting of the second pull would have no effect, or images are mixed and a pull needs labels.
     """
+    accept_supervised(config.supervised, given.data.inputs)
     accept_pull(given.data.inputs, config.pull, config.distance)
     accept_pull(given.data.inputs, config.old_pull, config.old_distance, name="old_")
     if config.old_pull.mix_alpha != Pull.mix_alpha:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import AtLeast, InputError, InRange
 from modelheir.methods.method import Method
-from modelheir.objective.distances import DistanceConfig, LogitDifference, make_distance
+from modelheir.objective.distances import DISTANCES, DistanceConfig, LogitDifference, make_distance
 from modelheir.objective.pull import need_unmixed
-from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms, Outputs
 
@@ -44,8 +44,14 @@ def plan(config: Config, given: Given) -> list[Stage]:
 
     Raises:
         InputError: If images are mixed: what a model said of a mixture is no target for one image. If there are so
-            few epochs that no image would ever have a target.
+            few epochs that no image would ever have a target. If the distance compares features.
     """
+    accept_supervised(config.supervised, given.data.inputs)
+    for key, name in zip(("loss", "mix_with"), config.distance.chosen, strict=False):
+        if DISTANCES[name].reads == "features":
+            raise InputError(
+                f"method.distance.{key} = {name!r} compares features, and the bank keeps logits: choose another."
+            )
     if config.weight > 0:
         need_unmixed(given.data.inputs, f"method.weight = {config.weight!r}")
         if given.fit.epochs <= config.length + 1:

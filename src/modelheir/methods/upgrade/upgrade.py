@@ -11,6 +11,7 @@ batch unless ``normalize`` is off, so that ``weight`` alone sets the strength.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Annotated, Any
 
 from modelheir.checks import AtLeast, InputError, OneOf
@@ -20,7 +21,7 @@ from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.objective.distances import DistanceConfig
 from modelheir.objective.pull import Pull, Towards, accept_pull, need_unmixed
-from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms, StageResult
 
@@ -67,6 +68,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
             image, or likelihoods are missing.
     """
     _refuse_unread(config)
+    accept_supervised(config.supervised, given.data.inputs, likelihoods=bool(config.likelihoods))
     if config.scheme == "distance":
         accept_pull(given.data.inputs, config.pull, config.distance)
     else:
@@ -76,7 +78,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
     if config.scheme == "distance":
         return [Stage("train", lambda done: _task(config, given, None))]
     return [
-        plain_stage("plain", given.member(1), config.supervised),
+        plain_stage("plain", given.member(1), config.supervised, extra=functools.partial(_extra, config, given)),
         Stage("train", lambda done: _task(config, given, done["plain"])),
     ]
 
@@ -95,8 +97,7 @@ def _refuse_unread(config: Config) -> None:
 
 def _task(config: Config, given: Given, plain: StageResult | None) -> Task:
     model = given.begin_from_old("method.start_from_old") if config.start_from_old else given.model.build()
-    extra = {"likelihood": _likelihoods(config.likelihoods, given)} if config.likelihoods else {}
-    stream = given.data.stream(extra=extra)
+    stream = given.data.stream(extra=_extra(config, given))
     teacher = given.old.teacher(stream)
     if plain is None:
         return distilled_task(config, given, model, teacher, stream)
@@ -166,13 +167,16 @@ def _two_teachers(config: Config, given: Given, model: Classifier, old: Any, ind
     return given.task(model, stream, loss, references=references)
 
 
-def _likelihoods(path: str, given: Given) -> Tensor:
-    """Read one likelihood for each training image."""
+def _extra(config: Config, given: Given) -> dict[str, Tensor]:
+    """Read the likelihood of each training image, where there is a file of them."""
+    if not config.likelihoods:
+        return {}
     import torch
 
     from modelheir.runs import read_column
 
-    return torch.as_tensor(read_column(path, "likelihood", given.data.splits["train"].ids), dtype=torch.float32)
+    found = read_column(config.likelihoods, "likelihood", given.data.splits["train"].ids)
+    return {"likelihood": torch.as_tensor(found, dtype=torch.float32)}
 
 
 METHOD = Method(

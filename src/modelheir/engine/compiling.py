@@ -1,0 +1,61 @@
+"""``fit.compile``: the forward passes of what is trained, through ``torch.compile``, while it is trained.
+
+Names of weights, resume points and results stay what they are. Evaluations run as without it, so what a run publishes
+is what ``predict`` gives. Dropout and stochastic depth draw what they would draw otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from modelheir.checks import InputError
+
+__all__ = ["check_compiler", "compiled", "uncompiled"]
+
+_NEEDS = {"cpu": "a C++ compiler (g++, or what CXX names)", "cuda": "Triton and a C compiler (gcc, or what CC names)"}
+_OPTIONS: dict[str, Any] = {"fallback_random": True}  #: draws of torch's own generators instead of the compiler's
+
+
+def check_compiler(device: torch.device) -> None:
+    """Compile a sum, so that a machine that cannot compile says so before the first batch.
+
+    Raises:
+        InputError: Names what is missing.
+    """
+    values = torch.ones(4, device=device)
+    try:
+        torch.compile(lambda x: x + 1, options=_OPTIONS)(values)
+    except Exception as error:  # whatever a compiler, its absence or its headers raise
+        cause = str(error).strip().splitlines() or [type(error).__name__]
+        said = " ".join(line.strip() for line in cause[:2])
+        needed = _NEEDS.get(device.type, f"a backend for {device.type}")
+        raise InputError(
+            f"fit.compile = True: torch cannot compile for {device.type} here ({said}). It needs {needed}: install it, "
+            "or leave fit.compile out."
+        ) from error
+
+
+@contextlib.contextmanager
+def compiled(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Let calls of ``modules`` go through compiled code for a while; the modules are the same in the end.
+
+    A first call of each shape takes seconds to a minute.
+    """
+    held = list(modules)
+    for module in held:
+        module.compile(options=_OPTIONS)
+    try:
+        yield
+    finally:
+        for module in held:
+            module._compiled_call_impl = None  # torch has no call that takes it back
+
+
+def uncompiled(on: bool) -> contextlib.AbstractContextManager[object]:
+    """Return a context in which compiled modules run as they were written; nothing where nothing is compiled."""
+    return torch.compiler.set_stance("force_eager") if on else contextlib.nullcontext()

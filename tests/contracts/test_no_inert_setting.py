@@ -1,0 +1,319 @@
+"""No setting is inert: a changed value changes what a tiny training leaves, or is refused by name, or is listed here.
+
+Tried is every setting of every method and of ``fit``, ``inputs`` and ``network``, one at a time, under the choices
+with which it is read. Compared are the published weights, the log without its times, the metrics, and the names of the
+files that are left, with the content of those whose kind a setting decides.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from modelheir.checks import InputError, InRange, OneOf
+from modelheir.config.describe import settings
+from modelheir.config.fit import FitConfig
+from modelheir.config.inputs import InputConfig
+from modelheir.config.network import NetworkConfig
+from modelheir.methods import METHODS
+from modelheir.objective.distances import DISTANCES
+from modelheir.runs.tensors import load_weights
+
+ROOT = Path(__file__).resolve().parents[2]
+
+#: groups of settings of distances that compare features, and methods that read no likelihoods
+FEATURES = [
+    f"{name}.{one.name}"
+    for name, row in DISTANCES.items()
+    if row.reads == "features" and row.settings
+    for one in dataclasses.fields(row.settings)
+]
+UNWEIGHTED = [name for name in METHODS if name != "upgrade"]
+
+TIMES = ("images_per_second", "data_seconds")
+
+#: how many settings each group has: one that is added is looked at here
+COUNTS = {"finetune": 9, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
+COUNTS |= {"fit": 37, "inputs": 29, "network": 12}
+
+SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
+SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
+SETTINGS |= {name: list(settings(config, name)) for name, config in SHARED.items()}
+EVERY = [(name, one) for name, group in SETTINGS.items() for one in group]
+
+#: what a method must be given for a run of few steps
+SMALL = {
+    "elodi": {"method.ensemble": ("OLD",)},
+    "interpolate": {"method.alphas": (0.5,)},
+    "self_distill": {"method.length": 1, "fit.epochs": 3},
+}
+
+#: end of a setting's key -> another value (``...``: the next one), and what makes it read; "~" is the group it is in
+CASES = {
+    "distance.mix_share": (..., {"~distance.mix_with": "imitation"}),
+    "distance.loss": ("imitation", {}),
+    "distance.mix_with": ("imitation", {}),
+    "logit_difference.margin": (0.01, {}),
+    "logit_difference.power": (..., {"~logit_difference.margin": 0.01}),
+    "logit_difference.top_k": (1, {"~logit_difference.margin": 0.01}),
+    "logit_difference.rank_by": (..., {"~logit_difference.margin": 0.01, "~logit_difference.top_k": 1}),
+    "logit_difference.exclude_label": (..., {"~logit_difference.margin": 0.01}),
+    "logit_difference.one_sided": (..., {"~logit_difference.margin": 0.01}),
+    "logit_difference.label_weight": (..., {"~logit_difference.margin": 0.01}),
+    "logit_difference.relative": (..., {"~logit_difference.margin": 0.01, "fit.lr": 0.001}),
+    "logit_difference.p_norm": (..., {"~logit_difference.margin": 0.01}),
+    "neighbourhood_alignment.order": (..., {"~neighbourhood_alignment.top_k": 2}),
+    "pull.mix_alpha": (0.5, {}),
+    "pull.base": (..., {"~pull.filter": "old_correct"}),
+    "pull.focus": (..., {"~pull.filter": "old_correct"}),
+    "pull.normalize": (..., {"~pull.filter": "old_correct"}),
+    "supervised.auxiliary_weight": (..., {"model": "convnet", "old": ("CONV",), "network.mimo_members": 2}),
+    "supervised.likelihood_base": (..., {"method.supervised.likelihood_scale": 1.0}),
+    "upgrade method.supervised.likelihood_scale": (..., {"method.likelihoods": "EVEN"}),
+    "upgrade method.supervised.likelihood_base": (
+        ...,
+        {"method.likelihoods": "EVEN", "method.supervised.likelihood_scale": 1.0},
+    ),
+    "finetune method.start": ("OLD", {}),
+    "finetune method.trainable": (..., {"model": "convnet"}),
+    "finetune method.reinit_linear": (..., {"method.trainable": "linear"}),
+    "upgrade method.likelihoods": ("ODD", {"method.likelihoods": "EVEN", "method.pull.filter": "likelihood"}),
+    "upgrade method.new_class_bias": (..., {"method.scheme": "double_source", "old": ("TWO",)}),
+    "elodi method.members": (3, {"method.ensemble": (), "method.members": 2}),
+    "elodi method.ensemble": (("OLD", "CONV"), {}),
+    "bct method.blend": (0.5, {}),
+    "bct method.new_classes": (..., {"old": ("TWO",)}),
+    "interpolate method.alphas": ((1.0,), {"method.tolerance": 1.0}),
+    "interpolate method.supervised.auxiliary_weight": (..., {"model": "convnet", "old": ("MIMO",)}),
+    "interpolate method.tolerance": (1.0, {"method.alphas": (1.0,), "fit.lr": 0.3, "inputs.val_fraction": 0.4}),
+    "interpolate method.recalibrate": (..., {"model": "convnet", "old": ("CONV",), "method.tolerance": 1.0}),
+    "self_distill method.length": (..., {"fit.epochs": 4}),
+    "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
+    "fit.lr_reference_batch": (8, {}),
+    "fit.weight_decay": (0.1, {}),
+    "fit.warmup_lr": (0.01, {"fit.warmup_epochs": 1.0}),
+    "fit.min_lr": (0.01, {}),
+    "fit.step_epochs": (1.0, {"fit.schedule": "step"}),
+    "fit.step_factor": (..., {"fit.schedule": "step", "fit.step_epochs": 1.0}),
+    "fit.lr_multipliers": ((1.0, 0.5, 1.0), {}),
+    "fit.clip_norm": (0.01, {}),
+    "fit.keep": (..., {"fit.lr": 1.0, "fit.epochs": 4}),
+    "fit.keep_start": (..., {"fit.keep": "best", "fit.lr": 1e-5}),
+    "fit.stop_when_worse": (..., {"fit.lr": 1.0, "fit.epochs": 4}),
+    "fit.patience": (..., {"fit.lr": 1e-5, "fit.epochs": 3}),
+    "fit.save_every_seconds": (1e-9, {"fit.save_every_seconds": 0.0, "stop_after": 6}),
+    "fit.save_every_epochs": (..., {"stop_after": 6}),
+    "fit.save_every_steps": (3, {"stop_after": 4}),
+    "fit.snapshots.start_epoch": (..., {"fit.snapshots.every_epochs": 1}),
+    "fit.snapshots.keep": (..., {"fit.snapshots.every_epochs": 1}),
+    "fit.snapshots.dtype": (..., {"fit.snapshots.every_epochs": 1}),
+    "fit.snapshots.weights": (..., {"fit.snapshots.every_epochs": 1, "fit.ema_decay": 0.5}),
+    "inputs.train_fraction": (0.5, {}),
+    "inputs.train_per_class": (9, {}),
+    "inputs.train_classes": (("class0", "class2"), {}),
+    "inputs.val_fraction": (0.2, {}),
+    "inputs.image_size": (6, {}),
+    "inputs.resize": (10, {}),
+    "inputs.crop_pad": (3, {}),
+    "inputs.policy_operations": (..., {"inputs.augment": "randaugment"}),
+    "inputs.policy_magnitude": (..., {"inputs.augment": "randaugment"}),
+    "inputs.mix_probability": (0.5, {"inputs.mixup": 1.0}),
+    "inputs.mix_switch": (1.0, {"inputs.mixup": 1.0, "inputs.cutmix": 1.0}),
+    "inputs.views": (..., {"inputs.resize": 10}),
+    "inputs.augment_seed": (7, {}),
+    "network.cosine_temperature": (..., {"network.head": "cosine"}),
+    "network.embedding": (5, {}),
+    "network.mimo_members": (..., {"model": "convnet"}),
+    "network.mimo_repeat": (..., {"model": "convnet", "network.mimo_members": 2}),
+    "network.resolution": (16, {"model": "convnet"}),
+    "network.mean": ((0.1, 0.2, 0.3), {}),
+    "network.std": ((0.1, 0.2, 0.3), {}),
+    "network.kwargs": ({"hidden": [64, 32]}, {}),
+}
+
+#: what a method has nothing for, and what its refusal names
+REFUSED = {
+    "elodi method.old_pull.mix_alpha": "method.old_pull.mix_alpha",
+    **{f"self_distill method.distance.{name}": "method.distance.loss" for name in FEATURES},
+    **{f"{name} method.supervised.likelihood_scale": "method.supervised.likelihood_scale" for name in UNWEIGHTED},
+    **{f"{name} method.supervised.likelihood_base": "method.supervised.likelihood_scale" for name in UNWEIGHTED},
+}
+
+#: what leaves the numbers of such a run as they are: why, and the test of what it does do
+LISTED = {
+    "finetune method.replace_head": ("for a start with other classes, else refused", "methods/test_finetune.py"),
+    "fit.threads": ("changes the time of a step alone", "engine/test_threads.py"),
+    "inputs.root": ("where downloaded sets lie", "data/sources/test_cifar.py"),
+    "inputs.download": ("whether they may be fetched", "data/sources/test_cifar.py"),
+    "inputs.max_bad_share": ("for files that cannot be decoded", "data/test_verify.py"),
+    "inputs.max_megapixels": ("for files of very large images", "data/test_decode.py"),
+    "inputs.verify": ("when files are looked at", "data/test_verify.py"),
+    "inputs.keep_together": ("for sets with groups", "data/test_splits.py"),
+    "inputs.loader": ("either way gives the same pictures", "data/streams/test_images.py"),
+    "inputs.resident_gib": ("what loader = auto takes", "data/streams/test_images.py"),
+    "inputs.workers": ("how many processes decode", "data/streams/test_workers.py"),
+    "network.auxiliary": ("for networks with further heads, all of them large", "models/bodies/test_branches.py"),
+    "network.pretrained": ("needs weights that a library fetches", "models/bodies/test_library.py"),
+}
+
+
+def matching(table, name, key):
+    """Return the key of the row of a table that is about a setting, or none."""
+    found = [one for one in table if f"{name} {key}" == one or key.endswith(one)]
+    return max(found, key=len, default=None)
+
+
+def another(one, now):
+    """Return another value that the setting may have."""
+    if isinstance(one.limit, OneOf):
+        return one.limit.words[(one.limit.words.index(now) + 1) % len(one.limit.words)]
+    if isinstance(now, bool) or now is None:
+        return not now
+    if isinstance(one.limit, InRange):
+        return now / 2 if now > 0 else (one.limit.low + one.limit.high) / 2
+    return type(now)(now * 2 or 1)
+
+
+def replaced(config, path, value):
+    """Return a config with the setting of a dotted path replaced."""
+    name, _, rest = path.partition(".")
+    return dataclasses.replace(config, **{name: replaced(getattr(config, name), rest, value) if rest else value})
+
+
+def value_of(config, path):
+    """Return the setting of a dotted path."""
+    return functools.reduce(getattr, path.split("."), config)
+
+
+class Trainings:
+    """Trains in the world of the tests, each combination of settings once."""
+
+    def __init__(self, world, rows):
+        self.world, self.rows, self.done = world, rows, {}
+        self.named = {"OLD": world.old, "CONV": world.save_model("conv", model="convnet", seed=6)}
+        self.named["TWO"] = world.save_model("two", classes=("class0", "class1"))
+        self.named["MIMO"] = world.save_model("mimo", model="convnet", mimo_members=2)
+        ids = world.given().data.splits["train"].ids
+        for name, odd in (("EVEN", 0), ("ODD", 1)):
+            path = world.tmp_path / f"{name}.parquet"
+            pq.write_table(pa.table({"sample_id": ids, "likelihood": (np.arange(len(ids)) + odd) % 3 / 2}), path)
+            self.named[name] = str(path)
+
+    def named_value(self, given):
+        """Return a setting with the files and models of this world in place of their names."""
+        if isinstance(given, tuple):
+            return tuple(self.named_value(one) for one in given)
+        return self.named.get(given, given) if isinstance(given, str) else given
+
+    def configs(self, method, given):
+        """Return the settings of a run by group."""
+        found = {"method": METHODS[method].config(), "fit": self.world.fit, "inputs": InputConfig()}
+        found["network"] = NetworkConfig()
+        for key, value in given.items():
+            group, _, rest = key.partition(".")
+            if rest:
+                found[group] = replaced(found[group], rest, self.named_value(value))
+        return found
+
+    def outcome(self, method, given):
+        """Return what a training with these settings leaves."""
+        key = repr((method, sorted(given.items(), key=str)))
+        if key not in self.done:
+            self.done[key] = self.train(method, given, self.world.tmp_path / f"run_{len(self.done)}")
+        return self.done[key]
+
+    def train(self, method, given, folder):
+        """Train, perhaps until an interruption."""
+        made, log, done = self.configs(method, given), self.rows(), {}
+        old = self.named_value(given.get("old", ("OLD",)))
+        network = {"model": given.get("model", "mlp"), **vars(made["network"])}
+        handed = self.world.given(inputs=made["inputs"], fit=made["fit"], old=old, **network)
+        own, stop = vars(made["method"]), given.get("stop_after")
+        with contextlib.suppress(KeyboardInterrupt):
+            done = self.world.run(method, folder.name, given=handed, log=log, stop_after=stop, **own)
+        last = list(done.values())[-1] if done else None
+        return {
+            "weights": last.weights("model") if last else {},
+            "metrics": last.metrics if last else {},
+            "told": {key: value for key, value in last.describe.items() if key != "model"} if last else {},
+            "rows": [{key: value for key, value in row.items() if key not in TIMES} for row in log],
+            "files": {str(path.relative_to(folder)): content(path) for path in folder.rglob("*.*")},
+        }
+
+
+def content(path):
+    """Return what a setting may decide of a file beside its being there."""
+    if path.parent.name == "snapshots":
+        return load_weights(path)
+    return pq.read_schema(path).names if path.suffix == ".parquet" else None
+
+
+def same(a, b):
+    """Tell whether two outcomes are equal, bit by bit."""
+    if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(value, b[key]) for key, value in a.items())
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+@pytest.fixture(scope="module")
+def trainings(shared_world, rows):
+    return Trainings(shared_world, rows)
+
+
+def test_every_setting_is_counted():
+    assert {name: len(group) for name, group in SETTINGS.items()} == COUNTS
+
+
+def test_the_tables_hold_no_setting_that_is_gone():
+    used = {matching(table, name, one.key) for name, one in EVERY for table in (CASES, REFUSED, LISTED)}
+    assert {*CASES, *REFUSED, *LISTED} - used == set()
+
+
+@pytest.mark.parametrize("pattern", LISTED)
+def test_what_is_listed_has_a_test_of_its_own(pattern):
+    reason, file = LISTED[pattern]
+    assert reason
+    assert pattern.rpartition(".")[2] in (ROOT / "tests" / file).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("name", "one"), EVERY, ids=[f"{name}-{one.key}" for name, one in EVERY])
+def test_a_changed_value_changes_the_training(trainings, name, one):
+    if matching(LISTED, name, one.key):
+        return  # the test above
+    method, given, changed = case(name, one, trainings)
+    if refused := matching(REFUSED, name, one.key):
+        with pytest.raises(InputError, match=re.escape(REFUSED[refused])):
+            trainings.outcome(method, changed)
+        return
+    before, after = (trainings.outcome(method, settings) for settings in (given, changed))
+    assert not same(before, after), f"{given} and {changed} leave the same"
+
+
+def case(name, one, trainings):
+    """Return a method, the settings under which one is read, and the same with another value of it."""
+    pattern = matching(CASES, name, one.key)
+    value, context = CASES.get(pattern, (..., {}))
+    method = context.get("method", name if name in METHODS else "finetune")
+    group = one.key[: -len(pattern)] if pattern else ""
+    given = {**SMALL.get(method, {}), **{key.replace("~", group): some for key, some in context.items()}}
+    inside = re.fullmatch(r"(.*distance)\.(\w+)\.\w+", one.key)
+    if inside and inside[2] in DISTANCES:
+        given[f"{inside[1]}.loss"] = inside[2]
+    if "old_" in one.key and one.key != "method.old_pull.weight":
+        given["method.old_pull.weight"] = 1.0
+    if value is ...:
+        configs = trainings.configs(method, given)
+        start, _, rest = one.key.partition(".")
+        value = another(one, value_of(configs[start], rest))
+    return method, given, {**given, one.key: value}

@@ -1,0 +1,48 @@
+"""The network to train: where it begins from trained weights, those decide how it is built."""
+
+import pytest
+
+from modelheir.checks import InputError
+from modelheir.methods import METHODS
+from modelheir.models import load
+
+
+def begin(world, start, **given):
+    return world.given(**given).model.begin_from(load(start))
+
+
+def test_settings_of_the_network_that_a_start_was_not_built_with_are_refused(world):
+    start = world.save_model("start", dropout=0.25)
+    assert begin(world, start).spec["network"]["dropout"] == 0.25
+    assert begin(world, start, dropout=0.25).spec["network"]["dropout"] == 0.25
+    with pytest.raises(InputError, match=r"network\.dropout = 0\.5 does not reach .* built with 0\.25"):
+        begin(world, start, dropout=0.5)
+    with pytest.raises(InputError, match=r"network\.mean = \(0\.1, 0\.2, 0\.3\) does not reach .* built with \[\]"):
+        begin(world, start, mean=(0.1, 0.2, 0.3))
+
+
+def test_what_a_start_was_built_with_may_be_said_again(world):
+    values = {"mean": (0.1, 0.2, 0.3), "kwargs": {"hidden": [16]}, "head": "cosine"}
+    start = world.save_model("start", **values)
+    assert begin(world, start, **values).spec["network"]["kwargs"] == {"hidden": [16]}
+
+
+@pytest.mark.parametrize("classes", [None, ("yes", "no")])
+def test_another_network_than_that_of_the_start_is_refused(world, classes):
+    start = world.save_model("start", model="convnet", classes=classes)
+    with pytest.raises(InputError, match=r"--model mlp is asked for, but training begins from .* a convnet"):
+        begin(world, start)
+    assert begin(world, start, model="convnet").spec["name"] == "convnet"
+
+
+def test_every_method_that_begins_from_weights_refuses_what_does_not_reach_them(world):
+    for name, settings in (
+        ("finetune", {"start": world.old}),
+        ("upgrade", {"start_from_old": True}),
+        ("elodi", {"start_from_old": True, "ensemble": (world.old,)}),
+        ("interpolate", {}),
+    ):
+        plan = METHODS[name].plan(world.config(name, **settings), world.given(dropout=0.5))
+        stage = plan[-1] if name == "elodi" else plan[0]
+        with pytest.raises(InputError, match=r"network\.dropout = 0\.5 does not reach"):
+            stage.prepare({})
