@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,37 +63,49 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
 
     runtime = Runtime(config.device)
     folder = RunFolder(config.out or f"runs/{method}")
-    if runtime.main:
-        check_destination(folder, config.data, config.old)
-        check_seal(folder)
+    runtime.by_main(lambda: _check(folder, config))
     splits = open_splits(config.data, config.inputs)
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
     wanted = resolved(method, config, settings)
-    if runtime.main:
-        accept_settings(folder, wanted, resolved(method, type(config)(), type(settings)()), splits["train"])
+    usual = resolved(method, type(config)(), type(settings)())
     data = {name: fingerprint(images) for name, images in splits.items()}
-    work = functools.partial(_train, chosen, config, asked, settings, folder, runtime, splits, data)
-    if not runtime.main:
-        runtime.wait()  # until the main process holds the folder
-        return work()
-    accept_data(folder, data)
-    with folder.locked():
+
+    def take() -> bool:
+        """Hold the folder, on the main process; tell whether there is nothing left to do."""
+        accept_settings(folder, wanted, usual, splits["train"])
+        accept_data(folder, data)
+        held.enter_context(folder.locked())
         if folder.status().get("state") == "finished":
-            runtime.wait()
-            return folder.path
-        try:
-            folder.set_status("running")
-            write_config(folder, wanted)
-            runtime.wait()
-            path = work(command)
-            folder.set_status("finished", files=seal(folder))
-        except KeyboardInterrupt:
-            folder.set_status("interrupted")
-            raise
-        except Exception as error:
-            _stop(folder, error)
-            raise
-        return path
+            return True
+        held.enter_context(_told(folder))
+        folder.set_status("running")
+        write_config(folder, wanted)
+        return False
+
+    with contextlib.ExitStack() as held:
+        if not runtime.by_main(take):
+            _train(chosen, config, asked, settings, folder, runtime, splits, data, command)
+            runtime.by_main(lambda: folder.set_status("finished", files=seal(folder)))
+    return folder.path
+
+
+def _check(folder: RunFolder, config: TrainConfig) -> None:
+    """Refuse a place where a run would do harm, and a finished run that is damaged."""
+    check_destination(folder, config.data, config.old)
+    check_seal(folder)
+
+
+@contextlib.contextmanager
+def _told(folder: RunFolder) -> Iterator[None]:
+    """Write down what stopped a run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        folder.set_status("interrupted")
+        raise
+    except Exception as error:
+        _stop(folder, error)
+        raise
 
 
 def _stop(folder: RunFolder, error: Exception) -> None:
@@ -115,10 +126,8 @@ def _train(
     runtime: Runtime,
     splits: Mapping[str, ImageSet],
     data: Mapping[str, Fingerprint],
-    command: Sequence[str] = (),
-) -> Path:
-    if folder.status().get("state") == "finished":
-        return folder.path
+    command: Sequence[str],
+) -> None:
     from modelheir.assemble.announce import announced, check_teacher
     from modelheir.assemble.handing import make_given
     from modelheir.engine.progress import make_progress
@@ -135,8 +144,7 @@ def _train(
         seeds=seeds,
         data=data,
     )
-    if runtime.main:
-        write_json(folder.environment, about)
+    runtime.by_main(lambda: write_json(folder.environment, about))
     with make_progress(quiet=config.quiet or not runtime.main) as progress:
         if config.old:
             check_teacher(given, progress.note, allow_weak=config.allow_weak_teacher)
@@ -145,7 +153,4 @@ def _train(
             done = run_plan(
                 plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress
             )
-    if runtime.main:
-        publish(folder, [one for one in done.values() if not one.skipped][-1])
-    runtime.wait()
-    return folder.path
+    runtime.by_main(lambda: publish(folder, [one for one in done.values() if not one.skipped][-1]))

@@ -13,15 +13,14 @@ from modelheir.engine.accept import accept
 from modelheir.engine.batches import Waiting, repeat, split
 from modelheir.engine.faults import not_finite
 from modelheir.engine.optim import ema_update_, learning_rate, set_learning_rate
-from modelheir.engine.resume import unpack
+from modelheir.engine.resume import read_resume, unpack
 from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.selection import select
-from modelheir.engine.state import begin, named_state
+from modelheir.engine.state import begin, moving_buffers, named_state
 from modelheir.engine.threads import Threads
 from modelheir.inference.runtime import Runtime
 from modelheir.plans import Task
 from modelheir.runs.stage import StageFolder
-from modelheir.runs.tensors import load_state
 from modelheir.types import Batch, Log, LossTerms, Progress, StageResult
 
 __all__ = ["Fit", "fit"]
@@ -53,7 +52,6 @@ class Fit:
         self.step, self.length = self.now.step, self.now.length
         self.cadence = Cadence(fit.save_every_seconds)
         self.threads = Threads(runtime, fit.threads, progress.note)
-        self.buffers = {f"{name}/{key}" for name, module in task.modules.items() for key, _ in module.named_buffers()}
 
     def run(self) -> StageResult:
         """Train from where the folder stands to the end of the stage."""
@@ -68,9 +66,10 @@ class Fit:
         now, name = self.now, self.folder.name
         if now.stream is None:  # the weights are kept as they came: a blend, an average
             return
-        resumed = self.folder.resume.is_file()
-        if resumed:
-            unpack(now, load_state(self.folder.resume))
+        saved = self.runtime.by_main(lambda: read_resume(self.folder))
+        resumed = saved is not None
+        if saved is not None:
+            unpack(now, saved)
         self.threads.begin()
         now.snapshots.rewind(now.number if resumed else -1)
         start = now.number // self.length
@@ -178,9 +177,9 @@ class Fit:
         if trained and not bool(torch.stack([p.detach().isfinite().all() for p in trained]).all()):
             raise not_finite(now, "a weight", now.number - 1)
         now.live = named_state(self.task.modules)  # a module may have put another tensor in a buffer's place
-        kept = [value for key, value in (now.average or {}).items() if key in self.buffers]
-        buffers = [value for module in self.task.modules.values() for value in module.buffers()]
-        self.runtime.average_([*buffers, *kept], exact=True)
+        moving = moving_buffers(self.task.modules)
+        kept = [now.average[key] for key in moving] if now.average else []
+        self.runtime.average_([*moving.values(), *kept], exact=True)
         now.tally.share_()
 
     def _check(self, epoch: int, *span: int) -> None:

@@ -6,16 +6,34 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
 from modelheir.checks import InputError
 from modelheir.engine.layout import load_optimizer
 from modelheir.engine.state import Training
-from modelheir.runs.tensors import load_weights
+from modelheir.runs.stage import StageFolder
+from modelheir.runs.tensors import load_state, load_weights, state_digest
 
-__all__ = ["pack", "unpack"]
+__all__ = ["pack", "read_resume", "unpack"]
+
+
+def read_resume(folder: StageFolder) -> dict[str, Any] | None:
+    """Return what :func:`pack` described last, or ``None`` where the stage has not begun.
+
+    Raises:
+        InputError: If it is damaged.
+    """
+    if not folder.resume.is_file():
+        return None
+    state = load_state(folder.resume)
+    if state.get("chosen") is None and folder.best.is_file():  # where an earlier version kept them
+        state["chosen"] = load_weights(folder.best)
+    return state
 
 
 def pack(training: Training) -> dict[str, Any]:
-    """Describe the state of ``training`` between two steps as tensors, numbers and text."""
+    """Describe the state of ``training`` between two steps as tensors, numbers and text; all processes together."""
+    own, others = _states(training)
     return {
         "number": training.number,
         "length": training.length,
@@ -32,8 +50,24 @@ def pack(training: Training) -> dict[str, Any]:
         "scaler": training.step.scaler.state_dict(),
         "plateau": training.plateau.state_dict(),
         "tally": training.tally.state_dict(),
-        "state": {name: dict(value.state_dict()) for name, value in training.task.state.items()},
+        "state": own,
+        "others": others,
     }
+
+
+def _states(training: Training) -> tuple[dict[str, Any], list[Any]]:
+    """Return the further state of this process and, on the main one, of each other process whose state differs."""
+    own = {name: dict(holder.state_dict()) for name, holder in training.task.state.items()}
+    runtime = training.runtime
+    if runtime.world == 1 or not own:
+        return own, []
+    digest = state_digest(own)
+    same = digest == runtime.by_main(lambda: digest)
+    on_cpu = {
+        name: {key: value.cpu() if isinstance(value, Tensor) else value for key, value in held.items()}
+        for name, held in own.items()
+    }
+    return own, runtime.to_main(None if same else on_cpu)[1:]
 
 
 def unpack(training: Training, state: Mapping[str, Any]) -> None:
@@ -55,6 +89,14 @@ def unpack(training: Training, state: Mapping[str, Any]) -> None:
             f"{training.folder.resume} was saved by a run with {state['length']} steps an epoch, and this one has "
             f"{training.length}: other data or another fit.batch_size; give another --out."
         )
+    others, runtime = state.get("others") or [], training.runtime
+    if any(one is not None for one in others) and len(others) + 1 != runtime.world:
+        raise InputError(
+            f"{training.folder.resume} was saved by {len(others) + 1} processes, each with a state of its own, and "
+            f"this run has {runtime.world}: start as many, or give another --out."
+        )
+    mine = others[runtime.rank - 1] if 0 < runtime.rank <= len(others) else None
+    held = state["state"] if mine is None else mine
     training.put(state["weights"])
     if training.average is not None:
         training.average = {key: value.to(training.runtime.device) for key, value in state["average"].items()}
@@ -68,8 +110,6 @@ def unpack(training: Training, state: Mapping[str, Any]) -> None:
     training.best = -math.inf if state["best"] is None else state["best"]
     training.runtime.threads = training.runtime.threads or state.get("threads")
     training.chosen = state.get("chosen")
-    if training.chosen is None and training.folder.best.is_file():  # where an earlier version kept them
-        training.chosen = load_weights(training.folder.best)
     training.tally.load_state_dict(state["tally"])
     for name, holder in training.task.state.items():
-        holder.load_state_dict(state["state"][name])
+        holder.load_state_dict(held[name])

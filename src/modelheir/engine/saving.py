@@ -8,6 +8,7 @@ from typing import Any
 
 from modelheir.engine.resume import pack
 from modelheir.engine.selection import predict_split
+from modelheir.engine.sharing import shared_result
 from modelheir.engine.state import Training
 from modelheir.inference.evaluate import summarise
 from modelheir.runs.predictions import write_predictions
@@ -70,11 +71,9 @@ def finish(training: Training) -> StageResult:
         metrics |= {f"{name}/{key}": value for key, value in summarise(predictions).items()}
     threads = {"threads": training.runtime.threads} if training.runtime.threads else {}
     _write(training, folder.finish, metrics, {**task.describe, **threads}, task.publish)
-    return folder.result()
+    return shared_result(folder, training.runtime)
 
 
 def _write(training: Training, write: Callable[..., None], *arguments: Any) -> None:
-    """Write on the main process while the others wait."""
-    if training.runtime.main:
-        write(*arguments)
-    training.runtime.wait()
+    """Write on the main process while the others wait; what stops it stops them all."""
+    training.runtime.by_main(lambda: write(*arguments))

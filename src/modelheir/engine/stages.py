@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from modelheir.config.fit import FitConfig
 from modelheir.engine.fit import fit
+from modelheir.engine.sharing import shared_result
 from modelheir.engine.threads import restored
 from modelheir.inference.runtime import Runtime
 from modelheir.plans import Plan, Stage
@@ -28,7 +29,8 @@ def run_plan(
 ) -> dict[str, StageResult]:
     """Train every stage that has no result yet and return all results by name.
 
-    A finished stage is read back from its folder; so going on after an interruption is the same code path. Where the
+    A finished stage is read back from its folder; so going on after an interruption is the same code path. What is
+    finished and what is gone on with is what the main process finds on its disk. Where the
     number of stages is open, ``plan`` is a function that yields them and is handed the results so far, which grow as it
     goes on: it must read nothing else, and so yields the same stages again after an interruption.
 
@@ -44,14 +46,17 @@ def run_plan(
             if stage.name in done:
                 raise ValueError(f"stage names must differ, got {', '.join([*done, stage.name])}")
             place = folder.stage(number, stage.name)
-            if not place.finished:
+            if runtime.by_main(lambda place=place: place.finished):
+                done[stage.name] = shared_result(place, runtime)
+            else:
                 task = stage.prepare(done)
                 if task is None:
-                    _skip(place, runtime, progress)
+                    done[stage.name] = _skip(place, runtime, progress)
                 else:
-                    fit(task, place, runtime=runtime, fit=fit_config, seed=seed, log=log, progress=progress)
+                    done[stage.name] = fit(
+                        task, place, runtime=runtime, fit=fit_config, seed=seed, log=log, progress=progress
+                    )
                 del task  # so that two stages' models never share the memory
-            done[stage.name] = place.result()
             runtime.threads = done[stage.name].describe.get("threads", runtime.threads)
     return done
 
@@ -63,8 +68,7 @@ def _distinct(plan: list[Stage]) -> list[Stage]:
     return plan
 
 
-def _skip(place: StageFolder, runtime: Runtime, progress: Progress) -> None:
+def _skip(place: StageFolder, runtime: Runtime, progress: Progress) -> StageResult:
     progress.note(f"{place.name}: nothing to do, so it is left out")
-    if runtime.main:
-        place.finish({}, {"skipped": True})
-    runtime.wait()
+    runtime.by_main(lambda: place.finish({}, {"skipped": True}))
+    return shared_result(place, runtime)

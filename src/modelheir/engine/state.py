@@ -19,7 +19,7 @@ from modelheir.plans import Task
 from modelheir.runs.stage import StageFolder
 from modelheir.types import Stream
 
-__all__ = ["Training", "begin", "named_state"]
+__all__ = ["Training", "begin", "moving_buffers", "named_state"]
 
 
 @dataclasses.dataclass(eq=False)
@@ -91,3 +91,19 @@ def begin(task: Task, folder: StageFolder, runtime: Runtime, fit: FitConfig, see
 def named_state(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """Return the live weights and buffers of all modules, keys ``<module>/<parameter>``."""
     return {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
+
+
+def moving_buffers(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """Return the buffers that training moves, keys ``<module>/<buffer>``: processes must make them one.
+
+    Not those that are not saved, such as a basis, which every process makes for itself; nor those of a part in
+    evaluation mode, such as a frozen batch norm, which stay what they are.
+    """
+    return {
+        "/".join((name, f"{path}.{key}" if path else key)): value
+        for name, module in modules.items()
+        for path, part in module.named_modules()
+        if part.training
+        for key, value in part.named_buffers(recurse=False)
+        if key not in part._non_persistent_buffers_set
+    }

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -21,6 +21,8 @@ from modelheir.checks import InputError
 from modelheir.losses.gather import all_gather
 
 __all__ = ["Runtime"]
+
+Found = TypeVar("Found")
 
 _DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -140,6 +142,33 @@ class Runtime:
             return answer
         dist.broadcast(told, src=0)
         return bool(told.item())
+
+    def by_main(self, work: Callable[[], Found]) -> Found:
+        """Do ``work`` on the main process alone, the only one whose disk counts, and return on all what it returned.
+
+        Raises:
+            InputError: On every process, if ``work`` raised one.
+        """
+        if self.world == 1:
+            return work()
+        told: list[Any] = [None, None]
+        if self.main:
+            try:
+                told[0] = work()
+            except InputError as error:
+                told[1] = str(error)
+        dist.broadcast_object_list(told, src=0, device=self.device)
+        if told[1] is not None:
+            raise InputError(told[1])
+        return told[0]
+
+    def to_main(self, value: Found) -> list[Found]:
+        """Return the values of all processes, on the CPU, in process order; elsewhere than on the main one nothing."""
+        if self.world == 1:
+            return [value]
+        found: list[Any] = [None] * self.world
+        dist.gather_object(value, found if self.main else None, dst=0)
+        return found if self.main else []
 
     def gather_rows(self, values: Tensor) -> Tensor:
         """Concatenate tensors with any number of rows a process, in process order; no gradient."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from modelheir.checks import InputError
 from modelheir.runs.files import replace_file
 
-__all__ = ["load_state", "load_weights", "read_tensors", "save_state", "save_weights"]
+__all__ = ["load_state", "load_weights", "read_tensors", "save_state", "save_weights", "state_digest"]
 
 _KEY = "modelheir_state"
 _DIGEST = "sha256"  #: key of the header
@@ -60,6 +60,12 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     tree = _pull(state, "state", tensors)
     _write(path, tensors, {_KEY: json.dumps(tree)})
+
+
+def state_digest(state: dict[str, Any]) -> str:
+    """Return the SHA-256 of what :func:`save_state` would write."""
+    tensors: dict[str, Tensor] = {}
+    return _digest(tensors, {_KEY: json.dumps(_pull(state, "state", tensors))})
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: Mapping[str, str]) -> None:
