@@ -67,6 +67,11 @@ class FitConfig:
     clip_norm: Annotated[float, AtLeast(0)] = 0.0  #: largest gradient norm over all parameters; 0 is off
     ema_decay: Annotated[float, InRange(0, 1)] = 0.0  #: decay a step of the averaged weights; 0 is off
     precision: Annotated[str, OneOf("fp32", "bf16", "fp16")] = "fp32"  #: of forward passes; weights stay in fp32
+    reduce: Annotated[str, OneOf("explicit", "ddp")] = (
+        "explicit"  #: how processes average gradients: in one message before a step, or by torch's
+        #: DistributedDataParallel during the backward pass; stages that do their own steps are always explicit
+    )
+    sync_batch_norm: bool = False  #: batch norms take the batch of all processes, so that their number changes nothing
     threads: Annotated[int, AtLeast(0)] = (
         0  #: CPU threads of a step; 0 takes the faster of 1 and all, measured in the first steps, and leaves
         #: OMP_NUM_THREADS alone

@@ -13,6 +13,7 @@ from modelheir.engine.accept import accept
 from modelheir.engine.batches import Waiting, repeat, split
 from modelheir.engine.faults import not_finite
 from modelheir.engine.optim import ema_update_, learning_rate, set_learning_rate
+from modelheir.engine.reducing import Reducing
 from modelheir.engine.resume import read_resume, unpack
 from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.selection import select
@@ -50,6 +51,7 @@ class Fit:
         self.log, self.progress = log, progress
         self.now = begin(task, folder, runtime, fit, seed)
         self.step, self.length = self.now.step, self.now.length
+        self.reducing = Reducing(task, self.fit, runtime, self.step)
         self.cadence = Cadence(fit.save_every_seconds)
         self.threads = Threads(runtime, fit.threads, progress.note)
 
@@ -147,17 +149,19 @@ class Fit:
         for name, optimizer in step.optimizers.items():
             set_learning_rate(optimizer, self._rate(now.fits[name], now.number))
         if self.task.update is not None:
-            with self.runtime.autocast(self.fit.precision):
+            with self.runtime.autocast(self.fit.precision), self.reducing.norms():
                 found = self.task.update(batches, step)
             self._add(epoch, found, found.total, 1.0)
         else:
             parts = self.fit.accumulate
-            for micro in zip(*(split(batch, parts) for batch in batches.values()), strict=True):
-                with self.runtime.autocast(self.fit.precision):
-                    found = self.task.objective(dict(zip(batches, micro, strict=True)), step)  # type: ignore[misc]
-                    total = found.total
-                self._add(epoch, found, total, 1 / parts)
-                step.backward(total / parts)
+            micros = zip(*(split(batch, parts) for batch in batches.values()), strict=True)
+            for number, micro in enumerate(micros, 1):
+                with self.reducing.alone(last=number == parts):
+                    with self.runtime.autocast(self.fit.precision), self.reducing.norms():
+                        found = self.reducing(dict(zip(batches, micro, strict=True)))
+                        total = found.total
+                    self._add(epoch, found, total, 1 / parts)
+                    step.backward(total / parts)
             step.apply()
         if now.average is not None:
             ema_update_(now.average, now.live, self.fit.ema_decay)

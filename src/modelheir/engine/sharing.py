@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+from pathlib import Path
 
 import torch
 
@@ -33,11 +35,15 @@ def shared_result(folder: StageFolder, runtime: Runtime) -> StageResult:
             if anyone:
                 content = runtime.by_main((folder.path / name).read_bytes)
                 if here:
-                    replace_file(folder.path / name, lambda path, content=content: path.write_bytes(content) and None)
+                    replace_file(folder.path / name, functools.partial(_put, content))
         for name in set(own) - set(wanted):  # of another run
             (folder.path / name).unlink(missing_ok=True)
         runtime.wait()
     return folder.result()
+
+
+def _put(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
 
 
 def _digests(folder: StageFolder) -> dict[str, str]:

@@ -63,6 +63,7 @@ class EngineStep:
         self.scaler = runtime.scaler(fit.precision)
         self._runtime, self._clip, self._stage, self._seed = runtime, fit.clip_norm, stage, seed
         self._unsettled = False
+        self.averaged = False  #: whether gradients come averaged from the backward pass
 
     def begin(self, epoch: int, number: int) -> None:
         """Enter step ``number`` of the stage and seed its randomness."""
@@ -122,7 +123,7 @@ class EngineStep:
         for parameter in held:  # fused steps walk through memory; autograd keeps the order, an update may not
             if parameter.grad is not None:
                 parameter.grad = as_laid_out(parameter.grad, parameter)
-        if gradients is None:
+        if gradients is None and not self.averaged:
             self._runtime.average_gradients_(held)
         if self._clip > 0:
             for optimizer in chosen:

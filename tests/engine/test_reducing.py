@@ -1,0 +1,127 @@
+"""Two processes (gloo on the CPU): batch norms over the whole batch, and gradients averaged by torch's own DDP."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+WORKER = """
+import json, sys
+from pathlib import Path
+import torch
+from torch.nn.functional import cross_entropy
+from modelheir.config.fit import FitConfig
+from modelheir.data import tensor_stream
+from modelheir.engine.stages import run_plan
+from modelheir.inference.runtime import Runtime
+from modelheir.runs.folder import RunFolder
+from modelheir.types import LossTerms, Outputs, Stage, Task
+
+out, runtime, alone, found = Path(sys.argv[1]), Runtime("cpu"), Runtime("cpu"), {}
+alone.rank, alone.world = 0, 1  # each process by itself, with the whole batch
+generator = torch.Generator().manual_seed(1)
+y = torch.arange(100) % 3
+x = torch.randn(100, 10, generator=generator) + torch.randn(3, 10, generator=generator)[y]
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.body, self.norm = torch.nn.Linear(10, 8), torch.nn.BatchNorm1d(8)
+        self.head, self.sometimes, self.never = (torch.nn.Linear(8, 3) for _ in range(3))
+    def forward(self, x):
+        f = torch.tanh(self.norm(self.body(x)))
+        return Outputs(self.head(f), f)
+
+class Quiet:
+    def stage(self, *a): pass
+    note = advance = stage
+
+class Rows(list):
+    write = list.append
+    def rewind(self, stage, epoch): pass
+
+def train(name, runtime, update=False, uneven=False, **settings):
+    model, averages = Net(), []
+    def stream(train):
+        return tensor_stream(x, y, batch_size=20, train=train, seed=4, rank=runtime.rank, world=runtime.world)
+    def objective(batches, step):
+        batch = batches["train"]
+        new = model(batch.inputs)
+        logits = new.logits + (model.sometimes(new.features) if uneven and step.number % 3 == runtime.rank else 0.0)
+        return LossTerms({"task": cross_entropy(logits, batch.labels)}, {"seen": torch.tensor(1.0)})
+    def own(batches, step):
+        terms = objective(batches, step)
+        step.backward(terms.total)
+        step.apply()
+        return terms
+    ways = {"update": own} if update else {"objective": objective}
+    task = Task({"model": model}, {"train": stream(True)}, **ways, evaluate={"val": stream(False)})
+    fit = FitConfig(epochs=3, batch_size=20, optimizer="sgd", lr=0.2, **settings)
+    usual = Runtime.average_gradients_
+    Runtime.average_gradients_ = lambda self, held: (averages.append(len(held)), usual(self, held))[1]
+    try:
+        done = run_plan([Stage("train", lambda _: task)], RunFolder(out / name), runtime=runtime, fit_config=fit,
+                        seed=0, log=(rows := Rows()), progress=Quiet())
+    finally:
+        Runtime.average_gradients_ = usual
+    found[name] = {"weights": {k: v.flatten().tolist() for k, v in done["train"].weights("model").items()},
+                   "losses": [row["loss"] for row in rows], "averages": len(averages)}
+
+if runtime.main:
+    train("one", alone)
+runtime.wait()
+train("halves", runtime)
+train("joined", runtime, sync_batch_norm=True)
+train("ddp", runtime, reduce="ddp")
+train("uneven", runtime, uneven=True, accumulate=2, clip_norm=0.5, sync_batch_norm=True)
+train("uneven_ddp", runtime, uneven=True, accumulate=2, clip_norm=0.5, sync_batch_norm=True, reduce="ddp")
+train("update", runtime, update=True, reduce="ddp")
+Path(out, f"found_{runtime.rank}.json").write_text(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reducing")
+    worker = folder / "worker.py"
+    worker.write_text(WORKER)
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*launch, worker, folder], check=True, env=env, timeout=120)
+    return [json.loads((folder / f"found_{rank}.json").read_text()) for rank in range(2)]
+
+
+def apart(a, b):
+    """Return the largest difference of two sets of weights."""
+    assert a["weights"].keys() == b["weights"].keys()
+    return max((torch.tensor(a["weights"][k]) - torch.tensor(b["weights"][k])).abs().max() for k in a["weights"])
+
+
+pytestmark = pytest.mark.distributed
+
+
+def test_joined_batch_norms_make_two_processes_equal_one(found):
+    one, halves, joined = (found[0][name] for name in ("one", "halves", "joined"))
+    assert apart(one, joined) < 1e-5
+    assert joined["losses"] == pytest.approx(one["losses"], abs=1e-5)
+    assert apart(one, halves) > 1e-3  # what the option is for
+
+
+def test_ddp_gives_the_weights_of_the_explicit_average(found):
+    """Also where only one process uses a layer, nobody another, and gradients travel with the last micro-batch."""
+    for plain, wrapped in (("halves", "ddp"), ("uneven", "uneven_ddp")):
+        assert apart(found[0][plain], found[0][wrapped]) <= 1e-6
+        assert found[0][plain]["losses"] == pytest.approx(found[0][wrapped]["losses"], abs=1e-6)
+        assert found[1][wrapped]["weights"] == found[0][wrapped]["weights"]
+        assert found[0][plain]["averages"] == 15
+        assert found[0][wrapped]["averages"] == 0
+    assert apart(found[0]["halves"], found[0]["uneven"]) > 1e-3
+
+
+def test_stages_with_steps_of_their_own_stay_explicit(found):
+    assert found[0]["update"]["weights"] == found[0]["halves"]["weights"]
+    assert found[0]["update"]["averages"] == 15
