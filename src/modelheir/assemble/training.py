@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir import interrupts
 from modelheir.assemble.destination import check_destination
 from modelheir.assemble.publish import publish
 from modelheir.assemble.resolved import choose, resolved, write_config
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
     from modelheir.data import ImageSet
     from modelheir.data.fingerprints import Fingerprint
+    from modelheir.inference.peers import Peers
     from modelheir.inference.runtime import Runtime
     from modelheir.methods import Method
 
@@ -58,16 +60,38 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
     if config.classes != BY_NAME and not config.old:
         raise InputError(f"classes = {config.classes!r} is about the classes of --old, and there is no --old.")
 
-    from modelheir.data import fingerprint, open_splits
+    from modelheir.inference.peers import Peers
     from modelheir.inference.runtime import Runtime
 
     runtime = Runtime(config.device)
     folder = RunFolder(config.out or f"runs/{method}")
+    try:
+        peers = Peers(runtime)
+        with peers.watched():
+            _take_and_train(chosen, config, settings, folder, runtime, peers, command)
+    except interrupts.PeerLost:
+        with contextlib.suppress(InputError):
+            folder.settle()  # where it was the main process that died
+        raise
+    return folder.path
+
+
+def _take_and_train(
+    chosen: Method,
+    config: TrainConfig,
+    settings: Any,
+    folder: RunFolder,
+    runtime: Runtime,
+    peers: Peers,
+    command: Sequence[str],
+) -> None:
+    from modelheir.data import fingerprint, open_splits
+
     runtime.by_main(lambda: _check(folder, config))
     splits = open_splits(config.data, config.inputs)
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
-    wanted = resolved(method, config, settings)
-    usual = resolved(method, type(config)(), type(settings)())
+    wanted = resolved(chosen.name, config, settings)
+    usual = resolved(chosen.name, type(config)(), type(settings)())
     data = {name: fingerprint(images) for name, images in splits.items()}
 
     def take() -> bool:
@@ -77,7 +101,9 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         held.enter_context(folder.locked())
         if folder.status().get("state") == "finished":
             return True
+        held.enter_context(interrupts.last_words(lambda: _unfinished(folder)))
         held.enter_context(_told(folder))
+        held.enter_context(peers.watched())  # so that it is told what it was
         folder.set_status("running")
         write_config(folder, wanted)
         return False
@@ -86,7 +112,6 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         if not runtime.by_main(take):
             _train(chosen, config, asked, settings, folder, runtime, splits, data, command)
             runtime.by_main(lambda: folder.set_status("finished", files=seal(folder)))
-    return folder.path
 
 
 def _check(folder: RunFolder, config: TrainConfig) -> None:
@@ -100,12 +125,18 @@ def _told(folder: RunFolder) -> Iterator[None]:
     """Write down what stopped a run."""
     try:
         yield
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, interrupts.PeerLost):
         folder.set_status("interrupted")
         raise
     except Exception as error:
         _stop(folder, error)
         raise
+
+
+def _unfinished(folder: RunFolder) -> None:
+    """Say that a run was interrupted, unless it just became finished."""
+    if folder.status().get("state") != "finished":
+        folder.set_status("interrupted")
 
 
 def _stop(folder: RunFolder, error: Exception) -> None:

@@ -1,7 +1,8 @@
 """The command line: a table of commands, one module each; only the chosen one is imported.
 
 Exit codes: 0 done (for ``compare``: the gate passed), 1 the gate failed, 2 bad input, 70 a fault of
-the program (the traceback is kept in a file of its own), 130 interrupted.
+the program (the traceback is kept in a file of its own), 75 another process of the run was lost, 130 interrupted
+(143: by SIGTERM).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from typing import IO, Any, NamedTuple
 
+from modelheir import interrupts
 from modelheir.checks import InputError, nearest
 from modelheir.printable import shorten
 from modelheir.screen import say
@@ -162,7 +164,7 @@ class _Patient:
 def _run(name: str, command: Command, argv: list[str]) -> int:
     out: Any = _Patient(sys.stdout)
     err: Any = _Patient(sys.stderr)
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with interrupts.listening(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             return _guarded(name, command, argv)
         finally:
@@ -174,9 +176,12 @@ def _guarded(name: str, command: Command, argv: list[str]) -> int:
     show_trace = os.environ.get("MODELHEIR_TRACEBACK", "") not in ("", "0")
     try:
         return int(importlib.import_module(command.module).main(argv) or 0)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         say("", f"modelheir {name}: stopped; run the same command again to resume.", error=True)
-        return 130
+        return getattr(error, "code", 130)
+    except interrupts.PeerLost as error:
+        _fail(name, str(error))
+        return interrupts.LOST
     except InputError as error:
         if show_trace:
             raise
@@ -184,6 +189,9 @@ def _guarded(name: str, command: Command, argv: list[str]) -> int:
     except Exception as error:
         if show_trace:
             raise
+        if interrupts.asked():  # a signal in the middle of an import comes out as something else
+            say("", f"modelheir {name}: stopped; run the same command again to resume.", error=True)
+            return 128 + interrupts.asked()
         if isinstance(error, OSError) and error.filename is not None:
             return _fail(name, f"{error.filename}: {(error.strerror or 'cannot be used').lower()}.")
         if _is_memory(error):
@@ -231,6 +239,7 @@ def _overview() -> str:
     lines += [
         "",
         "`modelheir COMMAND --help` tells a command's options; `modelheir --version` the version.",
-        "Exit codes: 0 done or gate passed, 1 gate failed, 2 bad input, 70 a fault of the program, 130 interrupted.",
+        "Exit codes: 0 done or gate passed, 1 gate failed, 2 bad input, 70 a fault of the program,",
+        "75 another process of the run was lost, 130 interrupted (143: by SIGTERM).",
     ]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from modelheir import interrupts
 from modelheir.config.fit import FitConfig
 from modelheir.engine.accept import accept
 from modelheir.engine.batches import Waiting, repeat, split
@@ -110,13 +111,16 @@ class Fit:
         waiting = Waiting(now.stream.epoch(epoch, start=now.number % self.length))
         for batch in waiting:
             batches = {now.first: batch, **{name: next(other) for name, other in others.items()}}
-            if self.threads.open:
-                self.threads.measure(self._one, epoch, batches)
-            else:
-                self._one(epoch, batches)
-            now.number += 1
-            images += len(batch)
-            self.progress.advance(len(batch) * self.runtime.world)
+            with interrupts.held() as asked:
+                if self.threads.open:
+                    self.threads.measure(self._one, epoch, batches)
+                else:
+                    self._one(epoch, batches)
+                now.number += 1
+                images += len(batch)
+                self.progress.advance(len(batch) * self.runtime.world)
+                if asked():
+                    self._stop(epoch)
             if now.number % self.length == 0:
                 continue
             self._snapshot()
@@ -141,6 +145,13 @@ class Fit:
         every = self.fit.save_every_epochs
         if (every and ((epoch + 1) % every == 0 or last)) or self.runtime.agree(self.cadence.due()):
             self.cadence.save(now)
+
+    def _stop(self, epoch: int) -> None:
+        """End after a step, as a signal asked; alone, what was done is kept, where it does not end an epoch."""
+        if self.runtime.world == 1 and self.now.number % self.length:
+            self._settle(epoch)
+            self.cadence.save(self.now)
+        raise interrupts.Stopped(interrupts.asked())
 
     def _one(self, epoch: int, batches: Mapping[str, Batch]) -> None:
         """Do one optimiser step."""

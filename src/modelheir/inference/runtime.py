@@ -162,6 +162,13 @@ class Runtime:
             raise InputError(told[1])
         return told[0]
 
+    def everyone(self, value: Found) -> list[Found]:
+        """Return the values of all processes, in process order, on every one of them."""
+        found: list[Any] = [value] * self.world
+        if self.world > 1:
+            dist.all_gather_object(found, value)
+        return found
+
     def to_main(self, value: Found) -> list[Found]:
         """Return the values of all processes, on the CPU, in process order; elsewhere than on the main one nothing."""
         if self.world == 1:

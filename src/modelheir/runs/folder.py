@@ -20,6 +20,7 @@ from typing import Any
 
 from modelheir.checks import InputError
 from modelheir.runs.files import read_mapping, write_json
+from modelheir.runs.holder import has_died, this_process
 from modelheir.runs.lock import locked
 from modelheir.runs.stage import StageFolder
 
@@ -83,10 +84,13 @@ class RunFolder:
     def set_status(self, state: str, **about: Any) -> None:
         """Say where the run is: ``running``, ``finished``, ``failed`` or ``interrupted``."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        write_json(self._status, {"version": VERSION, "state": state, "time": now, **about})
+        held = {"process": this_process()} if state == "running" else {}
+        write_json(self._status, {"version": VERSION, "state": state, "time": now, **held, **about})
 
     def status(self) -> dict[str, Any]:
         """Return what :meth:`set_status` wrote last, or an empty dict.
+
+        A run whose process has died since, on this machine, is ``interrupted``.
 
         Raises:
             InputError: If the folder was written by a newer version of the layout.
@@ -100,7 +104,15 @@ class RunFolder:
             raise InputError(f"{self.path} has layout version {version}; this modelheir reads up to {VERSION}.")
         if not isinstance(version, int) or found.get("state") not in _STATES:
             raise InputError(f"{self._status} is damaged, or no run's: it does not say where a run is. {advice}.")
+        if found["state"] == "running" and has_died(found.get("process")):
+            return {**found, "state": "interrupted"}
         return found
+
+    def settle(self) -> None:
+        """Write down that a run was interrupted whose process has died, for who reads the file itself."""
+        found = self.status()
+        if found.get("state") == "interrupted" and "process" in found:
+            self.set_status("interrupted")
 
     def accept(self) -> None:
         """Refuse a place where a run would do harm: a file, or a folder with files that no run wrote.
