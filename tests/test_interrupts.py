@@ -1,5 +1,6 @@
 """Signals to real commands: one, two and three within a moment; and processes that are killed under torchrun."""
 
+import contextlib
 import json
 import os
 import signal
@@ -136,22 +137,24 @@ def own_handlers():
     interrupts._Now.number = 0
 
 
+def signalled(number, reached, *, wait):
+    with interrupts.listening(), interrupts.held() if wait else contextlib.nullcontext():
+        assert not interrupts.asked()
+        signal.raise_signal(number)
+        reached.append(interrupts.asked())
+
+
 @pytest.mark.usefixtures("own_handlers")
 def test_the_first_signal_waits_while_it_is_held_and_else_ends_at_once():
     reached = []
-    with pytest.raises(interrupts.Stopped) as stop, interrupts.listening(), interrupts.held() as asked:
-        assert not asked()
-        signal.raise_signal(signal.SIGTERM)
-        assert asked() == signal.SIGTERM
-        reached.append("the end of what was held")
-    assert reached
+    with pytest.raises(interrupts.Stopped) as stop:
+        signalled(signal.SIGTERM, reached, wait=True)
+    assert reached == [signal.SIGTERM]
     assert stop.value.code == 143
     assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN  # nothing disturbs what is left to do
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with pytest.raises(interrupts.Stopped) as stop, interrupts.listening():
-        assert not interrupts.asked()
-        signal.raise_signal(signal.SIGINT)
-        reached.append("never")
+    with pytest.raises(interrupts.Stopped) as stop:
+        signalled(signal.SIGINT, reached, wait=False)
     assert len(reached) == 1
     assert stop.value.code == 130
 
