@@ -18,7 +18,8 @@ from modelheir.data import tensor_stream
 from modelheir.engine.stages import run_plan
 from modelheir.inference.runtime import Runtime
 from modelheir.runs.folder import RunFolder
-from modelheir.types import LossTerms, Outputs, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms, Outputs
 
 out, runtime, alone, found = Path(sys.argv[1]), Runtime("cpu"), Runtime("cpu"), {}
 alone.rank, alone.world = 0, 1  # each process by itself, with the whole batch

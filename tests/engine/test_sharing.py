@@ -27,7 +27,8 @@ from modelheir.engine.stages import run_plan
 from modelheir.inference.runtime import Runtime
 from modelheir.models import freeze
 from modelheir.runs.folder import RunFolder
-from modelheir.types import LossTerms, Outputs, Stage, Task
+from modelheir.plans import Stage, Task
+from modelheir.types import LossTerms, Outputs
 
 out, runtime, found = Path(sys.argv[1]), Runtime("cpu"), {}
 generator = torch.Generator().manual_seed(1)

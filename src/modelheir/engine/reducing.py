@@ -16,7 +16,8 @@ from modelheir.config.fit import FitConfig
 from modelheir.engine.step import EngineStep
 from modelheir.inference.runtime import Runtime
 from modelheir.models.batch_norm import SynchronisedBatchNorm
-from modelheir.types import Batch, LossTerms, Task
+from modelheir.plans import Task
+from modelheir.types import Batch, LossTerms
 
 __all__ = ["Reducing"]
 
