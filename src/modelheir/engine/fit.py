@@ -162,6 +162,7 @@ class Fit:
         """Do one optimiser step."""
         now, step = self.now, self.step
         step.begin(epoch, now.number)
+        now.tally.begin(now.number % self.length)
         for name, optimizer in step.optimizers.items():
             set_learning_rate(optimizer, self._rate(now.fits[name], now.number))
         if self.task.update is not None:
@@ -183,10 +184,10 @@ class Fit:
             ema_update_(now.average, now.live, self.fit.ema_decay)
 
     def _add(self, epoch: int, found: LossTerms, total: Tensor, share: float) -> None:
-        position = self.now.number % self.length
         found = LossTerms(found.terms, {**found.observed, **self.step.observed()})
-        self.now.tally.add(found, total, position, share)
+        self.now.tally.add(found, total, share)
         if self.runtime.device.type == "cpu":  # nothing to wait for, so a bad loss never reaches the weights
+            position = self.now.number % self.length
             self._check(epoch, position, position + 1)
 
     def _settle(self, epoch: int) -> None:
