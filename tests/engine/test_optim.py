@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 from modelheir.config.fit import FitConfig
-from modelheir.engine.layout import load_optimizer
 from modelheir.engine.optim import (
     Plateau,
     ema_update_,
@@ -19,6 +18,7 @@ from modelheir.engine.optim import (
     peak_rate,
     set_learning_rate,
 )
+from modelheir.engine.speed.layout import load_optimizer
 from modelheir.models.teachers.freeze import freeze
 
 

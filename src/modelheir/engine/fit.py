@@ -12,15 +12,15 @@ from modelheir import interrupts
 from modelheir.config.fit import FitConfig
 from modelheir.engine.accept import accept
 from modelheir.engine.batches import Waiting, repeat, split
-from modelheir.engine.compiling import check_compiler, compiled
 from modelheir.engine.faults import not_finite
 from modelheir.engine.optim import ema_update_, learning_rate, set_learning_rate
 from modelheir.engine.reducing import Reducing
 from modelheir.engine.resume import read_resume, unpack
 from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.selection import select
+from modelheir.engine.speed.compiling import check_compiler, compiled
+from modelheir.engine.speed.threads import Threads
 from modelheir.engine.state import begin, moving_buffers, named_state
-from modelheir.engine.threads import Threads
 from modelheir.inference.runtime import Runtime
 from modelheir.plans import Task
 from modelheir.runs.stage import StageFolder

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
-from modelheir.engine.layout import arrange
 from modelheir.engine.optim import Plateau, make_optimizers
 from modelheir.engine.snapshots import Snapshots
+from modelheir.engine.speed.layout import arrange
 from modelheir.engine.step import EngineStep
 from modelheir.engine.tally import Tally
 from modelheir.inference.runtime import Runtime

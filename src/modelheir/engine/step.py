@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
-from modelheir.engine.layout import as_laid_out
+from modelheir.engine.speed.layout import as_laid_out
 from modelheir.inference.runtime import Runtime
 
 __all__ = ["EngineStep", "seed_device", "step_seed"]
