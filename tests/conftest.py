@@ -79,8 +79,8 @@ class World:
         """Return what a plan is handed, over the synthetic data."""
         fit, inputs = fit or self.fit, inputs or InputConfig(mirror=True)
         data = Data(splits or open_splits(DATA, inputs), inputs, fit.batch_size, seed, self.runtime)
-        model = network.pop("model", "mlp")
-        new = NewModel(model, model, NetworkConfig(**network), data.classes, data.image_size, seed)
+        model, trainable = network.pop("model", "mlp"), network.pop("trainable", "all")
+        new = NewModel(model, model, NetworkConfig(**network), data.classes, data.image_size, seed, trainable)
         addresses = (self.old,) if old is None else tuple(old)
         old = Teachers(addresses, data, weights=tuple(weights), class_rule=rule)
         return Given(data=data, model=new, old=old, fit=fit)

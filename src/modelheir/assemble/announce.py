@@ -84,11 +84,13 @@ def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
 def _line(task: Task, given: Given, source: str) -> str:
     network = task.describe.get("model", {}).get("name", given.model.name)
     modules = [task.modules[task.publish]] if task.publish in task.modules else task.modules.values()
-    count = sum(parameter.numel() for module in modules for parameter in module.parameters())
+    held = [parameter for module in modules for parameter in module.parameters()]
+    count, moving = (sum(one.numel() for one in some) for some in (held, (one for one in held if one.requires_grad)))
+    trained = f", {_short(moving)} of them trained" if moving < count else ""
     data, runtime = given.data, given.data.runtime
     where = str(runtime.device) + (f" on {runtime.world} processes" if runtime.world > 1 else "")
     return (
-        f"{network} ({_short(count)} parameters), {data.image_size} px, {len(data.splits['train']):,} images, "
+        f"{network} ({_short(count)} parameters{trained}), {data.image_size} px, {len(data.splits['train']):,} images, "
         f"{len(data.classes):,} classes, {source}, {where}"
     )
 

@@ -38,6 +38,7 @@ def make_given(config: TrainConfig, splits: Mapping[str, ImageSet], runtime: Run
         classes=data.classes,
         image_size=data.image_size,
         seed=config.seed if config.init_seed is None else config.init_seed,
+        trainable=config.trainable,
     )
     old = Teachers(
         addresses=tuple(config.old),

@@ -46,6 +46,8 @@ def _as_chosen(before: Mapping[str, Any], wanted: Mapping[str, Any], train: Imag
     from modelheir.data import resolve
 
     found = dict(before)
+    if "trainable" in (own := dict(found.get("method") or {})):  # of finetune, before every method had it
+        found |= {"trainable": own.pop("trainable"), "method": own}
     then = from_mapping(TrainConfig, {key: found[key] for key in ("data", "inputs") if key in found}, source=source)
     if then.inputs.mirror is None:
         mirrored = then.data != "digits" if then.inputs.augment == "auto" else None  # what "auto" did

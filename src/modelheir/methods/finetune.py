@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from modelheir import models
-from modelheir.checks import OneOf
 from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.objective.supervised import SupervisedConfig
@@ -25,8 +24,7 @@ class Config:
 
     start: str = ""  #: model whose weights to start from (run:DIR, file:PATH); "" starts from ``--model`` as built
     replace_head: bool = False  #: start: another class list; rows of classes that the start does not know begin anew
-    trainable: Annotated[str, OneOf("all", "linear")] = "all"  #: linear freezes all but linear layers, norms included
-    reinit_linear: bool = False  #: linear: draw the classifier anew first
+    reinit_linear: bool = False  #: draw the classifier layer anew first, such as for ``--trainable linear``
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
@@ -42,8 +40,8 @@ def _start(config: Config, given: Given) -> Classifier:
         model = given.model.begin_from(start)
     else:
         model = given.model.build()
-    if config.trainable == "linear":
-        models.linear_only(model, reinit=config.reinit_linear, seed=given.model.seed)
+    if config.reinit_linear:
+        models.draw_head(model, seed=given.model.seed)
     return model
 
 
