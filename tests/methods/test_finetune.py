@@ -25,7 +25,7 @@ def weights(done):
 
 def prepared(world, *, given=None, **settings):
     """The model as training is handed it."""
-    (stage,) = METHODS["finetune"].plan(world.config("finetune", **settings), given or world.given())
+    (stage,) = world.plan("finetune", given, **settings)
     return stage.prepare({}).modules["model"]
 
 

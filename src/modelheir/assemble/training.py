@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir.assemble.declared import Opened, declared_models, declared_sources, open_sources
 from modelheir.assemble.destination import check_destination
 from modelheir.assemble.publish import publish
 from modelheir.assemble.resolved import choose, resolved, write_config
-from modelheir.assemble.same_run import accept_data, accept_settings
+from modelheir.assemble.same_run import accept_read, accept_settings
 from modelheir.checks import InputError, unknown, validate
 from modelheir.classes import BY_NAME
 from modelheir.config.unread import refuse_unread
@@ -21,8 +22,6 @@ from modelheir.runs.seal import check_seal, seal
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
-    from modelheir.data import ImageSet
-    from modelheir.data.fingerprints import Fingerprint
     from modelheir.inference.runtime import Runtime
     from modelheir.methods import Method
 
@@ -56,28 +55,30 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         raise InputError(
             f"train {method} needs --old, the model in production: run:DIR, file:PATH, tv:NAME, timm:NAME."
         )
-    if config.classes != BY_NAME and not config.old:
+    sources, models = declared_sources(chosen, settings), declared_models(chosen, settings)
+    if config.classes != BY_NAME and not (config.old or sources or models):
         raise InputError(f"classes = {config.classes!r} is about the classes of --old, and there is no --old.")
 
-    from modelheir.data import fingerprint, open_splits
+    from modelheir.data import open_splits
     from modelheir.inference.runtime import Runtime
 
     runtime = Runtime(config.device)
     folder = RunFolder(config.out or f"runs/{method}")
     if runtime.main:
-        check_destination(folder, config.data, config.old)
+        read = [config.data, *(use.address for use in sources.values())]
+        check_destination(folder, read, [*config.old, *(one for use in models.values() for one in use.addresses)])
         check_seal(folder)
     splits = open_splits(config.data, config.inputs)
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
     wanted = resolved(method, config, settings)
     if runtime.main:
         accept_settings(folder, wanted, resolved(method, type(config)(), type(settings)()), splits["train"])
-    data = {name: fingerprint(images) for name, images in splits.items()}
-    work = functools.partial(_train, chosen, config, asked, settings, folder, runtime, splits, data)
+    opened = Opened(splits, open_sources(sources, config, splits["train"].classes), tuple(config.old), models)
+    work = functools.partial(_train, chosen, config, asked, settings, folder, runtime, opened)
     if not runtime.main:
         runtime.wait()  # until the main process holds the folder
         return work()
-    accept_data(folder, data)
+    accept_read(folder, opened.held)
     with folder.locked():
         if folder.status().get("state") == "finished":
             runtime.wait()
@@ -113,8 +114,7 @@ def _train(
     settings: Any,
     folder: RunFolder,
     runtime: Runtime,
-    splits: Mapping[str, ImageSet],
-    data: Mapping[str, Fingerprint],
+    opened: Opened,
     command: Sequence[str] = (),
 ) -> Path:
     if folder.status().get("state") == "finished":
@@ -126,20 +126,21 @@ def _train(
     from modelheir.runs.environment import environment
     from modelheir.runs.trackers import Trackers
 
-    given = make_given(config, splits, runtime, asked=asked)
+    given = make_given(config, opened, runtime, asked=asked)
     seeds = {"seed": config.seed, "init_seed": given.model.seed, "data_seed": given.data.seed}
     about = environment(
         command=command,
         device=str(runtime.device),
         processes=runtime.world,
         seeds=seeds,
-        data=data,
+        **opened.held,
     )
     if runtime.main:
         write_json(folder.environment, about)
     with make_progress(quiet=config.quiet or not runtime.main) as progress:
-        if config.old:
-            check_teacher(given, progress.note, allow_weak=config.allow_weak_teacher)
+        for teachers in (given.old, *given.models.values()):
+            if len(teachers) and teachers.teaches:
+                check_teacher(teachers, progress.note, allow_weak=config.allow_weak_teacher)
         plan = announced(method.plan(settings, given), given, config.data, progress.note)
         with Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log:
             done = run_plan(

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from modelheir import models
+from modelheir.methods.declared import ModelUse
 from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.objective.supervised import SupervisedConfig
@@ -35,14 +36,15 @@ def plan(config: Config, given: Given) -> list[Stage]:
 
 def _start(config: Config, given: Given) -> Classifier:
     """Make the model to train."""
-    if config.start:
-        start = models.load(config.start, classes=None if config.replace_head else given.data.classes)
-        model = given.model.begin_from(start)
-    else:
-        model = given.model.build()
+    start = given.models.get("start")
+    model = given.model.build() if start is None else given.model.begin_from(start.one("method.start"))
     if config.reinit_linear:
         models.draw_head(model, seed=given.model.seed)
     return model
+
+
+def _models(config: Config) -> dict[str, ModelUse]:
+    return {"start": ModelUse((config.start,), classes="any" if config.replace_head else "same")}
 
 
 METHOD = Method(
@@ -52,5 +54,6 @@ METHOD = Method(
     not_for="when an older model is in production: two plain models of equal accuracy disagree on many images",
     config=Config,
     plan=plan,
+    models=_models,
     start=lambda config, old: config.start,
 )

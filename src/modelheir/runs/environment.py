@@ -47,9 +47,26 @@ def _hardware(device: str) -> dict[str, Any]:
 
 
 def environment(
-    *, command: Sequence[str], device: str, processes: int, seeds: Mapping[str, int], data: Mapping[str, Any]
+    *,
+    command: Sequence[str],
+    device: str,
+    processes: int,
+    seeds: Mapping[str, int],
+    data: Mapping[str, Any],
+    sources: Mapping[str, Any] | None = None,
+    models: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Collect what another person needs to know about where these numbers come from."""
+    """Collect what another person needs to know about where these numbers come from.
+
+    Args:
+        command: What was typed.
+        device: Where it ran.
+        processes: How many.
+        seeds: By name.
+        data: Fingerprint of each split.
+        sources: The same of further data, by name.
+        models: Digests of the files of each model that was read, by flag and address.
+    """
     versions = {}
     for name in _PACKAGES:
         try:
@@ -66,5 +83,7 @@ def environment(
         "processes": processes,
         "seeds": dict(seeds),
         "data": dict(data),
+        "sources": dict(sources or {}),
+        "models": dict(models or {}),
         **source_state(Path(__file__).parent),
     }

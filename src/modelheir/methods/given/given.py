@@ -49,6 +49,7 @@ class Given:
         return dataclasses.replace(
             self,
             data=dataclasses.replace(self.data, seed=derive(self.data.seed)),
+            sources={name: dataclasses.replace(one, seed=derive(one.seed)) for name, one in self.sources.items()},
             model=dataclasses.replace(self.model, seed=derive(self.model.seed)),
         )
 
