@@ -40,7 +40,7 @@ UNWEIGHTED = [name for name in METHODS if name != "upgrade"]
 TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
-COUNTS = {"finetune": 9, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
+COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
 COUNTS |= {"fit": 42, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -82,8 +82,7 @@ CASES = {
         {"method.likelihoods": "EVEN", "method.supervised.likelihood_scale": 1.0},
     ),
     "finetune method.start": ("OLD", {}),
-    "finetune method.trainable": (..., {"model": "convnet"}),
-    "finetune method.reinit_linear": (..., {"method.trainable": "linear"}),
+    "finetune method.reinit_linear": (..., {"model": "convnet"}),
     "upgrade method.likelihoods": ("ODD", {"method.likelihoods": "EVEN", "method.pull.filter": "likelihood"}),
     "upgrade method.new_class_bias": (..., {"method.scheme": "double_source", "old": ("TWO",)}),
     "elodi method.members": (3, {"method.ensemble": (), "method.members": 2}),

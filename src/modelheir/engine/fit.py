@@ -102,7 +102,7 @@ class Fit:
         now = self.now
         if now.snapshots.due(now.number):
             raw = named_state(self.task.modules)  # a module may have put another tensor in a buffer's place
-            now.snapshots.take(now.number, raw if self.fit.snapshots.weights == "raw" else now.kept())
+            now.snapshots.take(now.number, now.plain(raw if self.fit.snapshots.weights == "raw" else now.kept()))
 
     def _epoch(self, epoch: int) -> None:
         now = self.now

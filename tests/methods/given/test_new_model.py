@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from modelheir.checks import InputError
-from modelheir.methods import METHODS
 from modelheir.models import load
 
 
@@ -43,7 +42,7 @@ def test_every_method_that_begins_from_weights_refuses_what_does_not_reach_them(
         ("elodi", {"start_from_old": True, "ensemble": (world.old,)}),
         ("interpolate", {}),
     ):
-        plan = METHODS[name].plan(world.config(name, **settings), world.given(dropout=0.5))
+        plan = world.plan(name, world.given(dropout=0.5), **settings)
         stage = plan[-1] if name == "elodi" else plan[0]
         with pytest.raises(InputError, match=r"network\.dropout = 0\.5 does not reach"):
             stage.prepare({})
