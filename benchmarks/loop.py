@@ -32,8 +32,8 @@ from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.data import make_stream, open_splits
 from modelheir.engine.fit import Fit
-from modelheir.engine.layout import arrange
 from modelheir.engine.progress import SilentProgress
+from modelheir.engine.speed.layout import arrange
 from modelheir.inference.runtime import Runtime
 from modelheir.models import build
 from modelheir.objective.supervised import SupervisedConfig, make_supervised

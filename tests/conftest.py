@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from modelheir.assemble.declared import declared_models
+from modelheir.assemble.handing import further
 from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
@@ -79,8 +81,8 @@ class World:
         """Return what a plan is handed, over the synthetic data."""
         fit, inputs = fit or self.fit, inputs or InputConfig(mirror=True)
         data = Data(splits or open_splits(DATA, inputs), inputs, fit.batch_size, seed, self.runtime)
-        model = network.pop("model", "mlp")
-        new = NewModel(model, model, NetworkConfig(**network), data.classes, data.image_size, seed)
+        model, trainable = network.pop("model", "mlp"), network.pop("trainable", "all")
+        new = NewModel(model, model, NetworkConfig(**network), data.classes, data.image_size, seed, trainable)
         addresses = (self.old,) if old is None else tuple(old)
         old = Teachers(addresses, data, weights=tuple(weights), class_rule=rule)
         return Given(data=data, model=new, old=old, fit=fit)
@@ -105,11 +107,22 @@ class World:
             config = _replaced(config, key.split("__"), value)
         return config
 
+    def opened(self, name, config, given=None):
+        """Return what a plan is handed, with the models that the method's settings name."""
+        given = given or self.given()
+        found = declared_models(METHODS[name], config)
+        return dataclasses.replace(given, models={key: further(key, use, given.old) for key, use in found.items()})
+
+    def plan(self, name, given=None, **settings):
+        """Return a method's stages."""
+        config = self.config(name, **settings)
+        return METHODS[name].plan(config, self.opened(name, config, given))
+
     def run(self, name, folder, *, given=None, stop_after=None, log=None, **settings):
         """Train a method for real and return its stages' results."""
         given = given or self.given()
         return run_plan(
-            METHODS[name].plan(self.config(name, **settings), given),
+            self.plan(name, given, **settings),
             RunFolder(self.tmp_path / folder),
             runtime=self.runtime,
             fit_config=given.fit,

@@ -120,3 +120,8 @@ def test_the_training_images_decide_the_size_for_every_split(tmp_path, capsys):
     train("finetune", config(tmp_path / "new", data=f"folder:{tmp_path / 'pets'}"))
     assert "parameters), 12 px, 16 images, 2 classes, folder:" in capsys.readouterr().err.splitlines()[0]
     assert len(read_predictions(tmp_path / "new" / "predictions" / "test.parquet")) == 16
+
+
+def test_how_much_of_the_network_trains_is_said_where_it_is_not_all(tmp_path, capsys):
+    train("finetune", config(tmp_path / "a", trainable="head"))
+    assert " parameters, 195 of them trained), 8 px" in capsys.readouterr().err.splitlines()[0]  # 64 * 3 + 3

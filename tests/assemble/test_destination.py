@@ -81,7 +81,7 @@ def test_a_run_folder_that_holds_the_data_is_refused(tmp_path):
         f"manifest:{tmp_path}/table.parquet",
     ):
         with pytest.raises(InputError, match=r"holds, the data .*: choose a place outside the data"):
-            check_destination(RunFolder(tmp_path), data, ())
+            check_destination(RunFolder(tmp_path), [data], ())
 
 
 def test_a_folder_beside_the_data_is_a_place_for_a_run(tmp_path, monkeypatch):
@@ -97,7 +97,7 @@ def test_an_old_model_is_not_written_over(quick, tmp_path):
     train("finetune", quick({"epochs": 1}))
     before, weights = content(tmp_path), tmp_path / "run" / "weights.safetensors"
     for old in (f"run:{tmp_path}/run", f"run:{tmp_path}/run#train", str(tmp_path / "run"), f"file:{weights}:mlp"):
-        with pytest.raises(InputError, match=r"holds the old model .*: give another --out"):
+        with pytest.raises(InputError, match=r"holds the model .*: give another --out"):
             train("upgrade", quick(old=(old,)))
     assert content(tmp_path) == before
 

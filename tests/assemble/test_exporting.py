@@ -34,3 +34,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(quick, tmp_path, monkey
     assert list((tmp_path / "out").iterdir()) == []
     found = export(f"run:{run}", tmp_path / "out")
     assert state_hash(load(f"file:{found['safetensors']['file']}")) == state_hash(load(f"run:{run}"))
+
+
+def test_a_model_that_trained_through_adapters_is_handed_over_like_any_other(quick, tmp_path):
+    """Nothing outside training knows of them: loading, ONNX (checked against the model) and training on."""
+    run = train("finetune", quick({"epochs": 1}, model="convnet", trainable="low_rank:2,head"))
+    found = export(f"run:{run}", tmp_path / "out")
+    assert state_hash(load(f"file:{found['safetensors']['file']}")) == state_hash(load(f"run:{run}"))
+    kept = load(f"run:{run}").state_dict()
+    assert "body.blocks.0.0.weight" in kept
+    assert not [key for key in kept if "parametrizations" in key]

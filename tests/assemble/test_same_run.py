@@ -113,3 +113,14 @@ def test_a_run_on_data_that_has_changed_is_refused_and_keeps_its_files(change, t
     before = content(folder.path)
     assert train("finetune", config) == folder.path
     assert content(folder.path) == before
+
+
+def test_an_older_finetune_that_trained_linear_layers_goes_on_with_the_setting_of_all_methods(quick):
+    folder = train("finetune", quick(trainable="linear"))
+    older = yaml.safe_load((folder / "config.yaml").read_text())
+    older["method"]["trainable"] = older.pop("trainable")
+    (folder / "config.yaml").write_text(yaml.safe_dump(older))
+    assert train("finetune", quick(trainable="linear")) == folder
+    (folder / "config.yaml").write_text(yaml.safe_dump(older))
+    with pytest.raises(InputError, match="trainable = 'linear', and this one has 'all'"):
+        train("finetune", quick())

@@ -40,8 +40,8 @@ UNWEIGHTED = [name for name in METHODS if name != "upgrade"]
 TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
-COUNTS = {"finetune": 9, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
-COUNTS |= {"fit": 37, "inputs": 29, "network": 12}
+COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
+COUNTS |= {"fit": 42, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -82,8 +82,7 @@ CASES = {
         {"method.likelihoods": "EVEN", "method.supervised.likelihood_scale": 1.0},
     ),
     "finetune method.start": ("OLD", {}),
-    "finetune method.trainable": (..., {"model": "convnet"}),
-    "finetune method.reinit_linear": (..., {"method.trainable": "linear"}),
+    "finetune method.reinit_linear": (..., {"model": "convnet"}),
     "upgrade method.likelihoods": ("ODD", {"method.likelihoods": "EVEN", "method.pull.filter": "likelihood"}),
     "upgrade method.new_class_bias": (..., {"method.scheme": "double_source", "old": ("TWO",)}),
     "elodi method.members": (3, {"method.ensemble": (), "method.members": 2}),
@@ -149,7 +148,11 @@ REFUSED = {
 #: what leaves the numbers of such a run as they are: why, and the test of what it does do
 LISTED = {
     "finetune method.replace_head": ("for a start with other classes, else refused", "methods/test_finetune.py"),
-    "fit.threads": ("changes the time of a step alone", "engine/test_threads.py"),
+    "fit.threads": ("changes the time of a step alone", "engine/speed/test_threads.py"),
+    "fit.tf32": ("of CUDA alone", "inference/test_device.py"),
+    "fit.cudnn_benchmark": ("of CUDA alone", "inference/test_device.py"),
+    "fit.reduce": ("how several processes average", "engine/test_reducing.py"),
+    "fit.sync_batch_norm": ("of several processes", "engine/test_reducing.py"),
     "inputs.root": ("where downloaded sets lie", "data/sources/test_cifar.py"),
     "inputs.download": ("whether they may be fetched", "data/sources/test_cifar.py"),
     "inputs.max_bad_share": ("for files that cannot be decoded", "data/test_verify.py"),

@@ -1,5 +1,6 @@
 """Rates, optimisers and averages are the documented functions of their settings."""
 
+import copy
 import dataclasses
 import math
 
@@ -8,7 +9,16 @@ import torch
 from torch import nn
 
 from modelheir.config.fit import FitConfig
-from modelheir.engine.optim import Plateau, ema_update_, learning_rate, make_optimizer, peak_rate
+from modelheir.engine.optim import (
+    Plateau,
+    ema_update_,
+    hold_rates_,
+    learning_rate,
+    make_optimizer,
+    peak_rate,
+    set_learning_rate,
+)
+from modelheir.engine.speed.layout import load_optimizer
 from modelheir.models.teachers.freeze import freeze
 
 
@@ -111,3 +121,60 @@ def test_groups_carry_a_rate_and_a_decay_of_their_own():
     assert [found[id(p)] for p in net.parameters()] == [
         (2.0, 0.3), (2.0, 0.0), (0.5, 0.7), (0.5, 0.7), (1.0, 0.0), (1.0, 0.0),
     ]  # fmt: skip
+
+
+def stepped(optimizer, net, rates):
+    for number, rate in enumerate(rates):
+        set_learning_rate(optimizer, rate)
+        net(torch.randn(5, 4, generator=torch.Generator().manual_seed(number))).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return torch.cat([parameter.detach().reshape(-1) for parameter in net.parameters()])
+
+
+def net_and_optimizer(kind, *, held):
+    torch.manual_seed(0)
+    net = nn.Linear(4, 3)
+    config = FitConfig(optimizer=kind, lr=0.1, nesterov=True)
+    optimizer = make_optimizer([net], config, lambda net: [([net.weight], 1.0, None), ([net.bias], 0.5, 0.0)])
+    if held:
+        hold_rates_(optimizer)
+    return net, optimizer
+
+
+RATES = [0.1, 0.03, 0.2, 0.001]
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw", "adam"])
+def test_rates_that_live_on_the_device_are_written_in_place_and_move_weights_alike(kind):
+    (plain, plainly), (held, holding) = (net_and_optimizer(kind, held=one) for one in (False, True))
+    places = [group["lr"] for group in holding.param_groups]
+    torch.testing.assert_close(stepped(holding, held, RATES), stepped(plainly, plain, RATES), rtol=1e-6, atol=1e-7)
+    assert all(group["lr"] is place for group, place in zip(holding.param_groups, places, strict=True))
+    assert [float(place) for place in places] == pytest.approx([0.001, 0.0005])
+    assert all(isinstance(group["lr"], float) for group in plainly.param_groups)
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("read", [False, True])
+def test_a_state_goes_on_whichever_device_its_rates_lived_on(kind, written, read):
+    net, optimizer = net_and_optimizer(kind, held=written)
+    stepped(optimizer, net, RATES)
+    weights, state = {key: value.clone() for key, value in net.state_dict().items()}, optimizer.state_dict()
+    other, taking = net_and_optimizer(kind, held=read)
+    other.load_state_dict(weights)
+    places = [group["lr"] for group in taking.param_groups]
+    load_optimizer(taking, copy.deepcopy(state))
+    assert [float(group["lr"]) for group in taking.param_groups] == pytest.approx([0.001, 0.0005])
+    assert [group["lr"] is place for group, place in zip(taking.param_groups, places, strict=True)] == [read] * 2
+    assert all(group.get("capturable", read) is read for group in taking.param_groups)
+    expected = stepped(optimizer, net, [0.05, 0.02])
+    torch.testing.assert_close(stepped(taking, other, [0.05, 0.02]), expected, rtol=1e-6, atol=1e-7)
+
+
+def test_an_optimiser_that_would_read_its_rate_back_keeps_a_number():
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.1)
+    hold_rates_(optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    assert isinstance(optimizer.param_groups[0]["lr"], float)

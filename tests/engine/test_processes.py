@@ -89,8 +89,7 @@ def train(name, *, left=None, poison=None, watched=True, **settings):
     import modelheir.engine.fit as loop
     kept = loop.Fit._add
     if not watched:
-        loop.Fit._add = lambda self, e, found, total, share: self.now.tally.add(
-            found, total, self.now.number % 5, share)
+        loop.Fit._add = lambda self, e, found, total, share: self.now.tally.add(found, total, share)
     model = Net(runtime.rank)  # other weights on each process: the first one's count
     def stream(train):
         return tensor_stream(x, y, batch_size=20, train=train, seed=4, rank=runtime.rank, world=runtime.world)

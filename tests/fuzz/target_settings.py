@@ -7,12 +7,13 @@ train: finetune
 data: digits
 seed: 3
 model: convnet
+trainable: head
 fit: {epochs: 2, lr: 1.0e-3, schedule: cosine, batch_size: 32}
 inputs:
   image_size: 8
   augment: none
 method:
-  trainable: all
+  reinit_linear: true
 """
 BOMB = "x: &x [1,1,1,1,1,1,1,1,1,1]\n" + "".join(f"y{k}: &x [*x, *x, *x, *x, *x, *x, *x]\n" for k in range(20))
 SNIPPETS = [

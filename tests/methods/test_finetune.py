@@ -25,7 +25,7 @@ def weights(done):
 
 def prepared(world, *, given=None, **settings):
     """The model as training is handed it."""
-    (stage,) = METHODS["finetune"].plan(world.config("finetune", **settings), given or world.given())
+    (stage,) = world.plan("finetune", given, **settings)
     return stage.prepare({}).modules["model"]
 
 
@@ -40,15 +40,15 @@ def test_seeds_of_weights_and_data_are_apart(world):
 
 
 def test_linear_only_leaves_every_other_parameter(world):
-    given = world.given(model="convnet")
+    given = world.given(model="convnet", trainable="linear")
     before = given.model.build().state_dict()
-    after = weights(world.run("finetune", "x", given=given, trainable="linear"))
+    after = weights(world.run("finetune", "x", given=given))
     moved = {key for key in before if not torch.equal(before[key], after[key])}
     assert moved == {"head.weight", "head.bias"}
 
 
 def test_start_from_a_run_and_with_a_new_head(world):
-    done = world.run("finetune", "x", start=world.old, trainable="linear")
+    done = world.run("finetune", "x", start=world.old, given=world.given(trainable="linear"))
     old = world.given().old.models[0].state_dict()
     assert done["train"].metrics["test/accuracy"] >= 0
     assert weights(done)["head.weight"].shape == old["head.weight"].shape
@@ -115,8 +115,8 @@ def test_frozen_layers_keep_the_weights_of_the_start(world):
     """After training too: the body is that of the run to start from, the classifier has moved."""
     start = world.save_model("start", model="convnet", seed=8)
     before = load(start).state_dict()
-    given = world.given(model="convnet")
-    after = weights(world.run("finetune", "x", given=given, start=start, trainable="linear"))
+    given = world.given(model="convnet", trainable="linear")
+    after = weights(world.run("finetune", "x", given=given, start=start))
     moved = {key for key, value in before.items() if not torch.equal(after[key], value)}
     assert moved == {"head.weight", "head.bias"}
 
@@ -124,17 +124,17 @@ def test_frozen_layers_keep_the_weights_of_the_start(world):
 @pytest.mark.parametrize("reinit", [False, True])
 def test_the_classifier_is_drawn_anew_on_request_and_from_the_seed(world, reinit):
     old = load(world.old)
-    model = prepared(world, start=world.old, trainable="linear", reinit_linear=reinit)
+    given = world.given(trainable="linear")
+    model = prepared(world, given=given, start=world.old, reinit_linear=reinit)
     assert torch.equal(model.head.weight, old.head.weight) is not reinit
-    again = prepared(world, start=world.old, trainable="linear", reinit_linear=reinit)
+    again = prepared(world, given=given, start=world.old, reinit_linear=reinit)
     assert torch.equal(model.head.weight, again.head.weight)
     bodies = (one.state_dict() for one in (model, old))
     theirs, ours = ({key: v for key, v in body.items() if not key.startswith("head.")} for body in bodies)
     assert all(torch.equal(theirs[key], value) for key, value in ours.items())
     if reinit:
-        other = prepared(
-            world, given=world.given(seed=2), start=world.old, trainable="linear", reinit_linear=True
-        ).head.weight
+        given = world.given(seed=2, trainable="linear")
+        other = prepared(world, given=given, start=world.old, reinit_linear=True).head.weight
         assert not torch.equal(model.head.weight, other)
 
 

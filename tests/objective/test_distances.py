@@ -112,3 +112,25 @@ def test_what_a_random_projection_learns_is_trained(world):
     width = world.given().model.build().feature_size
     begun = losses.RandomProjectionLoss(width, width, width=128, bias=True, seed=world.given().model.seed).state_dict()
     assert {key for key, value in begun.items() if not torch.equal(value, trained[key])} == {"new_weight", "new_bias"}
+
+
+@pytest.mark.parametrize("name", [name for name, row in DISTANCES.items() if row.gathers])
+def test_what_compares_images_with_those_of_all_processes_gathers_them(draw, name):
+    class Two:
+        @staticmethod
+        def gather(values):
+            return torch.cat([values, values.flip(0)])
+
+    distance, _ = make_distance(DistanceConfig(loss=name), new_features=4, old_features=4, seed=0)
+    new, old = (Outputs(draw(8, 5), draw(8, 4)) for _ in range(2))
+    alone, together = (distance(new, old, torch.arange(8), step()) for step in (Alone, Two))
+    assert not torch.equal(alone, together)
+
+
+def test_the_usual_settings_are_the_papers():
+    """Stated once more by hand: a changed default would change every run without a word."""
+    usual = DistanceConfig()
+    assert (usual.loss, usual.kl_distillation.temperature, usual.renyi.alpha) == ("kl_distillation", 100.0, 2.0)
+    assert (usual.contrastive_feature_alignment.margin, usual.neighbourhood_alignment.temperature) == (3.0, 0.05)
+    assert (usual.logit_difference.margin, usual.logit_difference.power) == (0.5, 2.0)
+    assert (usual.random_projection.width, usual.mix_share) == (128, 0.5)

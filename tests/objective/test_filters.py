@@ -111,6 +111,20 @@ def test_effective_lambda(weight, mix, value):
     assert got.item() == pytest.approx(value)
 
 
+def test_a_share_of_one_outweighs_everything():
+    assert objective.effective_lambda(torch.ones(2), loss_weight=0.5, mix_alpha=1.0).item() == float("inf")
+    with pytest.raises(ValueError, match=r"mix_alpha must be from 0 to 1, got 1\.5"):
+        objective.effective_lambda(torch.ones(2), loss_weight=1.0, mix_alpha=1.5)
+
+
+@pytest.mark.parametrize("name", [*SELECTED, "likelihood"])
+def test_the_usual_weights_are_one_and_six(name):
+    usual = objective.sample_weights(name, NEW, OLD, LABELS, likelihoods=torch.ones(len(LABELS)))
+    said = objective.sample_weights(name, NEW, OLD, LABELS, likelihoods=torch.ones(len(LABELS)), base=1.0, scale=5.0)
+    assert torch.equal(usual, said)
+    assert set(usual.tolist()) <= {1.0, 6.0}
+
+
 @pytest.mark.parametrize("name", SELECTED)
 def test_mixed_targets_are_refused(name):
     targets = functional.one_hot(LABELS.clamp_min(0), 2).float() * 0.7

@@ -79,3 +79,12 @@ def test_says_what_is_wrong(draw):
         LogitBank(2, 3, momentum=2)
     with pytest.raises(ValueError, match=r"saved_entries is \(2, 5, 3\), entries is \(4, 5, 3\)"):
         LogitBank(4, 3).load_state_dict(LogitBank(2, 3).state_dict())
+    with pytest.raises(ValueError, match="lengths must be equal: index has 3, logits has 1"):
+        LogitBank(4, 3).update(torch.arange(3), draw(1, 3))
+
+
+def test_it_is_kept_where_it_is_asked_for():
+    bank = LogitBank(4, 3, device="meta")
+    assert bank.entries.device.type == bank.visits.device.type == "meta"
+    bank.update(torch.arange(2), torch.zeros(2, 3))  # from another device than the bank's
+    assert bank.targets(torch.arange(2, device="meta")).logits.shape == (2, 3)

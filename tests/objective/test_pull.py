@@ -1,12 +1,17 @@
 """Pulls on mixed images: what needs one label an image is refused when the stages are planned."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.methods import METHODS
+from modelheir.objective.distances import DistanceConfig
+from modelheir.objective.pull import Pull, Towards
+from modelheir.types import Batch, Outputs
 
 ALL = {"pull__filter": "all_pass"}
 
@@ -86,3 +91,47 @@ def test_what_needs_no_label_trains_on_mixed_images(world, rows, name, settings)
     pulls = [value for row in log for key, value in row.items() if key.startswith("loss/") and key != "loss/task"]
     assert all(value > 0 for value in pulls)
     assert bool(pulls) == ("weight" not in str(settings))
+
+
+class Step:
+    """The least a pull reads of the engine."""
+
+    epoch, gather = 2, None
+
+
+@pytest.mark.parametrize(
+    ("settings", "weights"),
+    [
+        ({}, [6.0, 1.0, 6.0]),
+        ({"base": 0.5, "focus": 2.0}, [2.5, 0.5, 2.5]),
+        ({"filter": "likelihood", "base": 2.0, "focus": 10.0}, [2.0, 4.0, 7.0]),
+        ({"filter": "all_pass"}, [1.0, 1.0, 1.0]),
+    ],
+)
+def test_a_pull_weighs_images_by_its_filter_and_the_term_by_its_weight(world, settings, weights):
+    """An old model that is right on the first and the last of three images."""
+    model = world.given().model.build()
+    teacher = SimpleNamespace(classes=model.classes, feature_size=4)
+    new, old = (Outputs(torch.tensor(rows), torch.zeros(3, 4)) for rows in (NEW, OLD))
+    batch = Batch(
+        torch.zeros(3, 1), torch.tensor([0, 0, 2]), torch.arange(3), extra={"likelihood": torch.tensor([0.0, 0.2, 0.5])}
+    )
+    pull = Pull(weight=3.0, normalize=False, **settings)
+    towards = Towards(teacher, model, pull, DistanceConfig(loss="logit_matching"), seed=0)
+    term = towards.term(new, old, batch, Step())
+    assert term.weights.tolist() == pytest.approx(weights)
+    assert term.loss_weight == 3.0
+    assert term.values.tolist() == pytest.approx(
+        [((torch.tensor(a) - torch.tensor(b)) ** 2).mean().item() for a, b in zip(NEW, OLD, strict=True)]
+    )
+
+
+NEW = [[1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0, 0.0, 3.0]]
+OLD = [[4.0, 0.0, 0.0], [0.0, 5.0, 1.0], [0.0, 1.0, 6.0]]
+
+
+def test_a_share_of_nothing_is_a_share():
+    assert Pull(mix_alpha=0.0).share == 0.0
+    assert Pull().share is None
+    assert [Pull(start_epoch=n).on(Step()) for n in (2, 3)] == [True, False]
+    assert not Pull(weight=0.0).on(Step())

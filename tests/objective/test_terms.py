@@ -35,6 +35,14 @@ def test_weights_and_mask_by_hand():
     assert loss.observed["effective_lambda/old"].item() == 7.0
 
 
+def test_a_masked_mean_counts_the_images_of_every_process():
+    """Here 2 images count and on the one peer 6: the sum of 4 is over 8 images, times 2 processes."""
+    values, mask = torch.tensor([1.0, 3.0, 100.0]), torch.tensor([True, True, False])
+    loss = combine({}, {"old": Term(values, mask=mask)}, gather=lambda count: torch.cat([count, torch.tensor([6.0])]))
+    assert loss.total.item() == 1.0
+    assert combine({}, {"old": Term(values, mask=mask)}).total.item() == 2.0
+
+
 def test_doubling_both_filter_settings_doubles_the_term(draw):
     old, labels, values = draw(7, 5), torch.arange(7) % 5, draw(7).abs()
     one, two = (
@@ -67,6 +75,9 @@ def test_without_a_distance_the_supervised_part_is_whole(terms):
 def test_says_what_is_wrong():
     with pytest.raises(ValueError, match="cannot have the name of a supervised one: task"):
         combine({"task": torch.tensor(1.0)}, {"task": Term(torch.ones(2))})
+    names = ("task", "c", "b", "a")
+    with pytest.raises(ValueError, match="cannot have the name of a supervised one: a, b, c, task"):
+        combine(dict.fromkeys(names, torch.tensor(1.0)), dict.fromkeys(names, Term(torch.ones(2))))
     with pytest.raises(ValueError, match="mix_alpha must be from 0 to 1"):
         combine({}, {"old": Term(torch.ones(2))}, mix_alpha=1.5)
     with pytest.raises(ValueError, match="loss_weight must be >= 0"):

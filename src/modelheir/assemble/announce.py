@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelheir.checks import InputError
 
 if TYPE_CHECKING:
-    from modelheir.methods.given import Given
+    from modelheir.methods.given import Given, Teachers
     from modelheir.plans import Plan, Stage, Task
     from modelheir.types import StageResult
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["announced", "check_teacher"]
 
 
-def check_teacher(given: Given, say: Say, *, allow_weak: bool = False) -> None:
+def check_teacher(old: Teachers, say: Say, *, allow_weak: bool = False) -> None:
     """Say how often the old model is right on the selection split; stop before training if that is only chance.
 
     Args:
-        given: Data, old models and settings of the run.
+        old: Old models, or others that teach.
         say: Takes the line.
         allow_weak: Go on whatever the accuracy is.
 
@@ -33,24 +33,24 @@ def check_teacher(given: Given, say: Say, *, allow_weak: bool = False) -> None:
     from modelheir.methods.given.stored import is_predictions
     from modelheir.models import is_informative
 
-    stream, names = given.data.stream("val", train=False), ", ".join(given.old.addresses)
+    stream, names = old.data.stream("val", train=False), f"{old.flag} {', '.join(old.addresses)}"
     try:
-        teacher = given.old.teacher(stream)
+        teacher = old.teacher(stream)
     except InputError:
-        if not all(is_predictions(spec) for spec in given.old.addresses):
+        if not all(is_predictions(spec) for spec in old.addresses):
             raise
         # stored outputs need not cover the selection split; the method checks the rows it uses
-        say(f"--old {names}: no predictions of the whole selection split, so its accuracy there is unknown")
+        say(f"{names}: no predictions of the whole selection split, so its accuracy there is unknown")
         return
-    ok, accuracy = is_informative(given.old.predict(teacher, stream))
+    ok, accuracy = is_informative(old.predict(teacher, stream))
     if not ok and not allow_weak:
         raise InputError(
-            f"--old {names} is right on {accuracy:.1%} of the selection split, no better than chance (naming its "
+            f"{names} is right on {accuracy:.1%} of the selection split, no better than chance (naming its "
             "largest class): is it the right model, with the right classes and preprocessing? --allow_weak_teacher "
             "goes on anyway."
         )
     right = "unknown, no image has a label" if math.isnan(accuracy) else f"{accuracy:.2%} of {len(stream.ids):,} images"
-    say(f"--old {names}: accuracy on the selection split {right}")
+    say(f"{names}: accuracy on the selection split {right}")
 
 
 def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
@@ -84,11 +84,13 @@ def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
 def _line(task: Task, given: Given, source: str) -> str:
     network = task.describe.get("model", {}).get("name", given.model.name)
     modules = [task.modules[task.publish]] if task.publish in task.modules else task.modules.values()
-    count = sum(parameter.numel() for module in modules for parameter in module.parameters())
+    held = [parameter for module in modules for parameter in module.parameters()]
+    count, moving = (sum(one.numel() for one in some) for some in (held, (one for one in held if one.requires_grad)))
+    trained = f", {_short(moving)} of them trained" if moving < count else ""
     data, runtime = given.data, given.data.runtime
     where = str(runtime.device) + (f" on {runtime.world} processes" if runtime.world > 1 else "")
     return (
-        f"{network} ({_short(count)} parameters), {data.image_size} px, {len(data.splits['train']):,} images, "
+        f"{network} ({_short(count)} parameters{trained}), {data.image_size} px, {len(data.splits['train']):,} images, "
         f"{len(data.classes):,} classes, {source}, {where}"
     )
 

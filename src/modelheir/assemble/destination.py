@@ -13,25 +13,26 @@ from modelheir.runs.folder import RunFolder
 __all__ = ["check_destination", "check_not_data"]
 
 
-def check_destination(folder: RunFolder, data: str, old: Sequence[str]) -> None:
+def check_destination(folder: RunFolder, data: Sequence[str], models: Sequence[str]) -> None:
     """Refuse a run folder that would harm what is there, before anything is written.
 
     Args:
         folder: Where the run is to write.
-        data: The data source, such as ``folder:photos``.
-        old: The old models.
+        data: The data sources, such as ``folder:photos``.
+        models: The old models, and others that are read.
 
     Raises:
         InputError: If the folder holds files that no run wrote; lies in the data's folder, or the data in it; or holds
-            an old model.
+            such a model.
     """
-    check_not_data(folder.path, data)
+    for one in data:
+        check_not_data(folder.path, one)
     out = folder.path.resolve()
-    for spec in old:
+    for spec in models:
         text = spec.partition("#")[0].removeprefix("run:").removeprefix("file:")
         places = [Path(text), Path(text.rpartition(":")[0] or text)]  # file:PATH:MODEL
         if any(_exists(place) and place.resolve().is_relative_to(out) for place in places):
-            raise InputError(f"--out {folder.path} holds the old model {spec}: give another --out.")
+            raise InputError(f"--out {folder.path} holds the model {spec}: give another --out.")
     folder.accept()
 
 

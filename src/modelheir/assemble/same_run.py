@@ -12,10 +12,9 @@ from modelheir.runs.files import read_mapping
 
 if TYPE_CHECKING:
     from modelheir.data import ImageSet
-    from modelheir.data.fingerprints import Fingerprint
     from modelheir.runs.folder import RunFolder
 
-__all__ = ["accept_data", "accept_settings"]
+__all__ = ["accept_read", "accept_settings"]
 
 #: settings that say where or how loudly a run happens, and do not change its numbers
 _PRIVATE = ("out", "device", "quiet", "trackers", "allow_weak_teacher")
@@ -46,6 +45,8 @@ def _as_chosen(before: Mapping[str, Any], wanted: Mapping[str, Any], train: Imag
     from modelheir.data import resolve
 
     found = dict(before)
+    if "trainable" in (own := dict(found.get("method") or {})):  # of finetune, before every method had it
+        found |= {"trainable": own.pop("trainable"), "method": own}
     then = from_mapping(TrainConfig, {key: found[key] for key in ("data", "inputs") if key in found}, source=source)
     if then.inputs.mirror is None:
         mirrored = then.data != "digits" if then.inputs.augment == "auto" else None  # what "auto" did
@@ -53,21 +54,47 @@ def _as_chosen(before: Mapping[str, Any], wanted: Mapping[str, Any], train: Imag
     return found if found.get("model") else {**found, "model": wanted["model"]}
 
 
-def accept_data(folder: RunFolder, data: Mapping[str, Fingerprint]) -> None:
-    """Refuse a folder that holds a trained stage of other data, naming the first split that differs."""
+def accept_read(folder: RunFolder, held: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse a folder that holds a trained stage of other data or of other models, naming the first that differs.
+
+    Args:
+        folder: The run folder.
+        held: What is read now: ``data``, ``sources`` and ``models``, as ``environment.json`` keeps them. What an older
+            version did not note is not compared, and neither is a model that is gone: loading it says so.
+    """
     if not folder.environment.is_file() or not _trained(folder):
         return
     advice = "Restore it, or give another --out"
-    before: Any = read_mapping(folder.environment, advice).get("data") or dict(data)  # none noted: nothing to hold
-    if not isinstance(before, Mapping) or not all(isinstance(found, Mapping) for found in before.values()):
-        raise InputError(f"{folder.environment} is damaged: its data are no fingerprints of splits. {advice}.")
-    for name in {**before, **data}:
-        old, new = ({**found.get(name, {}), "name": ""} for found in (before, data))
-        if old != new:
+    found = read_mapping(folder.environment, advice)
+    noted = {key: found[key] for key in held if found.get(key)}
+    try:
+        before, now = _named(noted), _named({key: held[key] for key in noted})
+    except (AttributeError, TypeError) as error:
+        raise InputError(
+            f"{folder.environment} is damaged: its data are no fingerprints of splits. {advice}."
+        ) from error
+    for what in {**before, **now}:
+        gone = what not in now and isinstance(before[what], str)  # the file of a model
+        if before.get(what) != now.get(what) and not gone:
+            kind, that = ("another model", "file") if isinstance(now.get(what), str) else ("other data", "data")
             raise InputError(
-                f"{folder.path} holds a run on other data: the {name} split has changed since it was trained. Give "
-                "another --out, or restore the data to resume."
+                f"{folder.path} holds a run on {kind}: {what} has changed since it was trained. Give another --out, or "
+                f"restore the {that} to resume."
             )
+
+
+def _named(held: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return every fingerprint (a mapping) and digest (text) by what it is of."""
+    splits = {f"the {split} split": found for split, found in held.get("data", {}).items()}
+    for source, own in held.get("sources", {}).items():
+        splits |= {f"the {split} split of {source}": found for split, found in own.items()}
+    files = {
+        f"{file} of {flag} {address}": found
+        for flag, addresses in held.get("models", {}).items()
+        for address, own in addresses.items()
+        for file, found in own.items()
+    }
+    return {**{what: {**found, "name": ""} for what, found in splits.items()}, **files}
 
 
 def _trained(folder: RunFolder) -> bool:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import interrupts
+from modelheir.assemble.declared import Opened, declared_models, declared_sources, open_sources
 from modelheir.assemble.destination import check_destination
 from modelheir.assemble.publish import publish
 from modelheir.assemble.resolved import choose, resolved, write_config
-from modelheir.assemble.same_run import accept_data, accept_settings
+from modelheir.assemble.same_run import accept_read, accept_settings
 from modelheir.checks import InputError, unknown, validate
 from modelheir.classes import BY_NAME
 from modelheir.config.unread import refuse_unread
@@ -21,8 +22,6 @@ from modelheir.runs.seal import check_seal, seal
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
-    from modelheir.data import ImageSet
-    from modelheir.data.fingerprints import Fingerprint
     from modelheir.inference.peers import Peers
     from modelheir.inference.runtime import Runtime
     from modelheir.methods import Method
@@ -57,7 +56,8 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         raise InputError(
             f"train {method} needs --old, the model in production: run:DIR, file:PATH, tv:NAME, timm:NAME."
         )
-    if config.classes != BY_NAME and not config.old:
+    sources, models = declared_sources(chosen, settings), declared_models(chosen, settings)
+    if config.classes != BY_NAME and not (config.old or sources or models):
         raise InputError(f"classes = {config.classes!r} is about the classes of --old, and there is no --old.")
 
     from modelheir.inference.peers import Peers
@@ -85,19 +85,20 @@ def _take_and_train(
     peers: Peers,
     command: Sequence[str],
 ) -> None:
-    from modelheir.data import fingerprint, open_splits
+    from modelheir.data import open_splits
 
-    runtime.by_main(lambda: _check(folder, config))
+    sources, models = declared_sources(chosen, settings), declared_models(chosen, settings)
+    runtime.by_main(lambda: _check(folder, config, sources, models))
     splits = open_splits(config.data, config.inputs)
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
     wanted = resolved(chosen.name, config, settings)
     usual = resolved(chosen.name, type(config)(), type(settings)())
-    data = {name: fingerprint(images) for name, images in splits.items()}
+    opened = Opened(splits, open_sources(sources, config, splits["train"].classes), tuple(config.old), models)
 
     def take() -> bool:
         """Hold the folder, on the main process; tell whether there is nothing left to do."""
         accept_settings(folder, wanted, usual, splits["train"])
-        accept_data(folder, data)
+        accept_read(folder, opened.held)
         held.enter_context(folder.locked())
         if folder.status().get("state") == "finished":
             return True
@@ -110,13 +111,14 @@ def _take_and_train(
 
     with contextlib.ExitStack() as held:
         if not runtime.by_main(take):
-            _train(chosen, config, asked, settings, folder, runtime, splits, data, command)
+            _train(chosen, config, asked, settings, folder, runtime, opened, command)
             runtime.by_main(lambda: folder.set_status("finished", files=seal(folder)))
 
 
-def _check(folder: RunFolder, config: TrainConfig) -> None:
+def _check(folder: RunFolder, config: TrainConfig, sources: Mapping[str, Any], models: Mapping[str, Any]) -> None:
     """Refuse a place where a run would do harm, and a finished run that is damaged."""
-    check_destination(folder, config.data, config.old)
+    read = [config.data, *(use.address for use in sources.values())]
+    check_destination(folder, read, [*config.old, *(one for use in models.values() for one in use.addresses)])
     check_seal(folder)
 
 
@@ -155,8 +157,7 @@ def _train(
     settings: Any,
     folder: RunFolder,
     runtime: Runtime,
-    splits: Mapping[str, ImageSet],
-    data: Mapping[str, Fingerprint],
+    opened: Opened,
     command: Sequence[str],
 ) -> None:
     from modelheir.assemble.announce import announced, check_teacher
@@ -168,7 +169,7 @@ def _train(
     from modelheir.runs.trackers import Trackers
 
     with cuda_settings(runtime.device, tf32=config.fit.tf32, cudnn_benchmark=config.fit.cudnn_benchmark):
-        given = make_given(config, splits, runtime, asked=asked)
+        given = make_given(config, opened, runtime, asked=asked)
         seeds = {"seed": config.seed, "init_seed": given.model.seed, "data_seed": given.data.seed}
         about = environment(
             command=command,
@@ -176,12 +177,13 @@ def _train(
             settings=settings_in_force(runtime.device),
             processes=runtime.world,
             seeds=seeds,
-            data=data,
+            **opened.held,
         )
         runtime.by_main(lambda: write_json(folder.environment, about))
         with make_progress(quiet=config.quiet or not runtime.main) as progress:
-            if config.old:
-                check_teacher(given, progress.note, allow_weak=config.allow_weak_teacher)
+            for teachers in (given.old, *given.models.values()):
+                if len(teachers) and teachers.teaches:
+                    check_teacher(teachers, progress.note, allow_weak=config.allow_weak_teacher)
             plan = announced(method.plan(settings, given), given, config.data, progress.note)
             with Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log:
                 done = run_plan(

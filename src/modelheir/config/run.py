@@ -12,6 +12,7 @@ from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import from_mapping, read_yaml, to_mapping
 from modelheir.config.network import NetworkConfig
+from modelheir.config.trainable import parse_trainable
 
 __all__ = ["DEVICES", "TrainConfig", "check_device", "from_mapping", "read_yaml", "to_mapping"]
 
@@ -33,6 +34,10 @@ class TrainConfig:
     old_weights: Annotated[tuple[float, ...], AtLeast(0)] = ()  #: one an old model; () is all equal
     classes: Annotated[str, OneOf(*RULES)] = BY_NAME  #: how classes of old models and data are matched
     model: str = ""  #: the network to train; empty takes one that suits the image size
+    trainable: str = (
+        "all"  #: what of it moves, in every stage that trains it: all; or head, linear, stage:N, names and patterns of
+        #: parameters, with commas between; the rest stays, or moves through low_rank:R or plane:D
+    )
     out: str = ""  #: run folder; empty is runs/METHOD
     seed: Annotated[int, AtLeast(0)] = 0  #: of everything that is drawn
     init_seed: Annotated[int | None, AtLeast(0)] = None  #: of the initial weights; absent takes seed
@@ -47,6 +52,10 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_device(self.device)
+        if parse_trainable(self.trainable).through == "plane" and self.fit.lr_multipliers:
+            raise InputError(
+                f"fit.lr_multipliers has no effect with trainable = {self.trainable!r}: stages share the coordinates."
+            )
         for name in ("seed", "init_seed", "data_seed"):
             if (getattr(self, name) or 0) >= 2**63:
                 raise InputError(f"{name} = {getattr(self, name)}: must be below 2 to the power of 63.")

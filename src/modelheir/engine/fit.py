@@ -12,15 +12,15 @@ from modelheir import interrupts
 from modelheir.config.fit import FitConfig
 from modelheir.engine.accept import accept
 from modelheir.engine.batches import Waiting, repeat, split
-from modelheir.engine.compiling import check_compiler, compiled
 from modelheir.engine.faults import not_finite
 from modelheir.engine.optim import ema_update_, learning_rate, set_learning_rate
 from modelheir.engine.reducing import Reducing
 from modelheir.engine.resume import read_resume, unpack
 from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.selection import select
+from modelheir.engine.speed.compiling import check_compiler, compiled
+from modelheir.engine.speed.threads import Threads
 from modelheir.engine.state import begin, moving_buffers, named_state
-from modelheir.engine.threads import Threads
 from modelheir.inference.runtime import Runtime
 from modelheir.plans import Task
 from modelheir.runs.stage import StageFolder
@@ -102,7 +102,7 @@ class Fit:
         now = self.now
         if now.snapshots.due(now.number):
             raw = named_state(self.task.modules)  # a module may have put another tensor in a buffer's place
-            now.snapshots.take(now.number, raw if self.fit.snapshots.weights == "raw" else now.kept())
+            now.snapshots.take(now.number, now.plain(raw if self.fit.snapshots.weights == "raw" else now.kept()))
 
     def _epoch(self, epoch: int) -> None:
         now = self.now
@@ -162,6 +162,7 @@ class Fit:
         """Do one optimiser step."""
         now, step = self.now, self.step
         step.begin(epoch, now.number)
+        now.tally.begin(now.number % self.length)
         for name, optimizer in step.optimizers.items():
             set_learning_rate(optimizer, self._rate(now.fits[name], now.number))
         if self.task.update is not None:
@@ -183,10 +184,10 @@ class Fit:
             ema_update_(now.average, now.live, self.fit.ema_decay)
 
     def _add(self, epoch: int, found: LossTerms, total: Tensor, share: float) -> None:
-        position = self.now.number % self.length
         found = LossTerms(found.terms, {**found.observed, **self.step.observed()})
-        self.now.tally.add(found, total, position, share)
+        self.now.tally.add(found, total, share)
         if self.runtime.device.type == "cpu":  # nothing to wait for, so a bad loss never reaches the weights
+            position = self.now.number % self.length
             self._check(epoch, position, position + 1)
 
     def _settle(self, epoch: int) -> None:

@@ -20,6 +20,7 @@ from modelheir.plans import Task
 __all__ = [
     "Plateau",
     "ema_update_",
+    "hold_rates_",
     "learning_rate",
     "make_optimizer",
     "make_optimizers",
@@ -149,14 +150,32 @@ def make_optimizer(modules: Iterable[nn.Module], fit: FitConfig, groups: Groups 
     if not found:
         raise ValueError("no parameter is trainable: unfreeze a part of the model")
     rate, fused = peak_rate(fit), _fusable(found) or None
-    if fit.optimizer == "sgd":
-        return torch.optim.SGD(
-            found, lr=rate, momentum=fit.momentum, nesterov=fit.nesterov and fit.momentum > 0, fused=fused
-        )
-    if fit.optimizer == "rmsprop":
-        return torch.optim.RMSprop(found, lr=rate, momentum=fit.momentum)
-    kind = torch.optim.AdamW if fit.optimizer == "adamw" else torch.optim.Adam
-    return kind(found, lr=rate, fused=fused)
+    nesterov = fit.nesterov and fit.momentum > 0
+    match fit.optimizer:
+        case "sgd":
+            made = torch.optim.SGD(found, lr=rate, momentum=fit.momentum, nesterov=nesterov, fused=fused)
+        case "rmsprop":
+            made = torch.optim.RMSprop(found, lr=rate, momentum=fit.momentum)
+        case "adam":
+            made = torch.optim.Adam(found, lr=rate, fused=fused)
+        case _:
+            made = torch.optim.AdamW(found, lr=rate, fused=fused)
+    if all(parameter.device.type == "cuda" for group in found for parameter in group["params"]):
+        hold_rates_(made)
+    return made
+
+
+def hold_rates_(optimizer: torch.optim.Optimizer) -> None:
+    """Let every group's rate and step count live on its parameters' device, where the optimiser can read them there.
+
+    So a step is the same work whatever the rate, the host hands over no number that matters, and it can be captured.
+    Fused steps can, and those that have ``capturable``; the others would read the rate back and keep a number.
+    """
+    for group in optimizer.param_groups:
+        if group.get("fused") or "capturable" in group:
+            group["lr"] = torch.full((), group["lr"], device=group["params"][0].device)
+            if "capturable" in group:
+                group["capturable"] = True
 
 
 def _fusable(groups: Sequence[Mapping[str, Any]]) -> bool:
@@ -186,9 +205,12 @@ def make_optimizers(task: Task, fit: FitConfig) -> tuple[dict[str, torch.optim.O
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group ``rate`` times its own multiplier."""
+    """Give every group ``rate`` times its own multiplier; a rate that is a tensor keeps its place in memory."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["multiplier"]
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate * group["multiplier"])
+        else:
+            group["lr"] = rate * group["multiplier"]
 
 
 @torch.no_grad()

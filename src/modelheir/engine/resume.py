@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from modelheir.checks import InputError
-from modelheir.engine.layout import load_optimizer
+from modelheir.engine.speed.layout import load_optimizer
 from modelheir.engine.state import Training
 from modelheir.runs.stage import StageFolder
 from modelheir.runs.tensors import load_state, load_weights, state_digest

@@ -11,6 +11,7 @@ from modelheir.engine.selection import predict_split
 from modelheir.engine.sharing import shared_result
 from modelheir.engine.state import Training
 from modelheir.inference.evaluate import summarise
+from modelheir.models.adapters import merge_weights
 from modelheir.runs.predictions import write_predictions
 from modelheir.runs.tensors import save_state, save_weights
 from modelheir.types import StageResult
@@ -51,7 +52,7 @@ def write_checkpoint(training: Training, done: int) -> None:
     if not every or done % every:
         return
     path = training.folder.checkpoint(done)
-    _write(training, save_weights, path / "weights.safetensors", training.kept())
+    _write(training, save_weights, path / "weights.safetensors", training.plain(training.kept()))
     if done and "val" in training.task.evaluate:
         _write(training, write_predictions, path / "val.parquet", predict_split(training, "val"))
 
@@ -63,6 +64,9 @@ def finish(training: Training) -> StageResult:
     training.put(kept)
     training.runtime.from_main_(training.live.values())
     training.average = None
+    kept = training.plain(kept)
+    for module in task.modules.values():  # what is evaluated is what is kept
+        merge_weights(module)
     _write(training, save_weights, folder.weights, kept)
     metrics: dict[str, float] = {}
     for name in task.evaluate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from modelheir.engine.compiling import uncompiled
+from modelheir.engine.speed.compiling import uncompiled
 from modelheir.engine.state import Training
 from modelheir.inference.evaluate import average_views, evaluation, predict_stream, summarise
 from modelheir.types import Predictions

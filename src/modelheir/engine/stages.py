@@ -7,7 +7,7 @@ from types import MappingProxyType
 from modelheir.config.fit import FitConfig
 from modelheir.engine.fit import fit
 from modelheir.engine.sharing import shared_result
-from modelheir.engine.threads import restored
+from modelheir.engine.speed.threads import restored
 from modelheir.inference.runtime import Runtime
 from modelheir.plans import Plan, Stage
 from modelheir.runs.folder import RunFolder

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
-from modelheir.engine.layout import arrange
 from modelheir.engine.optim import Plateau, make_optimizers
 from modelheir.engine.snapshots import Snapshots
+from modelheir.engine.speed.layout import arrange
 from modelheir.engine.step import EngineStep
 from modelheir.engine.tally import Tally
 from modelheir.inference.runtime import Runtime
+from modelheir.models.adapters import is_function, plain_state
 from modelheir.plans import Task
 from modelheir.runs.stage import StageFolder
 from modelheir.types import Stream
@@ -57,6 +58,20 @@ class Training:
     def kept(self) -> dict[str, Tensor]:
         """Return the weights that count: averaged where there is an average; not copied."""
         return dict(self.live if self.average is None else self.average)
+
+    def plain(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return ``weights`` as the plain networks hold them, where some are functions of others; else as they are."""
+        if not any(is_function(module) for module in self.task.modules.values()):
+            return weights
+        raw = {key: value.clone() for key, value in self.live.items()}
+        self.put(weights)
+        found = {
+            f"{name}/{key}": value.clone()
+            for name, module in self.task.modules.items()
+            for key, value in plain_state(module).items()
+        }
+        self.put(raw)
+        return found
 
 
 def begin(task: Task, folder: StageFolder, runtime: Runtime, fit: FitConfig, seed: int) -> Training:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
-from modelheir.engine.layout import as_laid_out
+from modelheir.engine.speed.layout import as_laid_out
 from modelheir.inference.runtime import Runtime
 
 __all__ = ["EngineStep", "seed_device", "step_seed"]
@@ -107,7 +107,7 @@ class EngineStep:
         held = [parameter for parameter in dict.fromkeys(every) if parameter.requires_grad]
         found = torch.autograd.grad(self.scaler.scale(loss), held, retain_graph=retain, allow_unused=True)
         averaged = self._runtime.average_found(held, [None if one is None else one.clone() for one in found])
-        unscale = 1 / self.scaler.get_scale() if self.scaler.is_enabled() else 1.0
+        unscale = 1 / self.scaler.scale(torch.ones((), device=self.device)) if self.scaler.is_enabled() else 1.0
         return {p: one * unscale for p, one in zip(held, averaged, strict=True) if one is not None}
 
     def apply(self, *names: str, gradients: Mapping[Tensor, Tensor] | None = None) -> None:

@@ -28,10 +28,15 @@ class Tally:
         self.runtime = runtime
         self.rows: dict[tuple[str, ...], Tensor] = {}  #: names of values -> their sums, one row for each set of names
         self.losses = torch.zeros(length, device=runtime.device)  #: loss of each step of the epoch so far
+        self._position = torch.zeros(1, dtype=torch.int64, device=runtime.device)
+
+    def begin(self, position: int) -> None:
+        """Enter step ``position`` of the epoch, from 0."""
+        self._position.fill_(position)
 
     @torch.no_grad()
-    def add(self, found: LossTerms, total: Tensor, position: int, share: float = 1.0) -> None:
-        """Add one step's terms; ``position`` counts steps in the epoch, ``share`` is the micro-batch's part of it."""
+    def add(self, found: LossTerms, total: Tensor, share: float = 1.0) -> None:
+        """Add the terms of the present step; ``share`` is the micro-batch's part of it."""
         values = {f"loss/{name}": value for name, value in found.terms.items()} | dict(found.observed)
         values["loss"] = total
         names = tuple(values)
@@ -40,7 +45,7 @@ class Tally:
             self.rows[names].add_(row, alpha=share)
         else:
             self.rows[names] = row * share
-        self.losses[position].add_(row[-1], alpha=share)
+        self.losses.index_add_(0, self._position, row[-1:], alpha=share)
 
     def bad_step(self, first: int = 0, last: int | None = None) -> int | None:
         """Return the first step of the epoch whose loss was not finite on any process; the same on all of them."""

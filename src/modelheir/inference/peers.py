@@ -15,7 +15,7 @@ from modelheir import interrupts
 from modelheir.checks import InputError
 from modelheir.inference.runtime import Runtime
 from modelheir.interrupts import PeerLost
-from modelheir.runs.holder import has_died, this_process
+from modelheir.runs.lock import has_died, this_process
 
 __all__ = ["Peers"]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 from modelheir import models
-from modelheir.checks import OneOf
+from modelheir.methods.declared import ModelUse
 from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.objective.supervised import SupervisedConfig
@@ -25,8 +25,7 @@ class Config:
 
     start: str = ""  #: model whose weights to start from (run:DIR, file:PATH); "" starts from ``--model`` as built
     replace_head: bool = False  #: start: another class list; rows of classes that the start does not know begin anew
-    trainable: Annotated[str, OneOf("all", "linear")] = "all"  #: linear freezes all but linear layers, norms included
-    reinit_linear: bool = False  #: linear: draw the classifier anew first
+    reinit_linear: bool = False  #: draw the classifier layer anew first, such as for ``--trainable linear``
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
@@ -37,14 +36,15 @@ def plan(config: Config, given: Given) -> list[Stage]:
 
 def _start(config: Config, given: Given) -> Classifier:
     """Make the model to train."""
-    if config.start:
-        start = models.load(config.start, classes=None if config.replace_head else given.data.classes)
-        model = given.model.begin_from(start)
-    else:
-        model = given.model.build()
-    if config.trainable == "linear":
-        models.linear_only(model, reinit=config.reinit_linear, seed=given.model.seed)
+    start = given.models["start"].one("method.start") if config.start else None
+    model = given.model.build() if start is None else given.model.begin_from(start)
+    if config.reinit_linear:
+        models.draw_head(model, seed=given.model.seed)
     return model
+
+
+def _models(config: Config) -> dict[str, ModelUse]:
+    return {"start": ModelUse((config.start,), classes="any" if config.replace_head else "same")}
 
 
 METHOD = Method(
@@ -54,5 +54,6 @@ METHOD = Method(
     not_for="when an older model is in production: two plain models of equal accuracy disagree on many images",
     config=Config,
     plan=plan,
+    models=_models,
     start=lambda config, old: config.start,
 )

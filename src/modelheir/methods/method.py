@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelheir.methods.declared import ModelUse, SourceUse
     from modelheir.methods.given import Given
     from modelheir.plans import Plan
 
@@ -24,6 +25,10 @@ class Method:
     plan: Callable[[Any, Given], Plan]  #: settings and what is given to stages; reads no image
     needs_old: bool = False  #: whether ``--old`` must be given
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: dotted setting -> this method's default
+    sources: Callable[[Any], Mapping[str, SourceUse]] = lambda config: {}
+    #: further data that the settings name, by the setting's name; a plan finds it opened in ``given.sources``
+    models: Callable[[Any], Mapping[str, ModelUse]] = lambda config: {}
+    #: further models that the settings name, by the setting's name; a plan finds them in ``given.models``
     start: Callable[[Any, Sequence[str]], str] = lambda config, old: ""
     #: settings and old models to the address of the weights that training begins from; "" where it is as built
     paper: str = ""

@@ -97,7 +97,8 @@ def _neck(name: str) -> bool:
 
 
 def _is_block(part: nn.Module) -> bool:
-    return any(True for child in part.children() for _ in child.children())
+    own = [child for name, child in part.named_children() if name != "parametrizations"]  # of a weight with an adapter
+    return any(True for child in own for _ in child.children())
 
 
 def _is_transformer(part: nn.Module) -> bool:

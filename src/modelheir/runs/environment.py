@@ -53,11 +53,21 @@ def environment(
     processes: int,
     seeds: Mapping[str, int],
     data: Mapping[str, Any],
+    sources: Mapping[str, Any] | None = None,
+    models: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Collect what another person needs to know about where these numbers come from.
 
-    ``settings`` are the device's own, in force during the run: how float32 is rounded there.
+    Args:
+        command: What was typed.
+        device: Where it ran.
+        processes: How many.
+        seeds: By name.
+        data: Fingerprint of each split.
+        sources: The same of further data, by name.
+        models: Digests of the files of each model that was read, by flag and address.
+        settings: The device's own, in force during the run: how float32 is rounded there.
     """
     versions = {}
     for name in _PACKAGES:
@@ -76,5 +86,7 @@ def environment(
         "processes": processes,
         "seeds": dict(seeds),
         "data": dict(data),
+        "sources": dict(sources or {}),
+        "models": dict(models or {}),
         **source_state(Path(__file__).parent),
     }

@@ -20,8 +20,7 @@ from typing import Any
 
 from modelheir.checks import InputError
 from modelheir.runs.files import read_mapping, write_json
-from modelheir.runs.holder import has_died, this_process
-from modelheir.runs.lock import locked
+from modelheir.runs.lock import has_died, locked, this_process
 from modelheir.runs.stage import StageFolder
 
 __all__ = ["VERSION", "RunFolder", "owner_of"]

@@ -9,7 +9,7 @@ from typing import Any
 from modelheir.checks import InputError
 from modelheir.runs.folder import RunFolder
 
-__all__ = ["check_seal", "seal"]
+__all__ = ["check_seal", "digest", "seal"]
 
 
 def seal(folder: RunFolder) -> dict[str, str]:
@@ -21,7 +21,7 @@ def seal(folder: RunFolder) -> dict[str, str]:
     """
     told = [folder.config, folder.environment, folder.metrics, folder.metrics.with_suffix(".csv")]
     return {
-        **{_name(folder, path): _digest(path) for path in _found_out(folder)},
+        **{_name(folder, path): digest(path) for path in _found_out(folder)},
         **{_name(folder, path): "" for path in told if path.is_file() and path.stat().st_size},
     }
 
@@ -38,13 +38,13 @@ def check_seal(folder: RunFolder) -> None:
     files: Any = status.get("files")
     if not isinstance(files, dict):
         files = {_name(folder, path): "" for path in (folder.model, folder.weights, folder.result)}
-    for name, digest in files.items():
+    for name, wanted in files.items():
         path = folder.path / name
         if not path.is_file():
             what = "is missing"
         elif not path.stat().st_size:
             what = "is empty"
-        elif digest and digest != _digest(path):
+        elif wanted and wanted != digest(path):
             what = "is not what the run wrote"
         else:
             continue
@@ -63,6 +63,7 @@ def _name(folder: RunFolder, path: Path) -> str:
     return path.relative_to(folder.path).as_posix()
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

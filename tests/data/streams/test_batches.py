@@ -65,3 +65,18 @@ def test_a_batch_of_several_views_of_vectors_is_one_copy(copies):
     batches = [batch.inputs for batch in stream.epoch(0)]
     assert [[part.shape for part in views] for views in batches] == [[(4, 2), (4, 3)]] * 2
     assert copies.count == 3  # the rows of the epoch, then each batch
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("kind", ["crop_flip", "random_resized_crop", "randaugment", "autoaugment"])
+def test_on_cuda_a_batch_is_made_without_a_look_at_the_device(make_images, config, kind):
+    settings = dataclasses.replace(config, augment=kind, erase=0.5, mixup=0.5, loader="resident")
+    stream = make_stream(make_images(n=64), config=settings, batch_size=16, train=True, seed=0, device="cuda")
+    batches = stream.epoch(0)
+    next(batches)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        assert next(batches).inputs.is_cuda
+    finally:
+        torch.cuda.set_sync_debug_mode("default")

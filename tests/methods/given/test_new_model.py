@@ -1,9 +1,9 @@
 """The network to train: where it begins from trained weights, those decide how it is built."""
 
 import pytest
+import torch
 
 from modelheir.checks import InputError
-from modelheir.methods import METHODS
 from modelheir.models import load
 
 
@@ -42,7 +42,32 @@ def test_every_method_that_begins_from_weights_refuses_what_does_not_reach_them(
         ("elodi", {"start_from_old": True, "ensemble": (world.old,)}),
         ("interpolate", {}),
     ):
-        plan = METHODS[name].plan(world.config(name, **settings), world.given(dropout=0.5))
+        plan = world.plan(name, world.given(dropout=0.5), **settings)
         stage = plan[-1] if name == "elodi" else plan[0]
         with pytest.raises(InputError, match=r"network\.dropout = 0\.5 does not reach"):
             stage.prepare({})
+
+
+def test_a_start_of_the_same_classes_is_copied_with_its_head_and_of_others_only_where_classes_are_shared(world):
+    given = world.given()
+    same = load(world.save_model("same", seed=8))
+    begun = given.model.begin_from(same)
+    assert torch.equal(begun.head.weight, same.head.weight)
+    assert begun is not same
+    two = load(world.save_model("two", classes=given.data.classes[:2], seed=8))
+    grown = given.model.begin_from(two)
+    assert grown.classes == given.data.classes
+    assert torch.equal(grown.head.weight[:2], two.head.weight)
+    assert torch.equal(grown.head.weight[2], given.model.build().head.weight[2])
+
+
+def test_members_of_an_ensemble_differ_in_weights_and_in_order_from_the_run_and_each_other(world):
+    given = world.given()
+    members = [given, given.member(1), given.member(2)]
+    assert given.member(0) is given
+    assert len({one.data.seed for one in members}) == len({one.model.seed for one in members}) == 3
+    heads = [one.model.build().head.weight for one in members]
+    orders = [next(one.data.stream().epoch(0)).index.tolist() for one in members]
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert not torch.equal(heads[a], heads[b])
+        assert orders[a] != orders[b]

@@ -1,7 +1,7 @@
 """Old models of every origin become teachers of data whose classes have names of their own."""
 
 import dataclasses
-import sys
+import importlib
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_published_weights_are_a_teacher(world, monkeypatch):
     told = library.published("tv:squeezenet1_1")
     words = (*names(world), *told.classes[3:])
     facts = library.Published(told.image_size, told.mean, told.std, words)
-    monkeypatch.setattr(sys.modules["modelheir.models.files.load"], "published", lambda spec: facts)
+    monkeypatch.setattr(importlib.import_module("modelheir.models.files.load"), "published", lambda spec: facts)
     given = world.given(old=["tv:squeezenet1_1"])
     stream = given.data.stream()
     teacher, batch = given.old.teacher(stream), next(stream.epoch(0))

@@ -51,7 +51,7 @@ def test_trained_members_are_taken_as_they_are(world):
     other = world.save_model("other", seed=6)
     done = world.run("elodi", "run", ensemble=(world.old, other), members=5)
     assert list(done) == ["student"]
-    task = METHODS["elodi"].plan(world.config("elodi", ensemble=(world.old, other)), world.given())[0].prepare({})
+    task = world.plan("elodi", ensemble=(world.old, other))[0].prepare({})
     batch = next(task.streams["train"].epoch(0))
     a, b = (model.eval()(batch.inputs).logits for model in world.given(old=[world.old, other]).old.models)
     torch.testing.assert_close(task.references["teacher"](batch).logits, (a + b) / 2, rtol=1e-4, atol=1e-5)
@@ -59,7 +59,7 @@ def test_trained_members_are_taken_as_they_are(world):
 
 def test_student_starts_from_the_old_weights(world):
     config = world.config("elodi", ensemble=(world.old,), start_from_old=True)
-    task = METHODS["elodi"].plan(config, world.given())[0].prepare({})
+    task = METHODS["elodi"].plan(config, world.opened("elodi", config))[0].prepare({})
     old = world.given().old.models[0].state_dict()
     assert all(torch.equal(old[key], value) for key, value in task.modules["model"].state_dict().items())
 

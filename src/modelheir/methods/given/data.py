@@ -22,7 +22,7 @@ __all__ = ["Data"]
 class Data:
     """Splits of one class list, and how every method reads them."""
 
-    splits: Mapping[str, data.ImageSet]  #: train, val (selection), test (reporting), perhaps unlabelled
+    splits: Mapping[str, data.ImageSet]  #: train, val (selection), test (reporting), perhaps unlabelled; or that alone
     inputs: InputConfig  #: with the size of the pictures
     batch_size: int  #: of all processes together
     seed: int  #: of order and augmentation
@@ -32,7 +32,7 @@ class Data:
     @property
     def classes(self) -> tuple[str, ...]:
         """The class list, the same in every split."""
-        return tuple(self.splits["train"].classes)
+        return tuple(self._first.classes)
 
     @property
     def image_size(self) -> int:
@@ -42,7 +42,12 @@ class Data:
     @property
     def resolved(self) -> InputConfig:
         """The settings with "auto" and 0 replaced by what they mean for the training images."""
-        return data.resolve(self.inputs, self.splits["train"])
+        return data.resolve(self.inputs, self._first)
+
+    @property
+    def _first(self) -> data.ImageSet:
+        """The training images; where there is no such split, the first."""
+        return self.splits["train"] if "train" in self.splits else next(iter(self.splits.values()))
 
     @property
     def fixed_view(self) -> bool:

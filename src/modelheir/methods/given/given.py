@@ -49,6 +49,7 @@ class Given:
         return dataclasses.replace(
             self,
             data=dataclasses.replace(self.data, seed=derive(self.data.seed)),
+            sources={name: dataclasses.replace(one, seed=derive(one.seed)) for name, one in self.sources.items()},
             model=dataclasses.replace(self.model, seed=derive(self.model.seed)),
         )
 
@@ -73,6 +74,8 @@ class Given:
     ) -> Task:
         """Return the usual task: one training stream, evaluation on every split, the run's learning-rate multipliers.
 
+        Of a model that is trained, only what ``--trainable`` says moves; further modules train whole.
+
         Args:
             modules: The model, or all modules to train by name, the model as ``model``.
             stream: The training stream.
@@ -82,6 +85,8 @@ class Given:
         """
         named = modules if isinstance(modules, Mapping) else {"model": modules}
         model: Any = named["model"]
+        if objective is not None:
+            models.set_trainable(model, self.model.trainable, seed=self.model.seed)
         return Task(
             modules=named,
             streams={} if objective is None else {"train": stream},

@@ -26,6 +26,7 @@ class NewModel:
     classes: tuple[str, ...]
     image_size: int  #: pixels a side
     seed: int  #: of the initial weights
+    trainable: str = "all"  #: what of it trains, see :mod:`modelheir.config.trainable`
 
     def build(self) -> models.Classifier:
         """Build the network with the initial weights of ``seed``."""

@@ -24,14 +24,19 @@ def is_predictions(spec: str) -> bool:
     return parse_address(spec).kind == "predictions"
 
 
-def match_old(classes: tuple[str, ...], theirs: ClassList, spec: str, *, rule: str) -> ClassMatch:
-    """Match the data's classes with an old model's."""
-    sides = ("the data", f"--old {spec}")
+def match_old(classes: tuple[str, ...], theirs: ClassList, said: str, *, rule: str) -> ClassMatch:
+    """Match the data's classes with those of an old model, called ``said`` in errors."""
+    sides = ("the data", said)
     return match_classes(classes, theirs, rule=rule, names=sides, advice=BY_ORDER_ADVICE)
 
 
 def read_outputs(
-    specs: Sequence[str], weights: Sequence[float], classes: tuple[str, ...], *, rule: str = BY_NAME
+    specs: Sequence[str],
+    weights: Sequence[float],
+    classes: tuple[str, ...],
+    *,
+    rule: str = BY_NAME,
+    flag: str = "--old",
 ) -> Predictions:
     """Read files of predictions, averaged; columns that are matched in order get the names of ``classes``.
 
@@ -47,7 +52,7 @@ def read_outputs(
     together = files[0] if len(files) == 1 else ensemble_predictions(files, weights=weights)
     scores = together.logits if together.logits is not None else together.probabilities
     width = None if scores is None else scores.shape[1]
-    found = match_old(classes, together.classes or width, ", ".join(specs), rule=rule)
+    found = match_old(classes, together.classes or width, f"{flag} {', '.join(specs)}", rule=rule)
     if not found.in_order or found.together is None or width is None:
         return together
     return dataclasses.replace(together, classes=tuple(found.together[number] for number in found.numbers_together))

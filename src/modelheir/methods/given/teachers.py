@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelheir import inference, models
 from modelheir.checks import InputError
@@ -35,6 +35,8 @@ class Teachers:
     weights: tuple[float, ...] = ()  #: one a model; () is all equal
     class_rule: str = BY_NAME  #: how their classes are matched with the data's
     flag: str = "--old"  #: how the user gave them, for messages
+    teaches: bool = True  #: whether it must be better than chance on the selection split
+    classes: Literal["shared", "same", "any"] = "shared"  #: see :class:`modelheir.methods.declared.ModelUse`
 
     def __len__(self) -> int:
         return len(self.addresses)
@@ -63,9 +65,13 @@ class Teachers:
                 raise InputError(
                     f"{self.flag} {address} holds predictions; this method needs the model itself (run:, file:)."
                 )
-        found = tuple(models.load(address) for address in self.addresses)
+        wanted = self.data.classes if self.classes == "same" else None
+        found = tuple(models.load(address, classes=wanted) for address in self.addresses)
         for address, model in zip(self.addresses, found, strict=True):
-            match = match_old(self.data.classes, model.class_list, address, rule=self.class_rule)
+            if self.classes != "shared":
+                continue
+            said = f"{self.flag} {address}"
+            match = match_old(self.data.classes, model.class_list, said, rule=self.class_rule)
             if match.in_order and match.together:
                 model.rename([match.together[number] for number in match.numbers_together])
                 _say(f"{address}: classes by order: {match.in_words()}.")
@@ -87,7 +93,8 @@ class Teachers:
         if len(weights) != len(self):
             raise InputError(f"{self.flag}_weights gives {len(weights)} weights for {len(self)} old models.")
         if all(stored):
-            return self._stored(read_outputs(self.addresses, weights, self.data.classes, rule=self.class_rule), stream)
+            outputs = read_outputs(self.addresses, weights, self.data.classes, rule=self.class_rule, flag=self.flag)
+            return self._stored(outputs, stream)
         return self.frozen(self.models, stream, weights=weights)
 
     def frozen(

@@ -14,6 +14,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import AtLeast, InputError
+from modelheir.methods.declared import ModelUse
 from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.objective.distances import DistanceConfig, LogitDifference
@@ -77,9 +78,8 @@ def plan(config: Config, given: Given) -> list[Stage]:
 
 def _student(config: Config, given: Given, members: list[StageResult]) -> Task:
     from modelheir import objective
-    from modelheir.models import load
 
-    models = [load(spec, classes=given.data.classes) for spec in config.ensemble]
+    models = list(given.models["ensemble"].models) if config.ensemble else []
     for member in members:
         model = given.model.build()
         model.load_state_dict(member.weights("model"))
@@ -120,6 +120,7 @@ METHOD = Method(
     not_for="a single upgrade of a plain model on a small budget: upgrade reaches fewer flips with one training",
     config=Config,
     plan=plan,
+    models=lambda config: {"ensemble": ModelUse(config.ensemble, teaches=True, classes="same")},
     start=lambda config, old: old[0] if config.start_from_old and old else "",
     paper="Zhao et al., ELODI, 2022, arXiv:2205.06265",
 )

@@ -10,9 +10,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from modelheir.models.classifier import Classifier
-
-__all__ = ["freeze", "linear_only", "state_hash", "thawed_copy"]
+__all__ = ["freeze", "state_hash", "thawed_copy"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -61,31 +59,3 @@ def state_hash(module: nn.Module) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def linear_only(model: Classifier, *, reinit: bool = False, seed: int = 0) -> Classifier:
-    """Let linear layers alone train; edits ``model`` in place.
-
-    Convolutions, embeddings of tokens and all normalisation layers are frozen; batch normalisation stays in
-    evaluation mode, so that its statistics do not move. The classifier layer always trains.
-
-    Args:
-        model: The classifier.
-        reinit: Draw the classifier layer anew.
-        seed: Of that draw; the global random state is left alone.
-
-    Returns:
-        ``model``.
-    """
-    if reinit:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            model.head.reset_parameters()  # pyright: ignore[reportCallIssue]
-    model.requires_grad_(False)
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            module.requires_grad_(True)
-        elif isinstance(module, nn.modules.batchnorm._NormBase):
-            freeze(module)
-    model.head.requires_grad_(True)
-    return model

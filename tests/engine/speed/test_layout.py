@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from modelheir.config.fit import FitConfig
-from modelheir.engine.layout import arrange, as_laid_out, load_optimizer
 from modelheir.engine.optim import make_optimizer
+from modelheir.engine.speed.layout import arrange, as_laid_out, load_optimizer
 from modelheir.models.bodies.taps import TappedConv2d
 
 

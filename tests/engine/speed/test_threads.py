@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from modelheir.engine import threads
+from modelheir.engine.speed import threads
 from modelheir.inference.runtime import Runtime
 from modelheir.plans import Stage
 

@@ -12,6 +12,8 @@ from modelheir.models.bodies.taps import skip_dead_taps
 
 __all__ = ["arrange", "as_laid_out", "load_optimizer"]
 
+_OWN = ("fused", "capturable", "foreach")  #: how an optimiser steps
+
 
 def arrange(modules: Iterable[nn.Module], device: torch.device, precision: str) -> None:
     """Lay networks out for ``device``; values, names and the parameters' identity stay.
@@ -35,12 +37,14 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
     """Take an optimiser's state back, each tensor in its parameter's memory order.
 
     A fused step walks through memory and not through indices: with another order it would be wrong without a word.
+    How the optimiser steps, and where its rates live, is its own: the file may come from another device, or be older.
     """
-    fused = [group.get("fused") for group in optimizer.param_groups]
-    optimizer.load_state_dict(dict(state))
-    for group, was in zip(optimizer.param_groups, fused, strict=True):
-        if "fused" in group:  # an older file may say otherwise
-            group["fused"] = was
+    own = [{key: group[key] for key in _OWN if key in group} for group in optimizer.param_groups]
+    rates = [group["lr"] for group in optimizer.param_groups]
+    ways = [{**group, **mine} for group, mine in zip(state["param_groups"], own, strict=True)]
+    optimizer.load_state_dict({**state, "param_groups": ways})
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate.fill_(group["lr"]) if isinstance(rate, Tensor) else float(group["lr"])
     for parameter, held in optimizer.state.items():
         for name, value in held.items():
             if isinstance(value, Tensor) and value.shape == parameter.shape:

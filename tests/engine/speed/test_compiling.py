@@ -8,7 +8,7 @@ import torch
 from torch._inductor.exc import InvalidCxxCompiler
 
 from modelheir.checks import InputError
-from modelheir.engine import compiling
+from modelheir.engine.speed import compiling
 from modelheir.runs.folder import RunFolder
 
 

@@ -1,0 +1,94 @@
+"""What of a network trains: whole, some of its parts, or a few numbers that the rest moves through."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import Any
+
+import torch
+from torch import nn
+
+from modelheir.checks import InputError, nearest
+from modelheir.config.trainable import parse_trainable
+from modelheir.models.adapters import add_low_rank, add_plane
+from modelheir.models.groups import stages
+from modelheir.models.teachers.freeze import freeze
+
+__all__ = ["draw_head", "set_trainable"]
+
+
+def set_trainable(model: Any, choice: str, *, seed: int = 0) -> None:
+    """Let a part of ``model`` train and freeze the rest; edits in place.
+
+    Batch normalisation without a weight that moves stays in evaluation mode, so that its statistics do not move either.
+    What does not train before never does; of a model with a transplanted old head, all this is about the new network.
+
+    Args:
+        model: A :class:`~modelheir.models.Classifier`, or one with a transplanted head.
+        choice: As :func:`modelheir.config.trainable.parse_trainable` reads it.
+        seed: Of adapters and directions.
+
+    Raises:
+        InputError: If a name or pattern is that of no parameter, there is no such stage, nothing would train, or
+            nothing is left for adapters.
+    """
+    wanted = parse_trainable(choice)
+    if "all" in wanted.parts:
+        return
+    inner = model.get_submodule("model") if "model" in dict(model.named_children()) else model
+    every = dict(inner.named_parameters())
+    named = {name for part in wanted.parts for name in _named(inner, part, choice)}
+    free = [name for name, value in every.items() if value.requires_grad]
+    moved, rest = [name for name in free if name in named], [name for name in free if name not in named]
+    for name in rest:
+        every[name].requires_grad_(False)
+    if wanted.through == "plane" and rest:
+        add_plane(inner, coordinates=wanted.size, seed=seed, names=rest)
+        return
+    for part in inner.modules():
+        own = part.parameters(recurse=False)
+        if isinstance(part, nn.modules.batchnorm._NormBase) and not any(one.requires_grad for one in own):
+            freeze(part)
+    adapters = 0
+    if wanted.through == "low_rank":
+        adapters = add_low_rank(inner, rank=wanted.size, seed=seed, leave=set(every) - set(rest))
+    if wanted.through and not adapters:
+        raise InputError(f"trainable = {choice!r}: {wanted.through} finds no weight that nothing else trains.")
+    if not moved and not adapters:
+        raise InputError(f"trainable = {choice!r} leaves nothing to train: every such parameter is frozen already.")
+
+
+def draw_head(model: Any, *, seed: int) -> None:
+    """Draw the classifier layer anew; the global random state is left alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        model.head.reset_parameters()
+
+
+def _named(model: Any, part: str, choice: str) -> list[str]:
+    """Return the names of the parameters that one piece of a choice means."""
+    every = [name for name, _ in model.named_parameters()]
+    if part == "linear":
+        layers = {path for path, one in model.named_modules() if isinstance(one, nn.Linear)}
+        return [name for name in every if name.rpartition(".")[0] in layers or name.startswith("head.")]
+    if part == "head" or part.startswith("stage:"):
+        groups, number = stages(model), -1 if part == "head" else int(part.partition(":")[2])
+        if not -len(groups) <= number < len(groups):
+            raise InputError(
+                f"trainable = {choice!r}: there is no {part}; {model.spec['name']} has {len(groups)} stages, 0 (stem) "
+                f"to {len(groups) - 1} (head)."
+            )
+        return groups[number]
+    found = [name for name in every if fnmatch.fnmatchcase(name, part) or name.startswith(f"{part}.")]
+    if not found:
+        paths = [path for path, one in model.named_modules() if path and next(one.parameters(), None) is not None]
+        raise InputError(
+            f"trainable = {choice!r}: no parameter of {model.spec['name']} is called {part!r}."
+            f"{nearest(part, [*('head', 'linear', 'all'), *every, *paths])} Names begin with {_beginnings(every)}."
+        )
+    return found
+
+
+def _beginnings(names: list[str]) -> str:
+    found = list(dict.fromkeys(".".join(name.split(".")[:2]) for name in names))
+    return ", ".join([*found[:4], *(["..."] if len(found) > 4 else [])])

@@ -1,0 +1,76 @@
+"""Weights that are functions of others: inside, outside, and merged."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from modelheir.models import build, stages
+from modelheir.models.adapters import add_low_rank, is_function, merge_weights, plain_state, reparametrise
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, weight):
+        return self.factor * weight
+
+
+def test_gradients_reach_what_the_function_owns_and_nothing_else():
+    layer = nn.Linear(3, 2)
+    before = layer.weight.detach().clone()
+    reparametrise(layer, "weight", Twice())
+    images = torch.rand(5, 3)
+    layer(images).sum().backward()
+    inner = layer.parametrizations.weight
+    assert inner.original.grad is None
+    torch.testing.assert_close(inner[0].factor.grad, (before * images.sum(0)).sum())
+    torch.testing.assert_close(layer(images), nn.functional.linear(images, 2 * before, layer.bias))
+
+
+def test_outside_there_are_the_plain_names_with_the_values_that_count():
+    model = build("convnet", classes=("a", "b", "c"), image_size=8)
+    names, groups = set(model.state_dict()), stages(model)
+    reparametrise(model.get_submodule("head"), "weight", Twice())
+    add_low_rank(model.get_submodule("body"), rank=2, seed=0)
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            if name.endswith("up"):
+                value.normal_(generator=torch.Generator().manual_seed(1))
+    plain = plain_state(model)
+    assert set(plain) == names
+    assert is_function(model)
+    images = torch.rand(4, 3, 8, 8)
+    other = build("convnet", classes=("a", "b", "c"), image_size=8, seed=9)
+    other.load_state_dict(plain)
+    expected = model.eval()(images).logits
+    torch.testing.assert_close(other.eval()(images).logits, expected, atol=1e-6, rtol=1e-6)
+    twin = copy.deepcopy(model)
+    merge_weights(model)
+    assert not is_function(model)
+    assert is_function(twin)
+    assert type(model.head) is nn.Linear
+    assert {key: value.tolist() for key, value in model.state_dict().items()} == {
+        key: value.tolist() for key, value in plain.items()
+    }
+    torch.testing.assert_close(model(images).logits, expected, atol=1e-6, rtol=1e-6)
+    assert [set(group) for group in stages(model)] == [set(group) for group in groups]
+
+
+def test_stages_of_a_network_stay_where_they_are():
+    """An adapter makes a layer no block, so that multipliers of the rate fit as before."""
+    model = build("resnet8", classes=("a", "b"), image_size=16)
+    before = stages(model)
+    add_low_rank(model, rank=1, seed=0)
+    within = [
+        {name.split(".parametrizations.")[0].removesuffix(".weight") for name in group} for group in stages(model)
+    ]
+    assert within == [{name.removesuffix(".weight") for name in group} for group in before]
+
+
+def test_what_is_no_parameter_of_the_layer_is_refused():
+    with pytest.raises(ValueError, match="Linear has no parameter 'wieght' of its own"):
+        reparametrise(nn.Linear(2, 2), "wieght", Twice())
