@@ -21,6 +21,7 @@ __all__ = ["Peers"]
 
 _BROKEN = re.compile(r"gloo|nccl|connection|socket|timed out", re.IGNORECASE)
 _WAIT = 3.0  #: seconds in which a process whose connection broke is seen to be dead, if it is on this machine
+_PAUSE = 1.0  #: the same, where a signal came
 
 
 class Peers:
@@ -51,7 +52,8 @@ class Peers:
                 raise
             except (Exception, KeyboardInterrupt) as error:
                 broken = isinstance(error, RuntimeError) and bool(_BROKEN.search(str(error)))
-                lost = _lost(self.everyone, _WAIT if broken else 0.0)
+                ended = interrupts.asked() == signal.SIGTERM  # perhaps by a launcher that saw a process die
+                lost = _lost(self.everyone, _WAIT if broken else _PAUSE if ended else 0.0)
                 if lost:
                     raise PeerLost(_sentence(lost, self.everyone)) from error
                 if interrupts.asked() or isinstance(error, KeyboardInterrupt):
