@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-__all__ = ["LOST", "PeerLost", "Stopped", "asked", "held", "last_words", "listening"]
+__all__ = ["LOST", "PeerLost", "Stopped", "asked", "held", "hush", "last_words", "listening"]
 
 LOST = 75  #: exit code where another process was lost: EX_TEMPFAIL of sysexits.h, try again
 
@@ -53,7 +53,7 @@ def listening() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    _Now.number = 0
+    _Now.number = _Now.held = 0
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, None)]
     for number in taken:
@@ -75,6 +75,11 @@ def held() -> Iterator[Callable[[], int]]:
         _Now.held -= 1
     if _Now.number and not _Now.held:
         raise Stopped(_Now.number)
+
+
+def hush() -> None:
+    """Let a first signal raise nothing from now on: the process is about to end, and has something to say."""
+    _Now.held += 1
 
 
 @contextlib.contextmanager

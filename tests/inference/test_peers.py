@@ -18,6 +18,7 @@ GLOO = RuntimeError("[gloo/transport/tcp/pair.cc:547] Connection closed by peer 
 def met(monkeypatch):
     """Return a function that makes this process the first of three, of which some have died."""
     said = set()
+    monkeypatch.setattr(interrupts._Now, "held", 0)  # and so put back in the end
     monkeypatch.setattr(peers, "_WAIT", 0.0)
     monkeypatch.setattr(peers, "_say_stopped", said.add)
     monkeypatch.setattr(peers, "_has_said", said.__contains__)
@@ -42,6 +43,20 @@ def test_a_process_that_died_is_named_whatever_that_led_to(met, error):
         breaking(met(2)[0], error)
     with pytest.raises(interrupts.PeerLost, match=r"^processes 1 \(pid 4194306\), 2 .* of 3 were lost"):
         breaking(met(1, 2)[0], error)
+
+
+def test_the_launchers_signal_does_not_cut_the_sentence_short(met, monkeypatch):
+    """It comes while this process looks who died, and again means what the broken connection means."""
+    found, _ = met(2)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(peers, "_has_said", lambda rank: signal.raise_signal(signal.SIGTERM))
+    try:
+        with pytest.raises(interrupts.PeerLost, match="process 2 "), interrupts.listening():
+            breaking(found, GLOO)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        interrupts._Now.number = 0
 
 
 def test_a_process_that_a_signal_ended_is_not_lost_and_this_one_says_so_too(met):

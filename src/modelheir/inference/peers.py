@@ -51,6 +51,7 @@ class Peers:
             except (InputError, PeerLost):
                 raise
             except (Exception, KeyboardInterrupt) as error:
+                interrupts.hush()  # the launcher's SIGTERM often comes just now
                 broken = isinstance(error, RuntimeError) and bool(_BROKEN.search(str(error)))
                 ended = interrupts.asked() == signal.SIGTERM  # perhaps by a launcher that saw a process die
                 lost = _lost(self.everyone, _WAIT if broken else _PAUSE if ended else 0.0)
