@@ -97,8 +97,12 @@ def _neck(name: str) -> bool:
 
 
 def _is_block(part: nn.Module) -> bool:
-    own = [child for name, child in part.named_children() if name != "parametrizations"]  # of a weight with an adapter
-    return any(True for child in own for _ in child.children())
+    return any(True for child in _inner(part) for _ in _inner(child))
+
+
+def _inner(part: nn.Module) -> list[nn.Module]:
+    """Return what a part is made of, without the adapters of its own weights."""
+    return [child for name, child in part.named_children() if name != "parametrizations"]
 
 
 def _is_transformer(part: nn.Module) -> bool:

@@ -60,7 +60,7 @@ def test_outside_there_are_the_plain_names_with_the_values_that_count():
     assert [set(group) for group in stages(model)] == [set(group) for group in groups]
 
 
-@pytest.mark.parametrize("name", ["resnet8", "tv:resnet18"])
+@pytest.mark.parametrize("name", ["resnet8", "tv:mobilenet_v2"])
 def test_stages_of_a_network_stay_where_they_are(name):
     """An adapter makes a layer no block, so that multipliers of the rate fit as before."""
     model = build(name, classes=("a", "b"), image_size=32)
