@@ -1,4 +1,14 @@
+from .crops import write_crops as write_crops
 from .folder import RunFolder as RunFolder
+from .folder import owner_of as owner_of
 from .number_column import read_column as read_column
+from .outputs import check_outputs as check_outputs
+from .outputs import page_files as page_files
+from .prediction_files import find_files as find_files
+from .prediction_files import short_names as short_names
+from .predictions import members_of as members_of
 from .predictions import read_predictions as read_predictions
+from .predictions import require_columns as require_columns
 from .predictions import write_predictions as write_predictions
+from .tensors import load_weights as load_weights
+from .tensors import save_weights as save_weights

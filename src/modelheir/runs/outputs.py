@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from modelheir import runs
 from modelheir.checks import InputError
 
 __all__ = ["check_outputs", "page_files"]
@@ -30,11 +31,9 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     Raises:
         InputError: With the two names.
     """
-    from modelheir.runs.folder import owner_of  # brings NumPy
-
     taken = {place.resolve(): f"{place}, which is read" for place in inputs}
     for output in outputs:
-        place, run = output.resolve(), owner_of(output)
+        place, run = output.resolve(), runs.owner_of(output)
         if run is not None:
             raise InputError(f"writing {output} would replace a file of the run in {run}: choose another name.")
         if place in taken:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir import runs
 from modelheir.checks import InputError
 from modelheir.runs.files import read_mapping, write_json
 from modelheir.types import Snapshot, StageResult
@@ -90,9 +91,7 @@ class StageFolder:
             return of_file(self.weights, module)
 
         def of_file(path: Path, module: str = "model") -> dict[str, Tensor]:
-            from modelheir.runs.tensors import load_weights
-
-            flat, prefix = load_weights(path), f"{module}/"
+            flat, prefix = runs.load_weights(path), f"{module}/"
             state = {key.removeprefix(prefix): value for key, value in flat.items() if key.startswith(prefix)}
             if not state:
                 names = sorted({key.split("/")[0] for key in flat})
