@@ -1,3 +1,4 @@
+from . import verify as verify
 from .fingerprints import fingerprint as fingerprint
 from .images import ImageSet as ImageSet
 from .images import encode_png as encode_png

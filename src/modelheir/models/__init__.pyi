@@ -1,4 +1,5 @@
 from .backward_compatible import transplant as transplant
+from .bodies.small import SMALL as SMALL
 from .building import build as build
 from .building import from_spec as from_spec
 from .building import names as names

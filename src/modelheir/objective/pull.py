@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated, Any
 
+from modelheir import objective
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.classes import match_classes
 from modelheir.objective.distances import DistanceConfig, label_setting, make_distance
@@ -93,13 +94,12 @@ class Towards:
     def __init__(
         self, teacher: Any, model: Classifier, pull: Pull, distance: DistanceConfig, *, seed: int, name: str = ""
     ) -> None:
-        from modelheir.objective import ClassMap
-
         self.teacher, self.pull = teacher, pull
         self.distance, modules = make_distance(
             distance, new_features=model.feature_size, old_features=teacher.feature_size, seed=seed
         )
-        self.classes = ClassMap(match_classes(model.classes, teacher.classes, names=("the new model", "the old model")))
+        match = match_classes(model.classes, teacher.classes, names=("the new model", "the old model"))
+        self.classes = objective.ClassMap(match)
         self.modules: dict[str, nn.Module] = {f"{name}{key}": module for key, module in modules.items()}
         self.references: dict[str, nn.Module] = {f"{name}teacher": teacher, f"{name}classes": self.classes}
 
@@ -109,14 +109,12 @@ class Towards:
 
     def term(self, new: Outputs, old: Outputs, batch: Batch, step: Step) -> Term:
         """Return the filtered distance over the classes that both models know, image by image."""
-        from modelheir.objective import Term, sample_weights
-
         pull, mixed = self.pull, batch.targets is not None
         shared = self.classes(new.logits, old.logits, batch.labels)
         labels = shared.labels.new_full(shared.labels.shape, -1) if mixed else shared.labels
         values = self.distance(new._replace(logits=shared.new), old._replace(logits=shared.old), labels, step)
         mask = shared.mask | (batch.labels < 0) | mixed
-        weights = sample_weights(
+        weights = objective.sample_weights(
             pull.filter,
             shared.new.detach(),
             shared.old,
@@ -128,4 +126,4 @@ class Towards:
             mask=mask,
             gather=step.gather,
         )
-        return Term(values, loss_weight=pull.weight, weights=weights, mask=mask)
+        return objective.Term(values, loss_weight=pull.weight, weights=weights, mask=mask)

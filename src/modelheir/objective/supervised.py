@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
+from modelheir import losses
 from modelheir.checks import AtLeast, InputError, InRange
 from modelheir.objective.pull import need_unmixed
 
@@ -62,8 +63,6 @@ def make_supervised(config: SupervisedConfig) -> Callable[[Outputs, Batch, Step]
     Unlabelled images (-1) are left out. Where images were mixed, soft targets take the labels' place. Means are over
     the batch of all processes together.
     """
-    from modelheir import losses
-
     smoothing = config.label_smoothing
 
     def of_known(values: Tensor, batch: Batch, step: Step) -> Tensor:

@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from modelheir.checks import InputError
+from modelheir.metrics.ensemble import ensemble_predictions
 from modelheir.models.classifier import Classifier
+from modelheir.runs.predictions import read_predictions
 from modelheir.types import Batch, Outputs, Predictions, Stream
 
 __all__ = ["cache_outputs", "is_informative", "mean_logits"]
@@ -73,9 +75,6 @@ def mean_logits(paths: Sequence[Path | str], *, weights: Sequence[float] | None 
         paths: Parquet or CSV files of the same samples.
         weights: One a file, ``>= 0``; ``None`` is all equal.
     """
-    from modelheir.metrics.ensemble import ensemble_predictions
-    from modelheir.runs.predictions import read_predictions
-
     if not paths:
         raise InputError("a mean of logits needs at least one file of predictions.")
     files = [read_predictions(Path(path)) for path in paths]
