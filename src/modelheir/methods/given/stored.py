@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from modelheir import data, models
 from modelheir.address import parse_address
 from modelheir.classes import BY_NAME, BY_ORDER_ADVICE, ClassList, ClassMatch, match_classes
+from modelheir.metrics.ensemble import ensemble_predictions
+from modelheir.metrics.unknown_classes import unknown_classes
+from modelheir.runs.predictions import read_predictions
 
 if TYPE_CHECKING:
     from modelheir.data import ImageSet
@@ -45,9 +49,6 @@ def read_outputs(
     Raises:
         InputError: If a file cannot be read, or shares no class with the data.
     """
-    from modelheir.metrics.ensemble import ensemble_predictions
-    from modelheir.runs import read_predictions
-
     files = [_known(read_predictions(parse_address(spec).path)) for spec in specs]
     together = files[0] if len(files) == 1 else ensemble_predictions(files, weights=weights)
     scores = together.logits if together.logits is not None else together.probabilities
@@ -59,8 +60,6 @@ def read_outputs(
 
 
 def _known(found: Predictions) -> Predictions:
-    from modelheir.metrics.unknown_classes import unknown_classes
-
     missing = unknown_classes(found.logits, found.classes)
     if found.logits is None and found.probabilities is not None and found.classes is not None:
         never = (found.probabilities == 0).all(axis=0)
@@ -92,13 +91,10 @@ def stored_outputs(found: Predictions, images: ImageSet, ids: np.ndarray, *, max
     Raises:
         InputError: If the outputs of a decodable image are missing.
     """
-    from modelheir.data.verify import each
-    from modelheir.models import StoredOutputs
-
     absent = images.subset(np.isin(images.ids, ids) & ~np.isin(images.ids, found.sample_id))
     if 0 < len(absent) <= max_bad_share * len(images):
-        found = _padded(found, absent.ids[[row for row, _ in each(absent, absent.image)]])
-    return StoredOutputs.from_predictions(found, ids)
+        found = _padded(found, absent.ids[[row for row, _ in data.verify.each(absent, absent.image)]])
+    return models.StoredOutputs.from_predictions(found, ids)
 
 
 def _padded(found: Predictions, ids: np.ndarray) -> Predictions:

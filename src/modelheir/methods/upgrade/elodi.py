@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
+from modelheir import objective
 from modelheir.checks import AtLeast, InputError
 from modelheir.methods.declared import ModelUse
 from modelheir.methods.given import plain_stage
@@ -77,19 +78,17 @@ def plan(config: Config, given: Given) -> list[Stage]:
 
 
 def _student(config: Config, given: Given, members: list[StageResult]) -> Task:
-    from modelheir import objective
-
-    models = list(given.models["ensemble"].models) if config.ensemble else []
+    ensemble = list(given.models["ensemble"].models) if config.ensemble else []
     for member in members:
         model = given.model.build()
         model.load_state_dict(member.weights("model"))
-        models.append(model)
+        ensemble.append(model)
     student = given.begin_from_old("method.start_from_old") if config.start_from_old else given.model.build()
     stream = given.data.stream()
     supervised = make_supervised(config.supervised)
     towards = {
         "ensemble": Towards(
-            given.old.frozen(models, stream), student, config.pull, config.distance, seed=given.model.seed
+            given.old.frozen(ensemble, stream), student, config.pull, config.distance, seed=given.model.seed
         )
     }
     if config.old_pull.weight > 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
+from modelheir import objective
 from modelheir.checks import AtLeast, InputError, InRange
 from modelheir.methods.method import Method
 from modelheir.objective.distances import DISTANCES, DistanceConfig, LogitDifference, make_distance
@@ -63,8 +64,6 @@ def plan(config: Config, given: Given) -> list[Stage]:
 
 
 def _task(config: Config, given: Given) -> Task:
-    from modelheir import objective
-
     model, stream = given.model.build(), given.data.stream()
     supervised = make_supervised(config.supervised)
     distance, trained = make_distance(

@@ -14,6 +14,7 @@ import dataclasses
 import functools
 from typing import TYPE_CHECKING, Annotated, Any
 
+from modelheir import losses, objective, runs
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.classes import match_classes
 from modelheir.config.describe import settings
@@ -116,8 +117,6 @@ def distilled_task(config: Config, given: Given, model: Classifier, teacher: Any
         teacher: Called with a batch, returns ``Outputs``; has ``classes`` and ``feature_size``.
         stream: The training stream.
     """
-    from modelheir import objective
-
     supervised = make_supervised(config.supervised)
     towards = Towards(teacher, model, config.pull, config.distance, seed=given.model.seed)
 
@@ -135,8 +134,6 @@ def distilled_task(config: Config, given: Given, model: Classifier, teacher: Any
 
 
 def _two_teachers(config: Config, given: Given, model: Classifier, old: Any, independent: Any, stream: Stream) -> Task:
-    from modelheir import losses, objective
-
     supervised, pull, kl = make_supervised(config.supervised), config.pull, vars(config.distance.kl_distillation)
     classes = objective.ClassMap(match_classes(model.classes, old.classes, names=("the new model", "the old model")))
     if config.scheme == "muscle" and not classes.identical:
@@ -173,9 +170,7 @@ def _extra(config: Config, given: Given) -> dict[str, Tensor]:
         return {}
     import torch
 
-    from modelheir.runs import read_column
-
-    found = read_column(config.likelihoods, "likelihood", given.data.splits["train"].ids)
+    found = runs.read_column(config.likelihoods, "likelihood", given.data.splits["train"].ids)
     return {"likelihood": torch.as_tensor(found, dtype=torch.float32)}
 
 
