@@ -1,8 +1,5 @@
 """Where the layers meet: settings to data, models, plan, engine and run folder. Importing it does not import torch."""
 
-from modelheir.assemble.evaluation import evaluate
-from modelheir.assemble.exporting import export
-from modelheir.assemble.prediction import predict
-from modelheir.assemble.training import train
+import lazy_loader
 
-__all__ = ["evaluate", "export", "predict", "train"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelheir.assemble.training import train
 from modelheir.checks import InputError
+from modelheir.config.mapping import from_mapping
+from modelheir.config.run import TrainConfig
+from modelheir.methods import METHODS
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.predictions import read_predictions
 
 __all__ = ["Arm", "pairs", "train_arms"]
 
@@ -54,11 +60,6 @@ def train_arms(
 
 
 def _train(arm: Arm, base: Mapping[str, Any], seed: int, out: Path, old: Path | None, command: Sequence[str]) -> Path:
-    from modelheir.assemble.training import train
-    from modelheir.config.mapping import from_mapping
-    from modelheir.config.run import TrainConfig
-    from modelheir.methods import METHODS
-
     given = {**base, **arm.settings, "out": str(out), "seed": seed, "quiet": True}
     if old is not None:
         given["old"] = [f"run:{old}"]
@@ -73,8 +74,6 @@ def pairs(
     folders: Mapping[str, Mapping[int, Path]], arms: Sequence[Arm], split: str = "test"
 ) -> dict[str, dict[int, Any]]:
     """Return arm -> seed -> (old predictions, new predictions) for every arm that has an old one."""
-    from modelheir.runs import read_predictions
-    from modelheir.runs.folder import RunFolder
 
     def predictions(arm: str, seed: int) -> Any:
         path = RunFolder(folders[arm][seed]).predictions(split)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from modelheir import inference
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -26,8 +28,6 @@ class CropLogits:
         """Classify a batch of several views as :func:`average_views` does, and keep the logits of each view."""
         import torch
 
-        from modelheir.inference.evaluate import average_views
-
         seen: list[Tensor] = []
 
         def watched(images: Any) -> Outputs:
@@ -35,7 +35,7 @@ class CropLogits:
             seen.append(outputs.logits.float())
             return outputs
 
-        outputs = average_views(watched, batch)  # type: ignore[arg-type]
+        outputs = inference.average_views(watched, batch)  # type: ignore[arg-type]
         self._index.append(batch.index)
         self._logits.append(torch.stack(seen, dim=1))
         return outputs
@@ -45,9 +45,7 @@ class CropLogits:
         import numpy as np
         import torch
 
-        from modelheir.inference.evaluate import gather_parts
-
         none = torch.empty(0, dtype=torch.int64, device=runtime.device)
         rows = runtime.gather_rows(torch.cat(self._index) if self._index else none).cpu().numpy()
         position = np.unique(rows, return_index=True)[1]
-        return gather_parts(self._logits, runtime, dims=3)[position]
+        return inference.gather_parts(self._logits, runtime, dims=3)[position]

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from modelheir import analysis, report
 from modelheir.assemble.arms import Arm, pairs, train_arms
+from modelheir.assemble.pages import gallery_images, run_curves, run_provenance
 
 __all__ = ["arms", "demo"]
 
@@ -62,12 +64,6 @@ def demo(
     """
     import torch
 
-    from modelheir.analysis.arms import arm_rows
-    from modelheir.analysis.compare import GateConfig
-    from modelheir.analysis.flipped import flipped
-    from modelheir.assemble.pages import gallery_images, run_curves, run_provenance
-    from modelheir.report import write_runs
-
     ways, threads = arms(), torch.get_num_threads()
     torch.set_num_threads(1)  # networks this small lose more to handing work over than they gain
     try:
@@ -75,11 +71,11 @@ def demo(
     finally:
         torch.set_num_threads(threads)
     found = pairs(folders, ways)
-    rows = arm_rows(found, baseline="plain", gate=GateConfig(max_nfr=max_nfr))
+    rows = analysis.arm_rows(found, baseline="plain", gate=analysis.GateConfig(max_nfr=max_nfr))
     first = seeds[0]
     best = min(rows, key=lambda row: row["nfr"])
     old, new = found[best["name"]][first]
-    page = write_runs(
+    page = report.write_runs(
         Path(out) / "report.html",
         [{**row, "chosen": row is best} for row in rows],
         title="Version 2 of a digit classifier",
@@ -89,7 +85,7 @@ def demo(
             f"rate of {max_nfr:.0%}, met when the upper end of each seed's interval is below it."
         ),
         error_old=rows[0]["error_old"],
-        flipped=flipped(old, new),
+        flipped=analysis.flipped.flipped(old, new),
         names=("version 1", best["name"]),
         images=gallery_images("digits", folders[best["name"]][first]),
         curves={name: run_curves(by_seed[first]) for name, by_seed in folders.items()},

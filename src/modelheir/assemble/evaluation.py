@@ -9,14 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir import analysis
+from modelheir import data as datasets
 from modelheir.assemble.prediction import predict_images
 from modelheir.assemble.run_settings import own_data, own_inputs
 from modelheir.checks import InputError, one_of
 from modelheir.classes import BY_NAME, RULES
+from modelheir.config.inputs import InputConfig
 from modelheir.metrics.unknown_classes import unknown_classes
+from modelheir.models import files
+from modelheir.runs.predictions import read_predictions, write_predictions
 
 if TYPE_CHECKING:
-    from modelheir.config.inputs import InputConfig
     from modelheir.data import ImageSet
     from modelheir.types import Predictions
 
@@ -65,19 +69,16 @@ def evaluate(
         InputError: If a model and the data do not fit each other (``old`` is named where it is that one), or a model's
             own settings split the data otherwise than the old model's, or no data is given and no model is a run.
     """
-    from modelheir.analysis.evaluation import evaluation_row
-    from modelheir.config.inputs import InputConfig
-    from modelheir.data import fingerprint, open_splits
-    from modelheir.runs import read_predictions, write_predictions
-
     source = own_data([*models, *([old] if old else [])]) if data is None else data
     one_of(RULES, classes=classes)
 
     @functools.cache
     def opened(settings: InputConfig) -> tuple[ImageSet, str]:
-        splits = open_splits(source, settings)
+        splits = datasets.open_splits(source, settings)
         one_of(splits, split=split)
-        return splits[split], f"{fingerprint(splits[split])}|{split}|{settings}|{ten_crop}|{features}|{classes}"
+        return splits[
+            split
+        ], f"{datasets.fingerprint(splits[split])}|{split}|{settings}|{ten_crop}|{features}|{classes}"
 
     def one(model: str) -> tuple[Path, Predictions]:
         given = inputs.get(model) if isinstance(inputs, Mapping) else inputs
@@ -109,7 +110,7 @@ def evaluate(
     rows: list[dict[str, Any]] = []
     for model in models:
         path, found = one(model)
-        row = evaluation_row(model, found, before, old_name=f"the old model {old}")
+        row = analysis.evaluation_row(model, found, before, old_name=f"the old model {old}")
         if missing := unknown_classes(found.logits, found.classes):
             row["unknown"] = list(missing)
         rows.append({**row, "file": str(path)})
@@ -118,10 +119,8 @@ def evaluate(
 
 def _model_key(model: str) -> str:
     """Tell two states of one model apart, by the content of the files that it is read from."""
-    from modelheir.models.files.load import files_of
-
     digests: list[str] = []
-    for path in files_of(model):
+    for path in files.files_of(model):
         if path.is_file():
             with path.open("rb") as handle:
                 digests.append(hashlib.file_digest(handle, "sha256").hexdigest())

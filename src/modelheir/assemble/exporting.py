@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from modelheir import models
 from modelheir.checks import InputError, one_of
+from modelheir.models import files
 from modelheir.runs.folder import owner_of
 
 __all__ = ["export"]
@@ -30,29 +32,24 @@ def export(
         InputError: If a format is unknown, its extra is not installed, the folder cannot be written, a file of a run or
             the model's own would be replaced, or the export differs.
     """
-    from modelheir.models import load
-    from modelheir.models.files import export as exports
-
     for name in to:
         one_of(("safetensors", "onnx"), format=name)
     folder = Path(out)
     _check(model, folder)
-    network = load(model)
+    network = models.load(model)
     _make(folder)
     found: dict[str, Any] = {}
     for name in to:
-        write = exports.export_onnx if name == "onnx" else exports.export_safetensors
+        write = files.export_onnx if name == "onnx" else files.export_safetensors
         path = folder / f"model.{name}"
         write(network, path)
-        found[name] = {"file": str(path), "max_difference": exports.parity_check(network, path, tolerance=tolerance)}
+        found[name] = {"file": str(path), "max_difference": files.parity_check(network, path, tolerance=tolerance)}
     return found
 
 
 def _check(model: str, folder: Path) -> None:
     """Refuse a folder of an export where what it gets would replace a run's files or the model itself."""
-    from modelheir.models.files.load import files_of
-
-    read = {path.resolve() for path in files_of(model)}
+    read = {path.resolve() for path in files.files_of(model)}
     for path in (folder / "model.safetensors", folder / "model.json", folder / "model.onnx"):
         if owner_of(path) or path.resolve() in read:
             raise InputError(f"exporting to {folder} would replace {path}: give another folder as --out.")

@@ -6,7 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir import data as datasets
+from modelheir import report
 from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.config.mapping import from_mapping, read_yaml
 from modelheir.runs.files import read_mapping
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.trackers import read_metrics
@@ -41,10 +45,8 @@ def comparison_page(
         data: Where pictures are; empty looks where the new run, else the old one, was trained.
         command: What was typed.
     """
-    from modelheir.report import write_compare
-
     where = next((runs[name] for name in reversed(names) if name in runs), None)
-    return write_compare(
+    return report.write_compare(
         path,
         found,
         flipped=flipped,
@@ -70,8 +72,6 @@ def find_images(data: str, run: Path | None) -> Images | None:
         return gallery_images(data, run)
     if run is None or not RunFolder(run).config.is_file():
         return None
-    from modelheir.config.mapping import read_yaml
-
     read = gallery_images(str(read_yaml(RunFolder(run).config).get("data", "digits")), run)
 
     def images(ids: list[str]) -> dict[str, bytes]:
@@ -90,17 +90,13 @@ def gallery_images(data: str, run: Path | str | None = None) -> Images:
     """
 
     def images(ids: list[str]) -> dict[str, bytes]:
-        from modelheir.config.inputs import InputConfig
-        from modelheir.config.mapping import from_mapping, read_yaml
-        from modelheir.data import encode_png, open_splits
-
         inputs = InputConfig()
         if run is not None and RunFolder(run).config.is_file():
             inputs = from_mapping(InputConfig, read_yaml(RunFolder(run).config).get("inputs", {}))
         found: dict[str, bytes] = {}
-        for split in open_splits(data, inputs).values():
+        for split in datasets.open_splits(data, inputs).values():
             wanted = sorted(set(ids) & set(split.ids.tolist()))
-            found |= encode_png(split, wanted)
+            found |= datasets.encode_png(split, wanted)
         return found
 
     return images

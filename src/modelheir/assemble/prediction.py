@@ -11,15 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelheir import data as datasets
+from modelheir import inference, models
+from modelheir.assemble.crops import CropLogits
 from modelheir.assemble.run_settings import own_data, own_inputs
 from modelheir.checks import InputError, one_of
 from modelheir.classes import BY_NAME, BY_ORDER_ADVICE, match_classes
+from modelheir.config.inputs import InputConfig
 from modelheir.metrics.unknown_classes import GAP
+from modelheir.runs.crops import write_crops
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from modelheir.config.inputs import InputConfig
     from modelheir.data import ImageSet
     from modelheir.models import Classifier
     from modelheir.types import Predictions
@@ -69,15 +73,12 @@ def predict(
         InputError: If model and data share no class, no data is given and the model is no run, or ``crops`` is given
             without ``ten_crop``.
     """
-    from modelheir.config.inputs import InputConfig
-    from modelheir.data import open_splits
-
     if crops is not None and not (ten_crop and str(crops).endswith(".npz")):
         raise InputError(f"crops = {str(crops)!r}: it needs ten_crop, and a file name that ends with .npz.")
     address = model if isinstance(model, str) else ""
     settings = inputs or (own_inputs(address) if address else None) or InputConfig()
     source = own_data([address] if address else []) if data is None else data
-    splits = open_splits(source, settings, labelled=False)
+    splits = datasets.open_splits(source, settings, labelled=False)
     if split == "auto":
         split = "test" if len(splits) > 1 else next(iter(splits))
     one_of(splits, split=split)
@@ -111,22 +112,15 @@ def predict_images(
     advance: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Run a model over images that are opened already; settings and errors as in :func:`predict`."""
-    from modelheir.assemble.crops import CropLogits
-    from modelheir.data import make_stream
-    from modelheir.inference.evaluate import average_views, evaluation, predict_stream
-    from modelheir.inference.runtime import Runtime
-    from modelheir.models import load
-    from modelheir.runs.crops import write_crops
-
-    runtime = Runtime(device)
-    network = load(model) if isinstance(model, str) else model
+    runtime = inference.Runtime(device)
+    network = models.load(model) if isinstance(model, str) else model
     if not images.classes:  # unlabelled images alone
         images = dataclasses.replace(images, classes=tuple(network.classes))
     columns = _columns(images, network, classes, called=model if isinstance(model, str) else "the model")
     if not inputs.image_size and not network.spec["resolution"]:
         inputs = dataclasses.replace(inputs, image_size=network.image_size)
     network.to(runtime.device)
-    stream = make_stream(
+    stream = datasets.make_stream(
         images,
         config=dataclasses.replace(inputs, views="ten_crop") if ten_crop else inputs,
         batch_size=batch_size,
@@ -146,10 +140,10 @@ def predict_images(
         return outputs._replace(logits=_in_order(outputs.logits.float(), columns))
 
     def run(batch: Any) -> Any:
-        return average_views(ordered, batch) if kept is None else kept.average(ordered, batch)  # type: ignore[arg-type]
+        return inference.average_views(ordered, batch) if kept is None else kept.average(ordered, batch)  # type: ignore[arg-type]
 
-    with evaluation([network]):
-        found = predict_stream(run, stream, runtime, precision=precision, features=features, advance=advance)
+    with inference.evaluation([network]):
+        found = inference.predict_stream(run, stream, runtime, precision=precision, features=features, advance=advance)
     if kept is not None:
         values = kept.together(runtime)
         if runtime.main:

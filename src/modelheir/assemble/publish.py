@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir import runs
+from modelheir.metrics.intervals import wilson
 from modelheir.runs.files import replace_file, write_json
+from modelheir.runs.predictions import read_predictions
 
 if TYPE_CHECKING:
     from modelheir.runs.folder import RunFolder
@@ -18,12 +21,8 @@ __all__ = ["publish"]
 
 def publish(folder: RunFolder, last: StageResult) -> None:
     """Copy the last stage's model and predictions to where a reader looks first, each file whole or not at all."""
-    from modelheir.metrics.intervals import wilson
-    from modelheir.runs.predictions import read_predictions
-    from modelheir.runs.tensors import save_weights
-
     write_json(folder.model, last.describe["model"])
-    save_weights(folder.weights, last.weights(last.publish))
+    runs.save_weights(folder.weights, last.weights(last.publish))
     rows: dict[str, Any] = {}
     for source in sorted((last.folder / "predictions").glob("*.parquet")):
         target = folder.predictions(source.stem)

@@ -8,9 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from modelheir import analysis, report
 from modelheir.address import parse_address, predictions_place
 from modelheir.assemble.pages import find_images, run_curves, run_provenance
 from modelheir.checks import InputError, InRange, OneOf
+from modelheir.config.mapping import read_yaml
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.outputs import check_outputs, page_files
+from modelheir.runs.predictions import read_predictions
 
 __all__ = ["ReportConfig", "report_runs"]
 
@@ -45,12 +50,6 @@ def report_runs(
         InputError: If a folder holds no run, no run has predictions for the split, or the page or its table would
             replace a file that is read.
     """
-    from modelheir.analysis.flipped import flipped
-    from modelheir.analysis.run_rows import run_row
-    from modelheir.report import write_runs
-    from modelheir.runs.outputs import check_outputs, page_files
-    from modelheir.runs.predictions import read_predictions
-
     outputs = page_files(Path(config.html))
     folders = {name: predictions_place(run) for name, run in zip(_names(runs), runs, strict=True)}
     rows: list[dict[str, Any]] = []
@@ -65,7 +64,7 @@ def report_runs(
         path_old = _predictions(predictions_place(place), config.split) if place else None
         check_outputs(outputs, [path, *([path_old] if path_old else [])])
         old = read_predictions(path_old, columns=()) if path_old else None
-        rows.append({**run_row(name, new, old, max_nfr=config.max_nfr), "seeds": _seeds(folder)})
+        rows.append({**analysis.run_row(name, new, old, max_nfr=config.max_nfr), "seeds": _seeds(folder)})
         if path_old and path_old.resolve() != path.resolve():  # the old run itself has no flips to show
             pairs[name] = (old, new)
     done = [row for row in rows if "failed" not in row]
@@ -74,12 +73,12 @@ def report_runs(
     best = min((row for row in done if row["name"] in pairs), key=lambda row: row["nfr"], default=None)
     if best:
         best["chosen"] = True
-    page = write_runs(
+    page = report.write_runs(
         Path(config.html),
         rows,
         title=config.title,
         error_old=best["error_old"] if best else None,
-        flipped=flipped(*pairs[best["name"]]) if best else None,
+        flipped=analysis.flipped.flipped(*pairs[best["name"]]) if best else None,
         names=("old", best["name"] if best else "new"),
         images=find_images(config.data, folders[best["name"]]) if best and config.pictures else None,
         curves={name: run_curves(folder) for name, folder in folders.items()},
@@ -102,22 +101,16 @@ def _names(runs: Sequence[str]) -> list[str]:
 
 
 def _predictions(place: Path, split: str) -> Path:
-    from modelheir.runs.folder import RunFolder
-
     return place if place.is_file() else RunFolder(place).predictions(split)
 
 
 def _why(folder: Path, split: str) -> str:
-    from modelheir.runs.folder import RunFolder
-
     status = RunFolder(folder).status()
     reason = f": {status['reason']}" if status.get("reason") else ""
     return f"{status.get('state', 'no run')}{reason}; no predictions of {split}"
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    from modelheir.config.mapping import read_yaml
-
     path = folder / "config.yaml"
     return read_yaml(path) if path.is_file() else {}
 

@@ -6,7 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from modelheir import data, models
 from modelheir.checks import InputError
+from modelheir.config import fit
+from modelheir.config.mapping import to_mapping
 from modelheir.runs.files import write_text
 
 if TYPE_CHECKING:
@@ -34,32 +37,24 @@ def choose(config: TrainConfig, train: ImageSet, start: str = "") -> TrainConfig
         train: The training images; they decide for every split.
         start: Address of the weights that training begins from; "" where it begins from the network as built.
     """
-    from modelheir.config import fit
-    from modelheir.data import resolve
-    from modelheir.models.bodies.small import SMALL
-
-    inputs = resolve(config.inputs, train)
+    inputs = data.resolve(config.inputs, train)
     model = config.model or (_network(start) if start else "") or default_model(inputs.image_size)
     chosen = fit.choose(
-        config.fit, images=len(train), small=model in SMALL, trained=bool(start) or config.network.pretrained
+        config.fit, images=len(train), small=model in models.SMALL, trained=bool(start) or config.network.pretrained
     )
     return dataclasses.replace(config, inputs=inputs, model=model, fit=chosen)
 
 
 def _network(address: str) -> str:
     """Return the name of a trained model's network, "" where it has none."""
-    from modelheir.models import load
-
     try:
-        return str(load(address).spec["name"])
+        return str(models.load(address).spec["name"])
     except InputError:  # the method loads it too, and says what is wrong in its own words
         return ""
 
 
 def resolved(method: str, config: TrainConfig, settings: Any) -> dict[str, Any]:
     """Return every setting of the run as plain values, in the shape that ``--config`` reads."""
-    from modelheir.config.run import to_mapping
-
     return {"train": method, **to_mapping(config), "method": to_mapping(settings)}
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelheir.address import parse_address
 from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import from_mapping, read_yaml
 from modelheir.runs.folder import RunFolder
-
-if TYPE_CHECKING:
-    from modelheir.config.inputs import InputConfig
 
 __all__ = ["own_data", "own_inputs", "run_settings"]
 
@@ -26,8 +24,6 @@ def run_settings(model: str) -> dict[str, Any]:
 
 def own_inputs(model: str) -> InputConfig | None:
     """Return how the run of a model reads images; ``None`` where it is no run."""
-    from modelheir.config.inputs import InputConfig
-
     found = run_settings(model)
     return from_mapping(InputConfig, found.get("inputs", {})) if found else None
 
