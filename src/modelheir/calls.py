@@ -9,9 +9,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir import analysis, assemble
 from modelheir.address import predictions_place
 from modelheir.assemble import evaluate, export, predict
 from modelheir.checks import InputError, unknown
+from modelheir.config import describe
+from modelheir.config.mapping import flatten, from_mapping, read_yaml
+from modelheir.config.nearest import nearest_setting
+from modelheir.config.run import TrainConfig
+from modelheir.methods import METHODS
+from modelheir.runs.prediction_files import find_files
+from modelheir.runs.predictions import members_of, read_predictions, require_columns
+from modelheir.screen import say
 from modelheir.types import Predictions
 
 if TYPE_CHECKING:
@@ -34,11 +43,6 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     Raises:
         InputError: If a setting is unknown or not allowed, or the data and models do not fit each other.
     """
-    from modelheir.assemble import train as run
-    from modelheir.config.mapping import flatten, from_mapping, read_yaml
-    from modelheir.config.run import TrainConfig
-    from modelheir.methods import METHODS
-
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     method = METHODS[name]
@@ -55,7 +59,7 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     own = {key.removeprefix("method."): value for key, value in own.items()}
     typed = {**({"config": str(config)} if config else {}), **({"epochs": epochs} if epochs is not None else {})}
     call = _call("train", name, **typed, **settings)
-    return run(
+    return assemble.train(
         name, from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method"), command=[call]
     )
 
@@ -70,11 +74,9 @@ def _call(function: str, *values: Any, **named: Any) -> str:
 
 def _check(given: Mapping[str, Any], name: str, own: type[Any]) -> None:
     """Require that the first part of every given name is known; what is inside groups is checked where it is read."""
-    from modelheir.config.describe import settings
-    from modelheir.config.nearest import nearest_setting
-    from modelheir.config.run import TrainConfig
-
-    known = [one.key for prefix, config in (("", TrainConfig), ("method", own)) for one in settings(config, prefix)]
+    known = [
+        one.key for prefix, config in (("", TrainConfig), ("method", own)) for one in describe.settings(config, prefix)
+    ]
     groups = {key.partition(".")[0] for key in known} | {"method", "train"}
     for key in given:
         if key.partition(".")[0] not in groups:
@@ -95,9 +97,6 @@ def _read(
     models: Sequence[str | Path | Predictions], split: str | None, columns: Sequence[str] | None = None
 ) -> tuple[list[Predictions], list[str]]:
     """Read files and run folders, all their columns or the named ones; predictions are taken as they are."""
-    from modelheir.runs.prediction_files import find_files
-    from modelheir.runs.predictions import read_predictions, require_columns
-
     places = [predictions_place(str(one)) for one in models if not isinstance(one, Predictions)]
     paths = find_files(places, split)[0]
     if columns and len(paths) == len(models):
@@ -155,17 +154,14 @@ def compare(
     Raises:
         InputError: If the two do not describe the same images, or a file cannot be read.
     """
-    from modelheir.analysis import compare as comparison
-    from modelheir.analysis.gate import GateConfig
-
     slices = [slice] if isinstance(slice, str) else slice
     (before, after), (name_old, name_new) = _read([old, new], split, slices)
-    return comparison.compare(
+    return analysis.compare.compare(
         before,
         after,
         slices=slices,
         confidence=confidence,
-        gate=GateConfig(
+        gate=analysis.GateConfig(
             max_nfr=max_nfr,
             max_class_nfr=max_class_nfr,
             max_slice_nfr=max_slice_nfr,
@@ -202,26 +198,19 @@ def ensemble(
     Raises:
         InputError: If the models do not describe the same images or lack scores.
     """
-    from modelheir.analysis import ensemble as averaging
-    from modelheir.runs.predictions import members_of
-
     found, names = _read(models, split)
     pairs = zip(models, names, strict=True)
     held = [1.0 if isinstance(one, Predictions) else members_of(Path(name)) for one, name in pairs]
     if len(set(names)) < len(names):  # one file twice
         names = [f"{name} ({number + 1})" for number, name in enumerate(names)]
-    return averaging.ensemble(dict(zip(names, found, strict=True)), members=held, weights=weights, by=by)
+    return analysis.ensemble.ensemble(dict(zip(names, found, strict=True)), members=held, weights=weights, by=by)
 
 
 def explain(name: str) -> None:
     """Print the map of a method: what it is for, its paper, its files and its settings with limits."""
-    from modelheir.assemble.explain import explain_text
-    from modelheir.methods import METHODS
-    from modelheir.screen import say
-
     if name not in METHODS:
         raise unknown("method", name, METHODS)
-    say(*explain_text(METHODS[name]).split("\n"))
+    say(*assemble.explain_text(METHODS[name]).split("\n"))
 
 
 def write_report(runs: Sequence[str | Path], **settings: Any) -> tuple[list[dict[str, Any]], Path]:
@@ -237,10 +226,7 @@ def write_report(runs: Sequence[str | Path], **settings: Any) -> tuple[list[dict
     Raises:
         InputError: If a folder holds no run, or no run has predictions.
     """
-    from modelheir.assemble.report import ReportConfig, report_runs
-    from modelheir.config.mapping import from_mapping
-
     places = [str(run) for run in runs]
-    return report_runs(
-        places, from_mapping(ReportConfig, settings), command=[_call("write_report", places, **settings)]
+    return assemble.report_runs(
+        places, from_mapping(assemble.ReportConfig, settings), command=[_call("write_report", places, **settings)]
     )

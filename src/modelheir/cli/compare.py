@@ -8,8 +8,13 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from modelheir import analysis, assemble, runs
 from modelheir.address import predictions_place
 from modelheir.checks import InputError, nearest
+from modelheir.cli.comparison_text import show
+from modelheir.runs.files import write_json
+from modelheir.runs.outputs import check_outputs, page_files
+from modelheir.screen import say
 
 __all__ = ["Parser", "main", "parser"]
 
@@ -93,16 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else argv
     given = parser().parse_args(words)
-    from modelheir.analysis.compare import compare
-    from modelheir.analysis.flipped import flipped
-    from modelheir.analysis.front import plane
-    from modelheir.analysis.gate import GateConfig
-    from modelheir.runs.files import write_json
-    from modelheir.runs.outputs import check_outputs, page_files
-    from modelheir.runs.prediction_files import find_files, short_names
-    from modelheir.runs.predictions import read_predictions, require_columns
-
-    gate = GateConfig(
+    gate = analysis.GateConfig(
         max_nfr=given.max_nfr,
         max_class_nfr=given.max_class_nfr,
         max_slice_nfr=given.max_slice_nfr,
@@ -119,19 +115,19 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError("--data finds the pictures of the page: give --html FILE with it.")
     classes = _class_list(given.classes) if given.classes else None
     places = [predictions_place(place) for place in (given.old, given.new, *given.also)]
-    files, note = find_files(places, given.split)
+    files, note = runs.find_files(places, given.split)
     pages = page_files(given.html) if given.html else ()
     check_outputs(
         [*pages, *([given.json] if given.json else [])], [*files, *([given.classes] if given.classes else [])]
     )
-    names = short_names(places)
-    require_columns(files[:2], given.slice)
+    names = runs.short_names(places)
+    runs.require_columns(files[:2], given.slice)
     found = {
-        name: read_predictions(file, classes=classes, columns=given.slice)
+        name: runs.read_predictions(file, classes=classes, columns=given.slice)
         for name, file in zip(names, files, strict=True)
     }
     old, new = found[names[0]], found[names[1]]
-    result = compare(
+    result = analysis.compare.compare(
         old,
         new,
         slices=given.slice,
@@ -142,25 +138,20 @@ def main(argv: list[str] | None = None) -> int:
         max_flips=given.max_flips,
         names=(str(files[0]), str(files[1])),
     )
-    others = plane(old, {name: found[name] for name in names[2:]}, confidence=given.confidence)
+    others = analysis.plane(old, {name: found[name] for name in names[2:]}, confidence=given.confidence)
     result = dataclasses.replace(result, old=str(files[0]), new=str(files[1]), note=note, others=tuple(others))
-    from modelheir.cli.comparison_text import show
-    from modelheir.screen import say
-
     show(result, names=(names[0], names[1]))
     if given.json:
         write_json(given.json, result)
         say(f"Numbers: {given.json}")
     if given.html:
-        from modelheir.assemble.pages import comparison_page
-
-        runs = {name: place for name, place in zip(names, places, strict=True) if place.is_dir()}
-        comparison_page(
+        folders = {name: place for name, place in zip(names, places, strict=True) if place.is_dir()}
+        assemble.comparison_page(
             given.html,
             result,
-            flipped(old, new),
+            analysis.flipped.flipped(old, new),
             names=(names[0], names[1]),
-            runs=runs,
+            runs=folders,
             data=given.data or "",
             command=["modelheir", "compare", *words],
         )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from modelheir.analysis.comparison import Comparison, Graded, Group, Scores
-from modelheir.analysis.gate import Verdict
-from modelheir.analysis.record import Rate
 from modelheir.screen import percent, say, show_table
+
+if TYPE_CHECKING:
+    from modelheir.analysis.comparison import Comparison, Graded, Group, Scores
+    from modelheir.analysis.gate import Verdict
+    from modelheir.analysis.record import Rate
 
 __all__ = ["show"]
 

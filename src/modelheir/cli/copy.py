@@ -6,6 +6,7 @@ import dataclasses
 
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
+from modelheir.runs.places import copy
 from modelheir.screen import say
 
 __all__ = ["CopyConfig", "main"]
@@ -34,8 +35,6 @@ SPEC = Spec(
 def main(argv: list[str]) -> int:
     """Copy and say how much."""
     said = parse(SPEC, argv)
-    from modelheir.runs.places import copy
-
     done = copy(said.words[0], said.words[1], overwrite=said.configs[""].overwrite)
     say(f"{done.files:,} files, {done.size / 1e6:,.1f} MB")
     for link in done.skipped:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+from modelheir import assemble
 from modelheir.checks import AtLeast, InRange
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
@@ -35,14 +36,15 @@ SPEC = Spec(
 def main(argv: list[str]) -> int:
     """Run the demonstration; print the table and where the page is."""
     config = parse(SPEC, argv).configs[""]
-    from modelheir.assemble.demo import demo
 
     def watch(arm: str, seed: int, done: int, total: int) -> None:
         if not config.quiet:
             say(f"[{done + 1}/{total}] seed {seed}: {arm}", error=True)
 
     command = ["modelheir", "demo", *argv]
-    rows, page = demo(config.out, seeds=range(config.seeds), max_nfr=config.max_nfr, watch=watch, command=command)
+    rows, page = assemble.demo.demo(
+        config.out, seeds=range(config.seeds), max_nfr=config.max_nfr, watch=watch, command=command
+    )
     _show(rows)
     say(f"Report: {page}")
     return 0

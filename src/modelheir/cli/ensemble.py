@@ -6,9 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from modelheir import analysis, runs
 from modelheir.address import predictions_place
 from modelheir.checks import InputError
 from modelheir.cli.compare import Parser
+from modelheir.runs.outputs import check_outputs
+from modelheir.screen import percent, say, show_table
 
 __all__ = ["main", "parser"]
 
@@ -53,23 +56,17 @@ def main(argv: list[str] | None = None) -> int:
             raise InputError(f"--weights gives {len(given.weights)} weights for {len(given.sources)} sources.")
         if not all(0 <= weight < float("inf") for weight in given.weights) or not sum(given.weights):
             raise InputError("--weights must be >= 0 and not all 0.")
-    from modelheir.analysis.ensemble import ensemble
-    from modelheir.runs.outputs import check_outputs
-    from modelheir.runs.prediction_files import find_files, short_names
-    from modelheir.runs.predictions import members_of, read_predictions, write_predictions
-    from modelheir.screen import percent, say, show_table
-
     places = [predictions_place(source) for source in given.sources]
-    files, note = find_files(places, given.split)
+    files, note = runs.find_files(places, given.split)
     check_outputs([given.target], files)
-    names = short_names(places)
-    found = ensemble(
-        {name: read_predictions(file) for name, file in zip(names, files, strict=True)},
-        members=[members_of(file) for file in files],
+    names = runs.short_names(places)
+    found = analysis.ensemble.ensemble(
+        {name: runs.read_predictions(file) for name, file in zip(names, files, strict=True)},
+        members=[runs.members_of(file) for file in files],
         weights=given.weights,
         by=given.by,
     )
-    write_predictions(given.target, found.predictions, members=found.members)
+    runs.write_predictions(given.target, found.predictions, members=found.members)
     if note:
         say(f"Note: {note}.")
     table = [

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from modelheir import assemble
 from modelheir.address import parse_address
 from modelheir.assemble.run_settings import own_data, run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
@@ -17,6 +18,8 @@ from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
+from modelheir.engine.progress import make_progress
+from modelheir.runs.files import write_json
 from modelheir.runs.outputs import check_outputs
 from modelheir.screen import percent, say, show_table
 
@@ -97,9 +100,6 @@ def main(argv: list[str]) -> int:
     runs = {model: run_settings(model) for model in every}
     data = config.data or own_data(every)
     check_outputs([Path(config.json)] if config.json else [], [])
-    from modelheir import assemble
-    from modelheir.engine.progress import make_progress
-    from modelheir.runs.files import write_json
 
     def inputs_of(model: str) -> InputConfig:
         defaults = {"inputs": runs[model].get("inputs", {})}

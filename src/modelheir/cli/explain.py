@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from modelheir import assemble
 from modelheir.checks import InputError, unknown
+from modelheir.methods import METHODS, Method
 from modelheir.screen import say
-
-if TYPE_CHECKING:
-    from modelheir.methods import Method
 
 __all__ = ["main"]
 
@@ -19,17 +17,12 @@ def main(argv: list[str], methods: Mapping[str, Method] | None = None) -> int:
     if {"-h", "--help"} & set(argv):
         say("usage: modelheir explain METHOD", "", "Tell what a method is for, its paper, files and settings.")
         return 0
-    if methods is None:
-        from modelheir.methods import METHODS
-
-        methods = METHODS
+    methods = METHODS if methods is None else methods
     if not argv:
         raise InputError(f"METHOD is missing: modelheir explain METHOD. Known: {', '.join(methods)}.")
     if len(argv) > 1:
         raise InputError(f"unexpected {argv[1]!r}: one method at a time.")
     if argv[0] not in methods:
         raise unknown("method", argv[0], methods)
-    from modelheir.assemble.explain import explain_text
-
-    say(*explain_text(methods[argv[0]]).split("\n"))
+    say(*assemble.explain_text(methods[argv[0]]).split("\n"))
     return 0

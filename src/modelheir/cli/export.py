@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Annotated
 
+from modelheir import assemble
 from modelheir.address import parse_address
 from modelheir.checks import Above, InputError, one_of
 from modelheir.cli.settings import parse
@@ -45,8 +46,6 @@ def main(argv: list[str]) -> int:
     for name in formats:
         one_of(FORMATS, format=name)
     out = Path(config.out) if config.out else (parse_address(model).run or Path()) / "export"
-    from modelheir import assemble
-
     found = assemble.export(model, out, to=formats, tolerance=config.tolerance)
     rows = [[name, f"{about['max_difference']:.2e}", about["file"]] for name, about in found.items()]
     show_table("", ["format", "largest difference of a logit", "file "], rows)

@@ -6,10 +6,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from modelheir import runs
 from modelheir.checks import InputError
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
+from modelheir.models import files
 from modelheir.runs.outputs import check_outputs
+from modelheir.screen import percent, say
 
 __all__ = ["ImportConfig", "main"]
 
@@ -47,27 +50,19 @@ def main(argv: list[str]) -> int:
         raise InputError(f"{path}: expected a name ending with .result, {', '.join(_CHECKPOINTS)}.")
     if config.ids:
         raise InputError("--ids belongs to .result files: a checkpoint has no rows.")
-    from modelheir.models.files.legacy import read_checkpoint
-    from modelheir.runs.tensors import save_weights
-    from modelheir.screen import say
-
     out = _target(config, path, ending, ".safetensors")
-    state = read_checkpoint(path)
-    save_weights(out, state)
+    state = files.read_checkpoint(path)
+    runs.save_weights(out, state)
     say(f"{len(state):,} tensors, {sum(value.numel() for value in state.values()):,} numbers, written to {out}")
     return 0
 
 
 def _result(path: Path, config: ImportConfig) -> int:
-    from modelheir.models.files.legacy import read_result
-    from modelheir.runs.predictions import write_predictions
-    from modelheir.screen import percent, say
-
     out = _target(config, path, ".result", ".parquet")
-    found: Any = read_result(path)
+    found: Any = files.read_result(path)
     if config.ids:
         found = dataclasses.replace(found, sample_id=_ids(Path(config.ids), len(found)))
-    write_predictions(out, found)
+    runs.write_predictions(out, found)
     right = float((found.prediction == found.label).mean()) if len(found) else None
     say(f"{len(found):,} images, accuracy {percent(right)}, written to {out}")
     return 0

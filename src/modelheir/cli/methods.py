@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from modelheir.checks import InputError
+from modelheir.methods import METHODS
 from modelheir.screen import say, show_table
 
 __all__ = ["main"]
@@ -15,8 +16,6 @@ def main(argv: list[str]) -> int:
         return 0
     if argv:
         raise InputError(f"unexpected {argv[0]!r}: `modelheir explain {argv[0]}` tells about one method.")
-    from modelheir.methods import METHODS
-
     rows = [
         [method.situation, method.name, "yes" if method.needs_old else "no", method.summary]
         for method in METHODS.values()

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from modelheir.address import parse_address
+from modelheir.assemble.run_settings import run_settings
 from modelheir.checks import InputError
 from modelheir.classes import BY_NAME
 from modelheir.config.describe import settings
+from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import to_mapping
 from modelheir.config.run import TrainConfig
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.predictions import read_predictions
 
 __all__ = ["NEXT_METHOD", "next_compare", "next_train"]
 
@@ -86,8 +90,6 @@ def _free(place: Path) -> Path:
 
 def next_compare(path: Path, config: TrainConfig) -> str:
     """Return the command that compares the first old model with the run, after one for its predictions if needed."""
-    from modelheir.runs.folder import RunFolder
-
     old, place = parse_address(config.old[0]), shlex.quote(str(path))
     where = old.path
     after = f"{place} --html {place}/compare.html"
@@ -112,8 +114,6 @@ def next_compare(path: Path, config: TrainConfig) -> str:
 
 def _same_images(old: Path, new: Path) -> bool:
     """Tell whether two files of predictions are about the same images."""
-    from modelheir.runs.predictions import read_predictions
-
     if not (old.is_file() and new.is_file()):
         return False
     try:
@@ -133,9 +133,6 @@ _SEEN = ("image_size", "resize", "views")
 
 def _input_flags(old: str, config: TrainConfig) -> list[str]:
     """Return the flags with which ``predict`` reads the run's split; a run sees its images as it was trained to."""
-    from modelheir.assemble.run_settings import run_settings
-    from modelheir.config.inputs import InputConfig
-
     brought = run_settings(old).get("inputs", {})
     usual, flags = {**to_mapping(InputConfig()), **brought}, list[str]()
     for name, value in to_mapping(config.inputs).items():

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+from modelheir import assemble
+from modelheir.assemble.destination import check_not_data
 from modelheir.assemble.run_settings import run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.classes import BY_NAME, RULES
@@ -14,7 +16,12 @@ from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
+from modelheir.engine.progress import make_progress
+from modelheir.metrics.unknown_classes import unknown_classes
+from modelheir.models import files
 from modelheir.runs.outputs import check_outputs
+from modelheir.runs.predictions import write_predictions
+from modelheir.screen import percent, say, speaks
 
 __all__ = ["PredictConfig", "does_not_know", "main"]
 
@@ -69,16 +76,9 @@ def main(argv: list[str]) -> int:
         raise InputError("--out FILE is missing: where should the predictions go? For example --out new.parquet.")
     if not config.out.endswith(".parquet"):
         raise InputError(f"--out {config.out}: predictions are written as Parquet, so the name must end with .parquet.")
-    from modelheir import assemble
-    from modelheir.assemble.destination import check_not_data
-    from modelheir.engine.progress import make_progress
-    from modelheir.metrics.unknown_classes import unknown_classes
-    from modelheir.models.files.load import files_of
-    from modelheir.runs.predictions import write_predictions
-    from modelheir.screen import percent, say, speaks
 
     outputs = [Path(name) for name in (config.out, config.crops) if name]
-    check_outputs(outputs, files_of(model))
+    check_outputs(outputs, files.files_of(model))
     for output in outputs:
         check_not_data(output, config.data)
     of = "" if config.split == "auto" else f" {config.split}"

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from modelheir import assemble
 from modelheir.checks import InputError, unknown
+from modelheir.cli.next_step import NEXT_METHOD, next_compare, next_train
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.config.describe import settings
 from modelheir.config.mapping import read_yaml, to_mapping
-from modelheir.screen import paragraph, say
-
-if TYPE_CHECKING:
-    from modelheir.config.run import TrainConfig
-    from modelheir.methods import Method
+from modelheir.config.run import TrainConfig
+from modelheir.methods import METHODS, Method
+from modelheir.runs.files import read_json
+from modelheir.runs.folder import RunFolder
+from modelheir.screen import paragraph, say, show_result, speaks
 
 __all__ = ["main", "parse_train", "settings_text", "spec_of"]
 
 
 def spec_of(method: Method) -> Spec:
     """Return what ``train METHOD`` understands."""
-    from modelheir.config.run import TrainConfig
-
     return Spec(
         command=f"train {method.name}",
         about=f"{method.summary}\n\nFor: {method.situation}",
@@ -50,10 +50,7 @@ def parse_train(argv: Sequence[str], methods: Mapping[str, Method] | None = None
     Raises:
         InputError: If the method or a setting is unknown, or a value is not allowed.
     """
-    if methods is None:
-        from modelheir.methods import METHODS
-
-        methods = METHODS
+    methods = METHODS if methods is None else methods
     rest = list(argv)
     if rest and not rest[0].startswith("-"):
         name = rest.pop(0)
@@ -130,12 +127,8 @@ def main(argv: list[str]) -> int:
     """Train, then say what came out and what to do next."""
     name, config, method_config, only_print = parse_train(argv)
     if only_print:
-        from modelheir.methods import METHODS
-
         say(*settings_text(METHODS[name], config, method_config).removesuffix("\n").split("\n"))
         return 0
-    from modelheir import assemble
-
     path = assemble.train(name, config, method_config, command=["modelheir", "train", *argv])
     _show(Path(path), config)
     return 0
@@ -143,11 +136,6 @@ def main(argv: list[str]) -> int:
 
 def _show(path: Path, config: TrainConfig) -> None:
     """Print the run's result and the next command."""
-    from modelheir.cli.next_step import NEXT_METHOD, next_compare, next_train
-    from modelheir.runs.files import read_json
-    from modelheir.runs.folder import RunFolder
-    from modelheir.screen import show_result, speaks
-
     if not speaks():
         return
     if not config.quiet:
