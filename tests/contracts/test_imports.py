@@ -55,3 +55,21 @@ def test_there_is_no_circle_not_even_of_types():
         for one in tops:  # what only leads into a circle
             del left[one]
     assert sorted(left) == []
+
+
+def test_modules_are_named_at_the_top_of_a_file(root):
+    """Package faces load what is heavy at its first use, so few imports have a reason to stand inside functions.
+
+    Those that do: ``models/`` builds bodies by name from files that build models in turn, and ``assemble/`` waits with
+    what a run needs until the settings are known to be good.
+    """
+    inner = [
+        f"{path.relative_to(root)}:{node.lineno}"
+        for path in sorted((root / "src" / "modelheir").rglob("*.py"))
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+        if (isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("modelheir."))
+        or (isinstance(node, ast.Import) and any(f"{one.name}.".startswith("modelheir.") for one in node.names))
+    ]
+    assert len(set(inner)) <= 25, inner
