@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from modelheir import data
 from modelheir.address import parse_address
+from modelheir.assemble.resolved import choose
 from modelheir.assemble.run_settings import run_settings
 from modelheir.checks import InputError
 from modelheir.classes import BY_NAME
@@ -46,14 +48,11 @@ def next_train(path: Path, config: TrainConfig, usual: TrainConfig) -> str:
 
 def _shortest(config: TrainConfig, usual: TrainConfig) -> TrainConfig:
     """Return settings of the same meaning with as many as possible as usual; as they are where the data is gone."""
-    from modelheir.assemble.resolved import choose
-    from modelheir.data import open_splits
-
     different = [one.key for one in settings(TrainConfig) if _value(config, one.key) != _value(usual, one.key)]
     if all(_value(usual, key) for key in different):  # none is left open by itself, so none would be chosen
         return config
     try:
-        train = open_splits(config.data, config.inputs)["train"]
+        train = data.open_splits(config.data, config.inputs)["train"]
     except (InputError, OSError):
         return config
     meant = choose(config, train)
