@@ -1,13 +1,11 @@
 """``import``: old result and checkpoint files become Parquet and safetensors."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
 
 from modelheir.checks import InputError
 from modelheir.cli import import_results
+from modelheir.models import files
 from modelheir.runs.predictions import read_predictions
 
 
@@ -16,10 +14,8 @@ def legacy(monkeypatch, predictions):
     """Readers that need no real old file; the readers themselves are tested with the models."""
     import torch
 
-    module = types.ModuleType("modelheir.models.files.legacy")
-    module.read_result = lambda path: predictions
-    module.read_checkpoint = lambda path: {"fc.weight": torch.ones(2, 3)}
-    monkeypatch.setitem(sys.modules, "modelheir.models.files.legacy", module)
+    monkeypatch.setattr(files, "read_result", lambda path: predictions)
+    monkeypatch.setattr(files, "read_checkpoint", lambda path: {"fc.weight": torch.ones(2, 3)})
 
 
 def test_result_to_parquet(legacy, tmp_path, capsys):
