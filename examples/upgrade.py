@@ -25,10 +25,9 @@ def main(out: Path) -> None:
     for name, new in (("plain", plain), ("focal distillation", safe)):
         found = modelheir.compare(old, new, max_nfr=0.05)
         low, high = found["intervals"]["nfr"]
-        verdict = "pass" if found["gate"]["passed"] else "fail"
         print(
             f"{name}: error {1 - found['accuracy_new']:.1%}, NFR {found['nfr']:.1%} [{low:.1%}, {high:.1%}], "
-            f"gate {verdict}"
+            f"gate: {found['gate']['verdict']}"
         )
         for reason in found["gate"]["reasons"]:
             print(f"  {reason}")

@@ -95,9 +95,9 @@ def test_readme_says_that_no_bound_was_set(monkeypatch, capsys):
     monkeypatch.chdir(root)
     (code,) = re.findall(r"```python\n(.*?)```", (root / "README.md").read_text(encoding="utf-8"), re.S)
     exec(code, {})
-    assert capsys.readouterr().out == "NFR 3.5% [1.7%, 7.0%]: hold\n"
+    assert capsys.readouterr().out == "NFR 3.5% [1.4%, 7.1%]: not enough images\n"
     exec(code.replace(", max_nfr=0.05", ""), {})
-    assert capsys.readouterr().out == "NFR 3.5% [1.7%, 7.0%]: no bounds were set\n"
+    assert capsys.readouterr().out == "NFR 3.5% [1.4%, 7.1%]: no bounds were set\n"
 
 
 def test_a_comparison_reads_by_attributes_too():

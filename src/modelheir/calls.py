@@ -119,10 +119,15 @@ def compare(
     max_nfr: float | None = None,
     max_class_nfr: float | None = None,
     max_slice_nfr: float | None = None,
+    min_kept: float | None = None,
     min_accuracy_gain: float | None = None,
-    min_class_count: int = 1,
-    confidence: float = 0.95,
-    point: bool = False,
+    max_churn: float | None = None,
+    max_ece: float | None = None,
+    policy: str | Path | None = None,
+    min_class_count: int | None = None,
+    confidence: float | None = None,
+    point: bool | None = None,
+    undecided: str | None = None,
     slice: str | Sequence[str] = (),
     bec: str = "new",
     correction: str = "holm",
@@ -137,10 +142,15 @@ def compare(
         max_nfr: Largest negative flip rate, a fraction; ``None`` sets no bound.
         max_class_nfr: Largest negative flip rate of any class, a fraction.
         max_slice_nfr: Largest negative flip rate of any slice, a fraction; needs slices.
+        min_kept: Smallest share of the old model's right answers that are kept, a fraction.
         min_accuracy_gain: Smallest new minus old accuracy, a fraction; may be negative.
-        min_class_count: Classes and slices with fewer images are not judged.
-        confidence: Coverage of all intervals, between 0 and 1.
+        max_churn: Largest share of predictions that changed, a fraction.
+        max_ece: Largest calibration error of the new model, a fraction; needs its scores.
+        policy: A YAML file of bounds, required and advisory ones; what it sets cannot be given here too.
+        min_class_count: Classes and slices with fewer images are not judged; ``None`` is 1.
+        confidence: Coverage of all intervals, between 0 and 1; ``None`` is 0.95.
         point: Judge the estimates, not the unfavourable ends of the intervals.
+        undecided: ``ship`` or ``hold``: what ``gate.exit_code`` is where the images are too few; ``None`` is 3.
         slice: Column, or columns, whose every value gets a row of its own.
         bec: Whose errors BEC counts, ``new`` or ``old``.
         correction: ``holm`` or ``benjamini_hochberg``.
@@ -154,22 +164,20 @@ def compare(
     Raises:
         InputError: If the two do not describe the same images, or a file cannot be read.
     """
-    slices = [slice] if isinstance(slice, str) else slice
+    given = {
+        **{"max_nfr": max_nfr, "max_class_nfr": max_class_nfr, "max_slice_nfr": max_slice_nfr, "min_kept": min_kept},
+        **{"min_accuracy_gain": min_accuracy_gain, "max_churn": max_churn, "max_ece": max_ece},
+        **{"min_class_count": min_class_count, "confidence": confidence, "point": point, "undecided": undecided},
+        "slice": [slice] if isinstance(slice, str) else slice,
+    }
+    gate, slices = analysis.make_gate(policy, given)
     (before, after), (name_old, name_new) = _read([old, new], split, slices)
     return analysis.compare.compare(
         before,
         after,
         slices=slices,
-        confidence=confidence,
-        gate=analysis.GateConfig(
-            max_nfr=max_nfr,
-            max_class_nfr=max_class_nfr,
-            max_slice_nfr=max_slice_nfr,
-            min_accuracy_gain=min_accuracy_gain,
-            confidence=confidence,
-            point=point,
-            min_class_count=min_class_count,
-        ),
+        confidence=gate.confidence,
+        gate=gate,
         errors_of=bec,
         correction=correction,
         max_flips=max_flips,

@@ -8,12 +8,12 @@ from modelheir.analysis.compare import compare
 from modelheir.analysis.run_rows import accuracy, run_row
 
 
-def test_a_run_alone_has_its_error_with_wilsons_interval(make):
+def test_a_run_alone_has_its_error_with_the_exact_interval(make):
     new = make(2)
     new = dataclasses.replace(new, label=np.where(np.arange(120) < 20, -1, new.label))
     row = run_row("v2", new)
     right = (new.prediction == new.label)[20:]
-    ends = binomtest(int((~right).sum()), 100).proportion_ci(0.95, method="wilson")
+    ends = binomtest(int((~right).sum()), 100).proportion_ci(0.95, method="exact")
     assert (row["name"], row["n"], row["error"]) == ("v2", 100, pytest.approx(1 - right.mean()))
     assert row["error_interval"] == pytest.approx([ends.low, ends.high])
     assert "nfr" not in row

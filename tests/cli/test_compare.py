@@ -48,7 +48,7 @@ def test_numbers_page_and_exit_codes(files, capsys):
     words = ("old.parquet", "new.parquet", "--slice", "site", "--json", str(target), "--html", str(page))
     assert run(files, *words, "--max-nfr", "0.5", "--also", "third.parquet") == 0
     text = capsys.readouterr().out
-    assert "PASSED: promote" in text
+    assert "\nSHIP\n" in text
     assert "by site" in text
     result = json.loads(target.read_text())
     assert result["n"] == N
@@ -62,7 +62,7 @@ def test_numbers_page_and_exit_codes(files, capsys):
     assert f"Table: {page.with_suffix('.table.csv')}" in text
     assert run(files, "new.parquet", "old.parquet", "--max-nfr", "0.0001") == 1
     text = capsys.readouterr().out
-    assert "FAILED: reject" in text
+    assert "\nHOLD\n" in text
     assert "miss NFR is" in text
     assert run(files, "old.parquet", "new.parquet") == 0
     assert "No verdict" in capsys.readouterr().out
@@ -74,7 +74,11 @@ def test_point_estimates_and_class_bounds(files, capsys):
     run(files, "old.parquet", "new.parquet", "--json", str(target))
     found = json.loads(target.read_text())
     bound = str(found["nfr"] + 1e-6)
-    assert run(files, "old.parquet", "new.parquet", "--max-nfr", bound) == 1
+    assert run(files, "old.parquet", "new.parquet", "--max-nfr", bound) == 3
+    assert "NOT ENOUGH IMAGES\n  open NFR is" in capsys.readouterr().out
+    for undecided, code in (("ship", 0), ("hold", 1)):
+        assert run(files, "old.parquet", "new.parquet", "--max-nfr", bound, "--undecided", undecided) == code
+        assert f"NOT ENOUGH IMAGES, so {undecided} (--undecided)" in capsys.readouterr().out
     assert run(files, "old.parquet", "new.parquet", "--max-nfr", bound, "--point") == 0
     capsys.readouterr()
 

@@ -16,7 +16,7 @@ def row(name, passed):
             "error_interval": (0.04, 0.06),
         },
         **{"nfr": 0.012, "nfr_interval": (0.01, 0.014), "relative_nfr": 0.26, "relative_nfr_interval": None},
-        "gate": {"passed": passed, "reasons": [], "seeds_passed": 3 if passed else 1},
+        "gate": {"verdict": "ship" if passed else "hold", "reasons": [], "seeds_passed": 3 if passed else 1},
     }
 
 
@@ -30,7 +30,7 @@ def test_table_and_page(calls, capsys):
     said = capsys.readouterr()
     assert said.err == "[4/12] seed 1: plain\n"
     assert "1.20% [1.00, 1.40]" in said.out
-    assert "fail (1 of 3 seeds pass)" in said.out
+    assert "hold (1 of 3 seeds ship)" in said.out
     assert said.out.rstrip().endswith("95 % over seeds.\nReport: somewhere/report.html")
     assert list(calls["demo"][1]["seeds"]) == [0, 1]
     assert calls["demo"][1]["command"] == ["modelheir", "demo", "--out", "somewhere", "--seeds", "2"]

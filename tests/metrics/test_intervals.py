@@ -4,13 +4,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from modelheir.metrics.flips import rates
 from modelheir.metrics.intervals import (
+    exact,
     mean_interval,
     minimal_detectable_nfr,
     normal_quantile,
-    paired_bootstrap,
-    paired_difference,
+    weighted_rate,
     wilson,
 )
 
@@ -43,42 +42,6 @@ def test_normal_quantile_against_scipy():
     assert normal_quantile(0.99) == pytest.approx(stats.norm.ppf(0.995))
 
 
-def test_paired_difference_of_the_published_example():
-    # Newcombe 1998: 36 both, 12 and 2 discordant, 0 neither; method 10 gives 0.0569 to 0.3404
-    assert paired_difference(np.array([36, 2, 12, 0, 0])) == pytest.approx((0.0569, 0.3404), abs=5e-5)
-    mirrored = paired_difference(np.array([36, 12, 2, 0, 0]))
-    assert mirrored == pytest.approx((-0.3404, -0.0569), abs=5e-5)
-
-
-def test_paired_difference_covers_and_is_finite():
-    rng = np.random.default_rng(0)
-    share = np.array([0.7, 0.05, 0.1, 0.1, 0.05])
-    low, high = paired_difference(rng.multinomial(300, share, size=2000))
-    covered = ((low <= 0.05) & (high >= 0.05)).mean()
-    assert 0.93 < covered < 0.98
-    assert paired_difference(np.array([5, 0, 0, 0, 0]))[0] < 0 < paired_difference(np.array([5, 0, 0, 0, 0]))[1]
-
-
-def test_bootstrap_of_counts_is_the_bootstrap_of_images():
-    rng = np.random.default_rng(1)
-    codes = rng.choice(5, size=400, p=[0.6, 0.1, 0.1, 0.1, 0.1])
-    counts = np.bincount(codes, minlength=5)
-    drawn = np.array([np.bincount(rng.choice(codes, 400), minlength=5) for _ in range(3000)])
-    expected = np.quantile(rates(drawn)["relative_nfr"], [0.025, 0.975])
-    found = paired_bootstrap(counts, lambda c: rates(c)["relative_nfr"], resamples=3000)
-    np.testing.assert_allclose(found, expected, atol=0.03)
-    assert found == paired_bootstrap(counts, lambda c: rates(c)["relative_nfr"], resamples=3000)
-    assert found != paired_bootstrap(counts, lambda c: rates(c)["relative_nfr"], resamples=3000, seed=1)
-    with pytest.raises(ValueError, match="at least one image"):
-        paired_bootstrap(np.zeros(5, int), lambda c: c[:, 0])
-
-
-def test_bootstrap_and_wilson_agree_on_nfr():
-    counts = np.array([30_000, 1_000, 2_000, 500, 500])
-    found = paired_bootstrap(counts, lambda c: rates(c)["nfr"], resamples=4000)
-    np.testing.assert_allclose(found, wilson(1000, counts.sum()), rtol=0.02)
-
-
 def test_mean_interval_against_scipy():
     values = np.random.default_rng(0).normal(size=5000)
     expected = stats.norm.interval(0.9, loc=values.mean(), scale=stats.sem(values))
@@ -103,86 +66,6 @@ def test_minimal_detectable_nfr():
         minimal_detectable_nfr(10, nfr=0.1, power=0.1)
 
 
-def newcombe(both, lost, won, neither, confidence):
-    """Method 10 from its definition: Wilson's limits as roots of the score equation, phi from the images themselves."""
-    images = np.repeat([[1, 1], [1, 0], [0, 1], [0, 0]], [both, lost, won, neither], axis=0)
-    n, z = len(images), stats.norm.isf((1 - confidence) / 2)
-    ends = []
-    for p in images.mean(axis=0):  # old, new: |p - limit| = z sqrt(limit (1 - limit) / n), a quadratic in the limit
-        low, high = np.sort(np.roots([1 + z * z / n, -2 * p - z * z / n, p * p]).real)
-        ends.append((p, low, high))
-    (old, old_low, old_high), (new, new_low, new_high) = ends
-    cross = both * neither - lost * won
-    phi = 0.0
-    if images.std(axis=0).all():
-        phi = np.corrcoef(images.T)[0, 1]
-        if cross > 0:  # the continuity correction
-            phi *= max(cross - n / 2, 0) / cross
-    lower = (new - new_low) ** 2 - 2 * phi * (new - new_low) * (old_high - old) + (old_high - old) ** 2
-    upper = (new_high - new) ** 2 - 2 * phi * (new_high - new) * (old - old_low) + (old - old_low) ** 2
-    return new - old - np.sqrt(max(lower, 0)), new - old + np.sqrt(max(upper, 0))
-
-
-@many
-@given(
-    st.tuples(*[st.integers(0, 40)] * 5).filter(any),
-    st.sampled_from([0.5, 0.9, 0.95, 0.999]),
-)
-def test_paired_difference_from_its_definition(counts, confidence):
-    both, lost, won, same, other = counts  # wrong twice, the same way or another
-    expected = newcombe(both, lost, won, same + other, confidence)
-    assert paired_difference(np.array(counts), confidence=confidence) == pytest.approx(expected, abs=1e-7)
-
-
-@pytest.mark.parametrize(
-    "counts",
-    [(36, 2, 12, 0, 0), (30, 2, 9, 5, 3), (20, 6, 6, 4, 4), (1, 7, 1, 6, 6), (400, 1, 3, 0, 2), (0, 5, 9, 0, 0)],
-)
-def test_each_tail_of_the_paired_difference(counts):
-    expected = newcombe(*counts[:3], sum(counts[3:]), 0.95)
-    assert paired_difference(np.array(counts)) == pytest.approx(expected, abs=1e-9)
-    both, lost, won, *wrong = counts
-    low, high = paired_difference(np.array([both, won, lost, *wrong]))  # the models exchanged
-    assert (-high, -low) == pytest.approx(expected, abs=1e-9)
-
-
-def test_paired_difference_where_nothing_differs():
-    # 54 right twice: Newcombe 1998 gives plus and minus 0.0664, that is z^2 / (n + z^2)
-    low, high = paired_difference(np.array([54, 0, 0, 0, 0]))
-    assert (low, high) == pytest.approx((-0.0664, 0.0664), abs=5e-5)
-
-
-def test_each_tail_of_the_paired_difference_misses_as_often_as_it_may():
-    rng = np.random.default_rng(3)
-    share = np.array([0.8, 0.02, 0.1, 0.05, 0.03])
-    low, high = paired_difference(rng.multinomial(150, share, size=20_000), confidence=0.9)
-    assert 0.025 < (low > 0.08).mean() < 0.075
-    assert 0.025 < (high < 0.08).mean() < 0.075
-
-
-@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
-@pytest.mark.parametrize(("lost", "total"), [(4, 200), (30, 120), (1, 40)])
-def test_each_tail_of_the_bootstrap_is_that_of_the_binomial(lost, total, confidence):
-    counts = np.array([total - lost, lost, 0, 0, 0])
-    found = paired_bootstrap(counts, lambda c: c[:, 1], confidence=confidence, resamples=40_000)
-    tails = [(1 - confidence) / 2 + shift for shift in (-0.002, 0.002)]  # the error of 40,000 draws
-    binomial = stats.binom(total, lost / total)
-    assert binomial.ppf(tails[0]) <= found[0] <= binomial.ppf(tails[1])
-    assert binomial.isf(tails[1]) <= found[1] <= binomial.isf(tails[0])
-
-
-def test_tails_of_the_bootstrap_lie_where_the_draws_do():
-    counts = np.array([3, 1, 1, 1, 1])
-    seen = []
-    found = paired_bootstrap(counts, lambda c: seen.append(c) or c[:, 0] / c.sum(1), confidence=0.6, seed=4)
-    (drawn,) = seen
-    assert drawn.shape == (2000, 5)
-    assert (drawn.sum(1) == 7).all()
-    ordered = np.sort(drawn[:, 0] / 7)
-    assert ordered[395] <= found[0] <= ordered[405]
-    assert ordered[1595] <= found[1] <= ordered[1605]
-
-
 def test_wilson_at_its_edges():
     z = stats.norm.ppf(0.975)
     assert wilson(0, 7) == pytest.approx((0, z * z / (7 + z * z)))
@@ -191,7 +74,6 @@ def test_wilson_at_its_edges():
     assert wilson(7, 7)[1] == 1
     assert wilson(1, 1) == pytest.approx((1 / (1 + z * z), 1))
     assert all(type(end) is float for end in wilson(2, 5))
-    assert all(type(end) is float for end in paired_difference(np.array([1, 1, 1, 1, 1])))
     assert normal_quantile(0.5) == pytest.approx(0.67449, abs=1e-5)
 
 
@@ -210,3 +92,80 @@ def test_the_smallest_change_that_can_be_told_by_hand():
         z = stats.norm.ppf(0.5 + confidence / 2) + stats.norm.ppf(power)
         found = minimal_detectable_nfr(50, nfr=0.1, confidence=confidence, power=power)
         assert found == pytest.approx(z * spread)
+
+
+@many
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.floats(0.5, 0.999))
+def test_the_exact_interval_against_scipy(pair, confidence):
+    count, total = pair
+    expected = stats.binomtest(count, total).proportion_ci(confidence, method="exact")
+    low, high = exact(count, total, confidence=confidence)
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-10)
+    assert 0 <= low <= count / total <= high <= 1
+
+
+def test_the_exact_interval_over_arrays_and_at_the_edges():
+    low, high = exact(np.array([0, 5, 10, 0]), np.array([10, 10, 10, 0]))
+    assert (low[0], high[2]) == (0, 1)
+    assert high[0] == pytest.approx(1 - 0.025 ** (1 / 10))  # none of ten: (1 - p)^10 = 2.5 %
+    assert low[2] == pytest.approx(0.025 ** (1 / 10))
+    assert (low[3], high[3]) == (0, 1)  # nothing seen, nothing known
+    assert (low[1], high[1]) == exact(5, 10)
+    assert all(type(end) is float for end in exact(2, 5))
+    with pytest.raises(ValueError, match="from 0 to total"):
+        exact(3, 2)
+    with pytest.raises(ValueError, match="from 0 to total"):
+        exact(-1, 2)
+    with pytest.raises(ValueError, match="confidence must be between 0 and 1, got 1"):
+        exact(1, 2, confidence=1)
+
+
+@pytest.mark.parametrize("p", [0.002, 0.0102, 0.05, 0.2])
+def test_no_end_of_the_exact_interval_is_wrong_more_often_than_it_may(p):
+    seen = np.arange(201)
+    chance = stats.binom(200, p).pmf(seen)
+    low, high = exact(seen, 200)
+    assert chance[low > p].sum() <= 0.025
+    assert chance[high < p].sum() <= 0.025
+
+
+def test_the_weighed_rate_of_whole_events_is_the_exact_poisson_interval():
+    for count in (0, 1, 7, 40):
+        low, high = weighted_rate(np.ones(count), 1000, confidence=0.9)
+        expected = stats.chi2.ppf(0.05, 2 * count) / 2 if count else 0.0
+        assert low == pytest.approx(expected / 1000)
+        assert high == pytest.approx(stats.chi2.ppf(0.95, 2 * count + 2) / 2000)
+
+
+@many
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=30), st.floats(0.5, 0.999))
+def test_the_weighed_rate_from_its_definition(weights, confidence):
+    y, v, tail = sum(weights), sum(w * w for w in weights), (1 - confidence) / 2
+    low, high = weighted_rate(np.array(weights), 1000, confidence=confidence)
+    assert low == pytest.approx(v / (2 * y) * stats.chi2.ppf(tail, 2 * y * y / v) / 1000)
+    more = stats.chi2.ppf(1 - tail, 2 * (y + 1) ** 2 / (v + 1))
+    assert high == pytest.approx((v + 1) / (2 * (y + 1)) * more / 1000)
+    assert low <= y / 1000 <= high
+
+
+def test_the_weighed_rate_covers_where_flips_are_few():
+    rng = np.random.default_rng(0)
+    missed = np.zeros(2)
+    for _ in range(4000):  # 500 images, half a percent of them flip, weights of mean one half
+        weights = rng.random(rng.binomial(500, 0.005))
+        low, high = weighted_rate(weights, 500)
+        missed += low > 0.0025, high < 0.0025
+    assert (missed / 4000 < 0.025).all()
+
+
+def test_a_weighed_rate_that_cannot_be():
+    assert weighted_rate(np.zeros(3), 10)[0] == 0
+    assert weighted_rate(np.ones(3), 3)[1] == 1
+    with pytest.raises(ValueError, match="weights must lie from 0 to 1"):
+        weighted_rate(np.array([1.5]), 10)
+    with pytest.raises(ValueError, match="total must be >= 2"):
+        weighted_rate(np.ones(2), 1)
+    with pytest.raises(ValueError, match="total must be >= 1"):
+        weighted_rate(np.ones(0), 0)
+    with pytest.raises(ValueError, match="confidence must be between"):
+        weighted_rate(np.ones(1), 9, confidence=0.0)

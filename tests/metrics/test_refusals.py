@@ -19,6 +19,7 @@ from modelheir.metrics import (
     intervals,
     mcnemar,
     outcomes,
+    paired,
 )
 
 ONE, TWO, THREE, NONE = np.zeros(1, int), np.zeros(2, int), np.zeros(3, int), np.zeros(0, int)
@@ -26,6 +27,7 @@ P = np.full((3, 2), 0.5)
 TABLE = np.eye(2)
 COUNTS = np.array([3, 1, 1, 0, 0])
 FLIPS = np.zeros(3, bool)
+BINS = [{"n": 5, "confidence": 0.9, "accuracy": 0.8}]
 
 SHAPES = [  # one row stretches over all others unless it is refused
     (accuracy.accuracy, (ONE, THREE)),
@@ -72,7 +74,7 @@ EMPTY = [
     (graded_flips.graded_flip_rate, (FLIPS[:0], np.zeros(0), np.zeros(0))),
     (graded_flips.score_flips, (np.zeros(0), np.zeros(0))),
     (intervals.mean_interval, (np.zeros(0),)),
-    (intervals.paired_bootstrap, (np.zeros(5, int), np.sum)),
+    (paired.relative_nfr_interval, (np.zeros(5, int),)),
 ]
 
 
@@ -80,10 +82,6 @@ EMPTY = [
 def test_no_images(call, arguments, settings):
     with pytest.raises(ValueError, match=r"needs? at least one"):
         call(*arguments, **settings)
-
-
-def mean(counts):
-    return counts[:, 0]
 
 
 RANGES = [  # a setting, the last values that it may have, and the first that it may not
@@ -98,8 +96,11 @@ RANGES = [  # a setting, the last values that it may have, and the first that it
     (graded_flips.near_flips, (FLIPS, np.zeros(3)), "threshold", (0, 1), (-0.01, 1.01)),
     (graded_flips.large_flips, (FLIPS, np.zeros(3)), "threshold", (0, 1), (-0.01, 1.01)),
     (intervals.normal_quantile, (), "confidence", (1e-9, 1 - 1e-9), (0, 1, -0.5, 1.5)),
-    (intervals.paired_bootstrap, (COUNTS, mean), "resamples", (1,), (0,)),
-    (intervals.paired_bootstrap, (COUNTS, mean), "confidence", (0.5,), (0, 1)),
+    (intervals.exact, (1, 2), "confidence", (0.5,), (0, 1)),
+    (intervals.weighted_rate, (np.ones(2),), "total", (2,), (1,)),
+    (paired.paired_difference, (COUNTS,), "confidence", (0.5,), (0, 1)),
+    (paired.relative_nfr_interval, (COUNTS,), "confidence", (0.5,), (0, 1)),
+    (calibration.calibration_interval, (BINS,), "scale", (0.1,), (0, -1)),
     (intervals.minimal_detectable_nfr, (), "n", (1,), (0,), {"nfr": 0.1}),
     (intervals.minimal_detectable_nfr, (9,), "nfr", (0, 1), (-0.01, 1.01)),
     (intervals.minimal_detectable_nfr, (9,), "power", (0.5, 0.99), (0.49, 1), {"nfr": 0.1}),
@@ -153,8 +154,11 @@ def test_values_that_mean_nothing(call, words):
         (graded_flips.near_flips, {"threshold": 0.1}),
         (graded_flips.large_flips, {"threshold": 0.5}),
         (intervals.wilson, {"confidence": 0.95}),
-        (intervals.paired_difference, {"confidence": 0.95}),
-        (intervals.paired_bootstrap, {"confidence": 0.95, "resamples": 2000, "seed": 0}),
+        (intervals.exact, {"confidence": 0.95}),
+        (intervals.weighted_rate, {"confidence": 0.95}),
+        (paired.paired_difference, {"confidence": 0.95}),
+        (paired.relative_nfr_interval, {"confidence": 0.95}),
+        (calibration.calibration_interval, {"confidence": 0.95, "scale": 1.0}),
         (intervals.mean_interval, {"confidence": 0.95, "within": (-np.inf, np.inf)}),
         (intervals.minimal_detectable_nfr, {"confidence": 0.95, "power": 0.5}),
     ],

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from modelheir.analysis.bounds import GateConfig
 from modelheir.analysis.compare import compare
 from modelheir.analysis.flipped import flipped
-from modelheir.analysis.gate import GateConfig, Verdict
+from modelheir.analysis.verdict import HOLD, Check, Verdict
 from modelheir.types import Predictions
 
 CLASSES = ("<script>alert(1)</script>", "</script>", "=cmd & \"quoted\" 'too'")
@@ -42,7 +43,8 @@ def pair():
 def result(pair):
     """Compare the two, with a verdict in hostile words."""
     words = "class <b>x</b> breaks 50%, bound 5%"
-    return dataclasses.replace(compare(*pair), gate=Verdict(False, "reject", (words,), (), (), GateConfig()))
+    check = Check("max_class_nfr", HOLD, words, bound=0.05, value=0.5, interval=(0.4, 0.6))
+    return dataclasses.replace(compare(*pair), gate=Verdict(HOLD, (), (check,), GateConfig()))
 
 
 @pytest.fixture

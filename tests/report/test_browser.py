@@ -155,7 +155,7 @@ def test_a_table_that_goes_on_is_shaded_at_its_cut_edge(opened):
 
 def test_the_page_of_many_runs_fits_a_phone(browser, tmp_path, chosen, images):
     ends = {"nfr_interval": [0.01, 0.03], "error_interval": [0.08, 0.12], "nfr_difference": -0.01}
-    runs = [{"name": "n" * 60, "error": 0.1, "nfr": 0.02, "seeds": [1, 2, 3], "gate": {"passed": True}, **ends}]
+    runs = [{"name": "n" * 60, "error": 0.1, "nfr": 0.02, "seeds": [1, 2, 3], "gate": {"verdict": "ship"}, **ends}]
     runs.append({"name": "b", "failed": "https://" + "x" * 90})
     provenance = {"b": {"command": ["modelheir", "--data", "y" * 200], "dirty": True}}
     path = report.write_runs(
@@ -177,7 +177,7 @@ def test_the_gate_is_on_the_screen_of_a_phone(browser, tmp_path, paired):
     row = {"error": 0.1, "error_interval": [0.08, 0.12], "nfr": 0.02, "nfr_interval": [0.01, 0.03], "seeds": [1, 2, 3]}
     row |= {"relative_nfr": 0.2, "relative_nfr_interval": [0.1, 0.3], **({"nfr_difference": -0.01} if paired else {})}
     reasons = ["NFR is 2.00% [1.00%, 3.00%]: its upper end is above 2.00%."]
-    runs = [{**row, "name": "focal distillation", "gate": {"passed": False, "reasons": reasons}}]
+    runs = [{**row, "name": "focal distillation", "gate": {"verdict": "hold", "reasons": reasons}}]
     path = report.write_runs(tmp_path / "runs.html", runs)
     size = {"width": 390, "height": 740, "deviceScaleFactor": 1, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

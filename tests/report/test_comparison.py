@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from modelheir import report
+from modelheir.analysis.bounds import GateConfig
 from modelheir.analysis.compare import compare
 from modelheir.analysis.flipped import flipped
-from modelheir.analysis.gate import GateConfig, Verdict
+from modelheir.analysis.verdict import HOLD, SHIP, UNDECIDED, Verdict
 from modelheir.checks import InputError
 from modelheir.types import Predictions
 
@@ -61,8 +62,8 @@ def test_the_result_in_the_page_is_the_result(written, result):
 
 def test_verdict_and_numbers_are_words(written, outline):
     page = outline(written)
-    assert "Fails the gate: do not ship" in page.text
-    assert "newly wrong on 16.67% of all images [3.01, 56.35]" in page.text
+    assert "Hold: a bound is clearly missed" in page.text
+    assert "newly wrong on 16.67% of all images [0.42, 64.12]" in page.text
     assert "50.00%" in page.text
     assert "yes: uncommitted changes" in page.text
     assert "All 4 flipped images" in page.text
@@ -70,14 +71,13 @@ def test_verdict_and_numbers_are_words(written, outline):
 
 def test_the_gate_has_four_states(tmp_path, result, chosen, outline):
     states = {
-        "promote": "Passes the gate",
-        "hold": "Hold: not shown to be safe",
-        "reject": "Fails the gate",
+        SHIP: "Ship: every bound is shown to be met",
+        HOLD: "Hold: a bound is clearly missed",
+        UNDECIDED: "Not enough images to decide",
         None: "No verdict",
     }
     for verdict, words in states.items():
-        passed = None if verdict is None else verdict == "promote"
-        found = dataclasses.replace(result, gate=Verdict(passed, verdict, (), (), (), GateConfig()))
+        found = dataclasses.replace(result, gate=Verdict(verdict, (), (), GateConfig()))
         page = outline(report.write_compare(tmp_path / "p.html", found, flipped=chosen, names=("a", "b")))
         assert words in page.text
 
@@ -102,7 +102,7 @@ def test_a_real_comparison_is_shown_whole(tmp_path, pair, images, outline):
     path = report.write_compare(tmp_path / "p.html", result, flipped=chosen, names=("a", "b"), images=images)
     page = outline(path)
     for words in (
-        "Hold: not shown to be safe",
+        "Not enough images to decide",
         "Calibration error (ECE)",
         "Brier score",
         "Graded NFR",

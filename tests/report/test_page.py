@@ -7,7 +7,7 @@ from modelheir.report import page
 
 def test_the_policy_allows_exactly_the_style_and_script_in_the_page(tmp_path):
     empty = {"runs": [], "machine": [], "kinds": {}, "curves": [], "lines": [], "provenance": {}, "glossary": ()}
-    verdict = {"state": "none", "passing": [], "judged": 0, "broken": 0}
+    verdict = {"state": "none", "ships": [], "judged": 0, "broken": 0}
     words = {
         "title": "t",
         "note": "",

@@ -12,7 +12,7 @@ RUNS = [
         "nfr_interval": [0.02, 0.03],
         "relative_nfr": 0.26,
         "seeds": [0, 1, 2],
-        "gate": {"passed": False, "reasons": ["NFR: upper end 3.00% is above 2.00%"]},
+        "gate": {"verdict": "hold", "passed": False, "reasons": ["NFR: upper end 3.00% is above 2.00%"]},
     },
     {
         "name": "<b>ELODI</b>",
@@ -22,7 +22,7 @@ RUNS = [
         "seeds": [0, 1, 2],
         "nfr_difference": -0.009,
         "nfr_difference_interval": [-0.012, -0.006],
-        "gate": {"passed": True, "reasons": [], "seeds_passed": 3},
+        "gate": {"verdict": "ship", "passed": True, "reasons": [], "seeds_passed": 3},
         "chosen": True,
     },
     {"name": "=LDI", "seeds": [0], "failed": "the loss was not finite"},
@@ -45,7 +45,7 @@ def test_the_page_tells_who_passes_and_who_broke(tmp_path, chosen, images, outli
     )
     page = outline(path)
     for words in (
-        "1 of 2 passes the gate",
+        "Ship: 1 of 2 passes the gate",
         "Safe to ship by the bounds set: <b>ELODI</b>.",
         "1 did not finish",
         "the loss was not finite",
@@ -65,7 +65,8 @@ def test_the_page_tells_who_passes_and_who_broke(tmp_path, chosen, images, outli
 @pytest.mark.parametrize(
     ("runs", "words"),
     [
-        ([RUNS[0]], "None of 1 passes the gate"),
+        ([RUNS[0]], "Hold: none of 1 passes the gate"),
+        ([{"name": "a", "gate": {"verdict": "not enough images"}}, RUNS[0]], "Not enough images: none of 2 is shown"),
         ([{"name": "a", "error": 0.1, "nfr": 0.1}], "No verdict"),
         ([RUNS[2]], "No verdict"),
         ([], "No verdict"),
@@ -82,5 +83,5 @@ def test_the_table_beside_holds_every_run(tmp_path):
     with path.with_suffix(".table.csv").open(newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [row["name"] for row in rows] == ["plain", "<b>ELODI</b>", "'=LDI"]
-    assert (rows[0]["nfr_low"], rows[0]["passed"], rows[0]["seeds"]) == ("0.02", "False", "0 1 2")
+    assert (rows[0]["nfr_low"], rows[0]["verdict"], rows[0]["seeds"]) == ("0.02", "hold", "0 1 2")
     assert (rows[2]["error"], rows[2]["failed"]) == ("", "the loss was not finite")

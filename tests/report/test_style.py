@@ -13,9 +13,9 @@ SCHEMES = [
 ]
 PAIRS = [
     *((ink, ground) for ink in ("ink", "soft", "accent", "pos", "neg") for ground in ("bg", "card")),
-    *(("ink", "fail-bg"), ("ink", "pass-bg"), ("ink", "none-bg"), ("soft", "none-bg"), ("soft", "pass-bg")),
-    *(("neg", "fail-bg"), ("pos", "pass-bg"), ("soft", "faint"), ("soft", "fail-bg"), ("hold", "hold-bg")),
-    *(("ink", "hold-bg"), ("soft", "hold-bg"), ("neg", "hold-bg"), ("pos", "hold-bg"), ("pos", "fail-bg")),
+    *(("ink", "hold-bg"), ("ink", "ship-bg"), ("ink", "none-bg"), ("soft", "none-bg"), ("soft", "ship-bg")),
+    *(("neg", "hold-bg"), ("pos", "ship-bg"), ("soft", "faint"), ("soft", "hold-bg"), ("open", "open-bg")),
+    *(("ink", "open-bg"), ("soft", "open-bg"), ("pos", "open-bg"), ("pos", "hold-bg"), ("open", "hold-bg")),
 ]
 
 

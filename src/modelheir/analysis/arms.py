@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from modelheir.analysis.compare import GateConfig, compare
+from modelheir.analysis.bounds import GateConfig
+from modelheir.analysis.compare import compare
+from modelheir.analysis.verdict import HOLD, SHIP, UNDECIDED
 from modelheir.types import Predictions
 
 __all__ = ["arm_rows", "over_seeds"]
@@ -32,7 +34,8 @@ def arm_rows(
     Returns:
         One dict an arm: ``name``, ``seeds``, ``n``; for each of error, nfr, pfr, relative_nfr, churn the mean and
         ``<name>_interval`` over seeds and ``<name>_values``; ``error_old``; with ``baseline`` the paired differences
-        ``<name>_difference`` and ``..._interval`` of error and nfr; ``gate`` with ``passed`` (every seed) and reasons.
+        ``<name>_difference`` and ``..._interval`` of error and nfr; ``gate`` with the worst ``verdict`` of a seed,
+        ``passed``, ``reasons`` and ``seeds_passed``.
     """
     values = {name: {seed: _measure(*pair, gate) for seed, pair in by_seed.items()} for name, by_seed in arms.items()}
     rows = []
@@ -50,11 +53,12 @@ def arm_rows(
                 gaps = [by_seed[s][measure] - values[baseline][s][measure] for s in shared]
                 row[f"{measure}_difference"], row[f"{measure}_difference_interval"] = over_seeds(gaps)
         verdicts = [by_seed[s]["gate"] for s in seeds]
-        failed = [(s, v) for s, v in zip(seeds, verdicts, strict=True) if v.passed is False]
+        worst = next((one for one in (HOLD, UNDECIDED, SHIP) if any(v.verdict == one for v in verdicts)), None)
         row["gate"] = {
-            "passed": None if any(v.passed is None for v in verdicts) else not failed,
-            "reasons": [f"seed {s}: {reason}" for s, v in failed for reason in v.reasons],
-            "seeds_passed": len(seeds) - len(failed),
+            "verdict": worst,
+            "passed": {SHIP: True, HOLD: False}.get(worst or ""),
+            "reasons": [f"seed {s}: {reason}" for s, v in zip(seeds, verdicts, strict=True) for reason in v.reasons],
+            "seeds_passed": sum(v.verdict == SHIP for v in verdicts),
         }
         rows.append(row)
     return rows

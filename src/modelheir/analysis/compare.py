@@ -1,8 +1,8 @@
 """Compare two models on the same images: flips with intervals, by class and by slice, and the verdict of the gate.
 
-The release decision of ``modelheir compare``. All rates are fractions from 0 to 1. Intervals: Wilson for rates that are
-shares, Newcombe for the accuracy gain, the paired bootstrap for relative NFR (above no flips at all Wilson's end,
-divided). p-values are McNemar's exact ones; those of classes and slices are corrected by Holm within their table.
+The release decision of ``modelheir compare``. All rates are fractions from 0 to 1. Intervals: exact ones for rates that
+are shares, those of :mod:`~modelheir.metrics.paired` for the accuracy gain and the relative NFR. p-values are McNemar's
+exact ones; those of classes and slices are corrected by Holm within their table.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from modelheir import checks
+from modelheir.analysis.bounds import GateConfig
 from modelheir.analysis.comparison import Comparison, Counts, Flips, Group, GroupRates, Rates
-from modelheir.analysis.gate import GateConfig, judge
+from modelheir.analysis.gate import judge
 from modelheir.analysis.pairing import Pair, pair_up
 from modelheir.analysis.record import Ends, Rate
 from modelheir.analysis.scores import score_tables
@@ -24,12 +25,13 @@ from modelheir.metrics.calibration import BINS
 from modelheir.metrics.correction import CORRECTIONS
 from modelheir.metrics.flips import FRACTIONS, rates
 from modelheir.metrics.groups import group_by
-from modelheir.metrics.intervals import minimal_detectable_nfr, paired_bootstrap, paired_difference, wilson
+from modelheir.metrics.intervals import exact, minimal_detectable_nfr
 from modelheir.metrics.mcnemar import mcnemar
 from modelheir.metrics.outcomes import OUTCOMES, count_outcomes, outcomes
+from modelheir.metrics.paired import paired_difference, relative_nfr_interval
 from modelheir.types import Predictions
 
-__all__ = ["GateConfig", "compare"]
+__all__ = ["compare"]
 
 _SHARES = ("accuracy_old", "accuracy_new", "nfr", "pfr")  #: rates of a class or slice that get intervals
 _OF_GROUPS = tuple(field.name for field in dataclasses.fields(GroupRates))
@@ -69,7 +71,7 @@ def compare(
 
     Returns:
         The comparison. A rate that is not defined is ``None``. ``minimal_detectable_nfr`` is the half-width of the
-        NFR's interval; where no image flipped, it is the upper Wilson bound, since that many flips may have been
+        NFR's interval; where no image flipped, it is that interval's upper end, since that many flips may have been
         missed.
 
     Raises:
@@ -96,6 +98,7 @@ def compare(
     heads = [(class_names[int(k)], "") for k in seen]
     sliced = [_slice(pair, column, codes, confidence, correction) for column in slices]
     rows = tuple(row for table, _ in sliced for row in table)
+    scores = score_tables(pair, codes, confidence=confidence, bins=bins)
     verdict = judge(
         gate or GateConfig(),
         counts,
@@ -103,6 +106,7 @@ def compare(
         class_names=class_names,
         slice_counts=np.concatenate([table for _, table in sliced]) if sliced else None,
         slice_names=[f"{row.column} = {row.name}" for row in rows],
+        reliability=scores.reliability.get("new") if scores else None,
     )
     listed = (tuple(pair.sample_id[np.flatnonzero(codes == code)[:max_flips]].tolist()) for code in (1, 2))
     return Comparison(
@@ -118,7 +122,7 @@ def compare(
         correction=correction,
         classes=_groups(by_class[seen], heads, confidence, correction),
         slices=rows,
-        scores=score_tables(pair, codes, confidence=confidence, bins=bins),
+        scores=scores,
         gate=verdict,
         flips=Flips(*listed),
     )
@@ -130,7 +134,7 @@ def _resolution(counts: np.ndarray, nfr: float | None, confidence: float) -> flo
     return (
         minimal_detectable_nfr(count, nfr=nfr, confidence=confidence)
         if nfr
-        else wilson(0, count, confidence=confidence)[1]
+        else exact(0, count, confidence=confidence)[1]
     )
 
 
@@ -144,18 +148,11 @@ def _rates(counts: np.ndarray, confidence: float, errors_of: str) -> Rates:
     shares = {name: part for name, part in FRACTIONS.items() if not name.startswith("bec_")}
     found["bec"], shares["bec"] = found[f"bec_{errors_of}"], FRACTIONS[f"bec_{errors_of}"]
     ends: dict[str, Ends] = {
-        name: wilson(*(int(part) for part in fraction.parts(counts)), confidence=confidence)
+        name: exact(*(int(part) for part in fraction.parts(counts)), confidence=confidence)
         for name, fraction in shares.items()
     }
     ends["accuracy_gain"] = paired_difference(counts, confidence=confidence)
-    if counts[1]:
-        ends["relative_nfr"] = paired_bootstrap(
-            counts, lambda drawn: rates(drawn)["relative_nfr"], confidence=confidence
-        )
-    else:
-        old, new = found["accuracy_old"] or 0.0, found["accuracy_new"] or 0.0
-        chance, top = old * (1 - new), ends["nfr"][1]
-        ends["relative_nfr"] = (0.0, top / chance if chance > 0 and top is not None else None)
+    ends["relative_nfr"] = relative_nfr_interval(counts, confidence=confidence)
     return Rates(**{name: Rate(found[name], ends[name]) for name in ends})
 
 
@@ -165,7 +162,7 @@ def _groups(
     """Tabulate groups of images, each at least one image strong; heads are a name and a column."""
     found = rates(counts)
     total = counts.sum(axis=1)
-    ends = {name: wilson(*FRACTIONS[name].parts(counts), confidence=confidence) for name in _SHARES}
+    ends = {name: exact(*FRACTIONS[name].parts(counts), confidence=confidence) for name in _SHARES}
     p = mcnemar(counts[:, 1], counts[:, 2])
     corrected = CORRECTIONS[correction](p)
     rows = []

@@ -11,8 +11,9 @@ from modelheir.analysis.record import Rate
 from modelheir.analysis.run_rows import accuracy
 from modelheir.metrics.accuracy import in_top_k
 from modelheir.metrics.flips import FRACTIONS, rates
-from modelheir.metrics.intervals import paired_difference, wilson
+from modelheir.metrics.intervals import exact
 from modelheir.metrics.outcomes import count_outcomes, outcomes
+from modelheir.metrics.paired import paired_difference
 from modelheir.types import Predictions
 
 __all__ = ["evaluation_row"]
@@ -32,7 +33,7 @@ def evaluation_row(
 
     Returns:
         ``model``, ``n``, ``accuracy``; ``top5`` where there are scores of more than five classes; with ``old`` also
-        ``nfr``, ``pfr`` and ``accuracy_gain`` (new minus old). Each has its interval under ``..._interval``: Wilson's,
+        ``nfr``, ``pfr`` and ``accuracy_gain`` (new minus old). Each has its interval under ``..._interval``: exact,
         and for the gain Newcombe's for paired proportions. What is not defined is ``None`` and has none.
 
     Raises:
@@ -51,7 +52,7 @@ def evaluation_row(
     if scores is not None and scores.shape[1] > 5 and count:
         known = np.asarray(found.label) >= 0
         hits = int(in_top_k(scores[known], np.asarray(found.label)[known], k=5).sum())
-        row |= Rate(hits / count, wilson(hits, count, confidence=confidence)).named("top5")
+        row |= Rate(hits / count, exact(hits, count, confidence=confidence)).named("top5")
     return row if old is None else {**row, **_flips(found, old, (old_name or "the old model", model), confidence)}
 
 
@@ -60,7 +61,7 @@ def _flips(new: Predictions, old: Predictions, names: tuple[str, str], confidenc
     counts = count_outcomes(outcomes(pair.old.prediction, pair.new.prediction, pair.label))[0]
     value, found = rates(counts), {}
     for name in ("nfr", "pfr"):
-        ends = wilson(*(int(part) for part in FRACTIONS[name].parts(counts)), confidence=confidence)
+        ends = exact(*(int(part) for part in FRACTIONS[name].parts(counts)), confidence=confidence)
         found |= Rate(float(value[name]), ends).named(name)
     gain = Rate(float(value["accuracy_gain"]), paired_difference(counts, confidence=confidence))
     return {**found, **gain.named("accuracy_gain")}

@@ -10,7 +10,7 @@ import numpy as np
 from modelheir.analysis.pairing import pair_up
 from modelheir.metrics.flips import FRACTIONS, rates
 from modelheir.metrics.front import hypervolume, pareto_front
-from modelheir.metrics.intervals import wilson
+from modelheir.metrics.intervals import exact
 from modelheir.metrics.outcomes import count_outcomes, outcomes
 from modelheir.types import Predictions
 
@@ -45,8 +45,8 @@ def plane(old: Predictions, models: Mapping[str, Predictions], *, confidence: fl
         pair = pair_up(old, new, names=("the old file", name))
         counts = count_outcomes(outcomes(pair.old.prediction, pair.new.prediction, pair.label))[0]
         found = {rate: float(value) for rate, value in rates(counts).items()}
-        low, high = wilson(*(int(part) for part in FRACTIONS["accuracy_new"].parts(counts)), confidence=confidence)
-        nfr = wilson(*(int(part) for part in FRACTIONS["nfr"].parts(counts)), confidence=confidence)
+        low, high = exact(*(int(part) for part in FRACTIONS["accuracy_new"].parts(counts)), confidence=confidence)
+        nfr = exact(*(int(part) for part in FRACTIONS["nfr"].parts(counts)), confidence=confidence)
         rows.append(
             {
                 "name": name,

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from modelheir.analysis.compare import GateConfig, compare
+from modelheir.analysis.bounds import GateConfig
+from modelheir.analysis.compare import compare
 from modelheir.analysis.record import Rate
-from modelheir.metrics.intervals import wilson
+from modelheir.metrics.intervals import exact
 from modelheir.types import Predictions
 
 __all__ = ["accuracy", "run_row"]
@@ -41,7 +42,7 @@ def run_row(name: str, new: Predictions, old: Predictions | None = None, *, max_
 
 
 def accuracy(found: Predictions, *, confidence: float = 0.95) -> tuple[Rate, int]:
-    """Return the share of right answers with Wilson's interval, and how many images have a label.
+    """Return the share of right answers with its exact interval, and how many images have a label.
 
     >>> said = Predictions(np.array(list("abc")), np.array([0, 1, -1]), np.array([0, 0, 0]))
     >>> accuracy(said)[0].value, accuracy(said)[1]
@@ -50,4 +51,4 @@ def accuracy(found: Predictions, *, confidence: float = 0.95) -> tuple[Rate, int
     label = np.asarray(found.label)
     known = label >= 0
     right, count = int((np.asarray(found.prediction) == label)[known].sum()), int(known.sum())
-    return (Rate(right / count, wilson(right, count, confidence=confidence)) if count else Rate(None)), count
+    return (Rate(right / count, exact(right, count, confidence=confidence)) if count else Rate(None)), count

@@ -18,7 +18,7 @@ from modelheir.metrics.calibration import brier_score, calibration_error, negati
 from modelheir.metrics.confidence import label_confidence, softmax
 from modelheir.metrics.flips import rates
 from modelheir.metrics.graded_flips import graded_flip_rate, large_flips, near_flips
-from modelheir.metrics.intervals import mean_interval
+from modelheir.metrics.intervals import mean_interval, weighted_rate
 from modelheir.metrics.outcomes import OUTCOMES, count_outcomes, outcomes
 from modelheir.metrics.unknown_classes import unknown_classes
 
@@ -161,8 +161,8 @@ def _graded(tracks: dict[str, _Track], codes: np.ndarray, confidence: float) -> 
         if side not in tracks:
             return None
         track = tracks[side]
-        spread = (track.confidence - track.label) * flips
-        ends = mean_interval(spread, confidence=confidence, within=(0, 1))
+        weights = np.clip((track.confidence - track.label)[flips], 0, 1)
+        ends = weighted_rate(weights, len(flips), confidence=confidence)
         return Rate(graded_flip_rate(flips, track.confidence, track.label), ends)
 
     found = Graded(nfr_graded=grade(negative, "new"), pfr_graded=grade(positive, "old"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import runs
-from modelheir.metrics.intervals import wilson
+from modelheir.metrics.intervals import exact
 from modelheir.runs.files import replace_file, write_json
 from modelheir.runs.predictions import read_predictions
 
@@ -39,7 +39,7 @@ def publish(folder: RunFolder, last: StageResult) -> None:
                 "unit": "fraction",
                 "direction": "higher is better",
                 "count": count,
-                "interval": wilson(round(share * count), count),
+                "interval": exact(round(share * count), count),
                 "confidence": 0.95,
             }
     losses = {key: value for key, value in last.metrics.items() if key.endswith("/loss")}

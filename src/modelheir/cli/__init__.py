@@ -1,6 +1,6 @@
 """The command line: a table of commands, one module each; only the chosen one is imported.
 
-Exit codes: 0 done (for ``compare``: the gate passed), 1 the gate failed, 2 bad input, 70 a fault of
+Exit codes: 0 done (for ``compare``: ship), 1 hold, 2 bad input, 3 not enough images to tell, 70 a fault of
 the program (the traceback is kept in a file of its own), 75 another process of the run was lost, 130 interrupted
 (143: by SIGTERM).
 """
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None, *, commands: Mapping[str, Command] =
 class _Patient:
     """A stream that goes nowhere once its reader (head, a pager) has left, so that the command still ends as it should.
 
-    A gate that failed is then code 1 whoever reads along, and training is finished.
+    A release that is held is then code 1 whoever reads along, and training is finished.
     """
 
     def __init__(self, stream: IO[str]) -> None:
@@ -239,7 +239,7 @@ def _overview() -> str:
     lines += [
         "",
         "`modelheir COMMAND --help` tells a command's options; `modelheir --version` the version.",
-        "Exit codes: 0 done or gate passed, 1 gate failed, 2 bad input, 70 a fault of the program,",
-        "75 another process of the run was lost, 130 interrupted (143: by SIGTERM).",
+        "Exit codes: 0 done, or the gate says ship; 1 hold; 2 bad input; 3 not enough images for the gate;",
+        "70 a fault of the program, 75 another process of the run was lost, 130 interrupted (143: by SIGTERM).",
     ]
     return "\n".join(lines)

@@ -24,10 +24,17 @@ or files of predictions from any framework: Parquet or CSV with sample_id,
 label, prediction, and optionally logits (a list column) or logit_0.. or
 prob_0.. columns. Rows are joined by sample_id.
 
-Exit code: 0 the gate passed (or no bounds were set), 1 it failed, 2 bad input.
+Exit code: 0 ship (or no bounds were set), 1 hold, 2 bad input, 3 not enough
+images to tell; the output says how many more a decision needs.
 
-example:
+examples:
   modelheir compare runs/v1 runs/v2 --max-nfr 0.02 --html report.html
+  modelheir compare old.csv new.csv --policy gate.yaml
+
+gate.yaml:
+  required: {max_nfr: 0.02, min_accuracy_gain: 0.0}
+  advisory: {max_churn: 0.1}
+  undecided: hold
 """
 
 
@@ -55,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     add("old", metavar="OLD", help="run folder or predictions of the model in production")
     add("new", metavar="NEW", help="run folder or predictions of the model that is to replace it")
     gate = made.add_argument_group("bounds of the gate (fractions, such as 0.02)")
+    gate.add_argument("--policy", type=Path, metavar="FILE", help="YAML file of bounds, required and advisory ones")
     gate.add_argument("--max-nfr", type=float, metavar="F", help="largest negative flip rate over all images")
     gate.add_argument("--max-class-nfr", type=float, metavar="F", help="largest negative flip rate of any class")
     gate.add_argument(
@@ -63,11 +71,15 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument(
         "--min-accuracy-gain", type=float, metavar="F", help="smallest new minus old accuracy; may be < 0"
     )
-    gate.add_argument("--min-class-count", type=int, metavar="N", default=1, help="judge no class or slice with fewer")
-    gate.add_argument("--confidence", type=float, metavar="F", default=0.95, help="of all intervals (default 0.95)")
+    gate.add_argument("--min-kept", type=float, metavar="F", help="smallest share of right answers that are kept")
+    gate.add_argument("--max-churn", type=float, metavar="F", help="largest share of predictions that changed")
+    gate.add_argument("--max-ece", type=float, metavar="F", help="largest calibration error of the new model")
+    gate.add_argument("--min-class-count", type=int, metavar="N", help="judge no class or slice with fewer (default 1)")
+    gate.add_argument("--confidence", type=float, metavar="F", help="of all intervals (default 0.95)")
     gate.add_argument(
-        "--point", action="store_true", help="judge the estimates, not the unfavourable ends of intervals"
+        "--point", action="store_true", default=None, help="judge the estimates, not the unfavourable ends of intervals"
     )
+    gate.add_argument("--undecided", choices=("ship", "hold"), help="what to do instead of exit code 3")
     view = made.add_argument_group("what to look at")
     view.add_argument(
         "--slice", action="append", default=[], metavar="COLUMN", help="also by value of a column; repeatable"
@@ -91,26 +103,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Compare, print, write; return 0 if the gate passed or had no bounds, 1 if it failed.
+    """Compare, print, write; return 0 to ship or without bounds, 1 to hold, 3 where there are not enough images.
 
     Raises:
         InputError: If what was given cannot be compared; the dispatcher turns it into code 2.
     """
     words = sys.argv[1:] if argv is None else argv
     given = parser().parse_args(words)
-    gate = analysis.GateConfig(
-        max_nfr=given.max_nfr,
-        max_class_nfr=given.max_class_nfr,
-        max_slice_nfr=given.max_slice_nfr,
-        min_accuracy_gain=given.min_accuracy_gain,
-        confidence=given.confidence,
-        point=given.point,
-        min_class_count=given.min_class_count,
+    named = {field.name for field in dataclasses.fields(analysis.GateConfig)} | {"slice"}
+    gate, slices = analysis.make_gate(
+        given.policy, {key: value for key, value in vars(given).items() if key in named - {"policy"}}
     )
     if given.max_flips is not None and given.max_flips < 0:
         raise InputError(f"--max-flips {given.max_flips}: must be >= 0.")
-    if given.max_slice_nfr is not None and not given.slice:
-        raise InputError("--max-slice-nfr judges the values of a column: name one with --slice COLUMN.")
+    if not slices and any(of.max_slice_nfr is not None for of in (gate, gate.advisory)):
+        raise InputError("max_slice_nfr judges the values of a column: name one with --slice COLUMN.")
     if given.data and not given.html:
         raise InputError("--data finds the pictures of the page: give --html FILE with it.")
     classes = _class_list(given.classes) if given.classes else None
@@ -118,27 +125,28 @@ def main(argv: list[str] | None = None) -> int:
     files, note = runs.find_files(places, given.split)
     pages = page_files(given.html) if given.html else ()
     check_outputs(
-        [*pages, *([given.json] if given.json else [])], [*files, *([given.classes] if given.classes else [])]
+        [*pages, *([given.json] if given.json else [])],
+        [*files, *(path for path in (given.classes, given.policy) if path)],
     )
     names = runs.short_names(places)
-    runs.require_columns(files[:2], given.slice)
+    runs.require_columns(files[:2], slices)
     found = {
-        name: runs.read_predictions(file, classes=classes, columns=given.slice)
+        name: runs.read_predictions(file, classes=classes, columns=slices)
         for name, file in zip(names, files, strict=True)
     }
     old, new = found[names[0]], found[names[1]]
     result = analysis.compare.compare(
         old,
         new,
-        slices=given.slice,
-        confidence=given.confidence,
+        slices=slices,
+        confidence=gate.confidence,
         gate=gate,
         errors_of=given.bec,
         correction=given.correction,
         max_flips=given.max_flips,
         names=(str(files[0]), str(files[1])),
     )
-    others = analysis.plane(old, {name: found[name] for name in names[2:]}, confidence=given.confidence)
+    others = analysis.plane(old, {name: found[name] for name in names[2:]}, confidence=gate.confidence)
     result = dataclasses.replace(result, old=str(files[0]), new=str(files[1]), note=note, others=tuple(others))
     show(result, names=(names[0], names[1]))
     if given.json:
@@ -156,7 +164,7 @@ def main(argv: list[str] | None = None) -> int:
             command=["modelheir", "compare", *words],
         )
         say(*map("{}: {}".format, ("Page", "Table"), pages))
-    return 1 if result.gate.passed is False else 0
+    return result.gate.exit_code
 
 
 def _class_list(path: Path) -> list[str]:

@@ -9,11 +9,12 @@ from modelheir.screen import percent, say, show_table
 
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison, Graded, Group, Scores
-    from modelheir.analysis.gate import Verdict
     from modelheir.analysis.record import Rate
+    from modelheir.analysis.verdict import Verdict
 
 __all__ = ["show"]
 
+_MARKS = {"ship": "ok  ", "hold": "miss", "undecided": "open"}
 _WORST = 5  #: classes shown; all are in the JSON and on the page
 _RATES = (
     ("nfr", "NFR: newly wrong"),
@@ -101,11 +102,16 @@ def _groups(title: str, key: str, rows: Sequence[Group]) -> None:
 
 
 def _verdict(gate: Verdict) -> None:
-    if gate.passed is None:
-        say("No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain).")
-    else:
-        say(f"{'PASSED' if gate.passed else 'FAILED'}: {gate.verdict}")
-    for check in gate.checks:
-        say(f"  {'ok  ' if check.passed else 'miss'} {check.sentence}")
+    said = f"{gate.verdict}".upper()
+    if gate.verdict is None:
+        said = "No verdict: no bounds were set (--max-nfr, --min-accuracy-gain, ...; all are in --help)."
+    elif gate.state == "undecided" and gate.bounds.undecided:
+        said += f", so {gate.bounds.undecided} (--undecided)"
+    say(said)
+    told, left = gate.told()
+    for check in told:
+        say(f"  {_MARKS[check.state]} {'advisory: ' if check.advisory else ''}{check.sentence}")
+    if left:
+        say(f"       and {left:,} more groups; --json FILE lists all.")
     for note in gate.notes:
         say(f"  note {note}")

@@ -58,7 +58,7 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
             percent(row["error"], row.get("error_interval")),
             percent(row["nfr"], row.get("nfr_interval")),
             percent(row["relative_nfr"], row.get("relative_nfr_interval")),
-            "pass" if row["gate"]["passed"] else f"fail ({row['gate']['seeds_passed']} of {seeds} seeds pass)",
+            f"{row['gate']['verdict']} ({row['gate']['seeds_passed']} of {seeds} seeds ship)",
         ]
         for row in rows
     ]

@@ -12,13 +12,15 @@ nats.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from modelheir import checks
+from modelheir.metrics.intervals import normal_quantile
 
-__all__ = ["brier_score", "calibration_error", "negative_log_likelihood", "reliability_table"]
+__all__ = ["brier_score", "calibration_error", "calibration_interval", "negative_log_likelihood", "reliability_table"]
 
 BINS = 15  #: bins where nothing else is asked for
 
@@ -80,6 +82,40 @@ def calibration_error(
     """
     rows = reliability_table(confidence, right, bins=bins, spacing=spacing)
     return sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in rows) / len(np.asarray(right))
+
+
+def calibration_interval(
+    table: Sequence[Mapping[str, Any]], *, confidence: float = 0.95, scale: float = 1.0
+) -> tuple[float, float]:
+    r"""Return an interval of the calibration error: what the bins say, give or take what chance adds to it.
+
+    The right answers of a bin of ``n_b`` images spread its gap by ``s_b = sqrt(p (1 - p) / n_b)``, with two right and
+    two wrong answers put into ``p`` so that no bin is certain (Agresti and Coull, 1998). The high end is
+    ``ECE + z s`` with ``s^2 = sum_b (n_b s_b / N)^2``. Chance alone makes the gaps of a model without fault
+    ``sqrt(2 / pi) s_b`` wide on average, so the low end is ``ECE - sqrt(2 / pi) sum_b n_b s_b / N - z s``. Both ends
+    are on the safe side, and most so where there are few images a bin.
+
+    Args:
+        table: Result of :func:`reliability_table`, at least one bin.
+        confidence: Two-sided coverage, between 0 and 1.
+        scale: The interval that so many times the images would give, ``> 0``.
+
+    Returns:
+        Low and high end, fractions from 0 to 1.
+
+    Example:
+        >>> low, high = calibration_interval([{"n": 400, "confidence": 0.9, "accuracy": 0.8}])
+        >>> round(low, 3), round(high, 3)
+        (0.045, 0.14)
+    """
+    checks.above(0, scale=scale)
+    n, sure, right = (np.array([row[key] for row in table], np.float64) for key in ("n", "confidence", "accuracy"))
+    share, n = n / n.sum(), n * scale
+    p = (right * n + 2) / (n + 4)
+    spread = share * np.sqrt(p * (1 - p) / n)
+    error, reach = float(share @ np.abs(right - sure)), normal_quantile(confidence) * float(np.sqrt(spread @ spread))
+    chance = float(np.sqrt(2 / np.pi) * spread.sum())
+    return max(error - chance - reach, 0.0), min(error + reach, 1.0)
 
 
 def brier_score(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:

@@ -1,32 +1,24 @@
-r"""Confidence intervals: Wilson's for one proportion, Newcombe's for a paired difference, the bootstrap for ratios.
+r"""Confidence intervals of one rate: the exact one, Wilson's, that of a weighed rate, and a mean's.
 
-Wilson, with ``p = count / total`` and the normal quantile ``z``:
+The exact interval (Clopper and Pearson, 1934) is what is shown and what the gate decides by: with ``x`` hits in ``n``
+its ends are quantiles of the beta distributions ``(x, n - x + 1)`` and ``(x + 1, n - x)``, and neither end is wrong
+more often than it may be. Wilson's (1927), with ``p = x / n`` and the normal quantile ``z``, is narrower, right on
+average only, and a part of intervals of differences:
 
 .. math:: \frac{p + z^2/2n \pm z \sqrt{p(1-p)/n + z^2/4n^2}}{1 + z^2/n}
-
-Wilson, 1927; Newcombe, "Improved confidence intervals for the difference between binomial proportions based on paired
-data", 1998, method 10; the bootstrap is Efron's percentile interval. Resampling images with replacement is the same as
-drawing the five outcome counts from a multinomial, so a resample costs five numbers whatever ``N`` is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+from scipy.special import betaincinv, gammaincinv
 
 from modelheir import checks
 
-__all__ = [
-    "mean_interval",
-    "minimal_detectable_nfr",
-    "normal_quantile",
-    "paired_bootstrap",
-    "paired_difference",
-    "wilson",
-]
+__all__ = ["exact", "mean_interval", "minimal_detectable_nfr", "normal_quantile", "weighted_rate", "wilson"]
 
 
 def normal_quantile(confidence: float) -> float:
@@ -71,73 +63,74 @@ def wilson(count: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, An
     return (float(low), float(high)) if low.ndim == 0 else (low, high)
 
 
-def paired_difference(counts: np.ndarray, *, confidence: float = 0.95) -> tuple[Any, Any]:
-    """Return Newcombe's interval (method 10) of the new model's accuracy minus the old one's.
+def exact(count: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, Any]:
+    """Return the exact interval of a proportion (Clopper and Pearson): neither end errs more often than it may.
 
     Args:
-        counts: Outcome counts, shape ``(..., 5)``, each row with at least one image.
-        confidence: Two-sided coverage, between 0 and 1.
+        count: Hits, a number or an array; whole ones are what the guarantee is for, others lie smoothly between.
+        total: Trials, same shape; where it is 0 the interval is all of 0 to 1.
+        confidence: Two-sided coverage, between 0 and 1; each end is wrong with at most half of the rest.
 
     Returns:
-        Low and high end, -1 to 1, floats or arrays of shape ``(...)``.
-
-    Example:
-        >>> low, high = paired_difference(np.array([36, 2, 12, 0, 0]))
-        >>> round(low, 4), round(high, 4)
-        (0.0569, 0.3404)
-    """
-    counts = np.asarray(counts, np.float64)
-    n = counts.sum(axis=-1)
-    both, lost, won = counts[..., 0], counts[..., 1], counts[..., 2]
-    neither = counts[..., 3] + counts[..., 4]
-    old, new = (both + lost) / n, (both + won) / n
-    old_low, old_high = wilson(both + lost, n, confidence=confidence)
-    new_low, new_high = wilson(both + won, n, confidence=confidence)
-    product = both * neither - lost * won
-    product = np.where(product > 0, np.maximum(product - n / 2, 0), product)
-    scale = np.sqrt((both + lost) * (won + neither) * (both + won) * (lost + neither))
-    correlation = np.divide(product, scale, out=np.zeros(np.shape(scale)), where=scale > 0)
-    gain = new - old
-
-    def reach(a: Any, b: Any) -> Any:
-        return np.sqrt(np.maximum(a * a - 2 * correlation * a * b + b * b, 0))
-
-    low, high = gain - reach(new - new_low, old_high - old), gain + reach(new_high - new, old - old_low)
-    return (float(low), float(high)) if np.ndim(low) == 0 else (low, high)
-
-
-def paired_bootstrap(
-    counts: np.ndarray,
-    statistic: Callable[[np.ndarray], np.ndarray],
-    *,
-    confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Return the percentile interval of any statistic of the outcome counts, images resampled in pairs.
-
-    Args:
-        counts: Outcome counts of all images, shape ``(5,)``.
-        statistic: Takes counts ``(resamples, 5)``, returns values ``(resamples,)``.
-        confidence: Two-sided coverage, between 0 and 1.
-        resamples: Draws, ``>= 1``.
-        seed: Of the draws; the same seed gives the same interval.
-
-    Returns:
-        Low and high end.
+        Low and high end, fractions from 0 to 1, floats or arrays.
 
     Raises:
-        ValueError: If there are no images or a setting is out of range.
+        ValueError: If a count is negative or above its total, or ``confidence`` is out of range.
+
+    Example:
+        >>> low, high = exact(2, 10)
+        >>> round(low, 4), round(high, 4)
+        (0.0252, 0.5561)
     """
-    checks.at_least(1, resamples=resamples)
+    hits, trials = np.asarray(count, np.float64), np.asarray(total, np.float64)
+    if (hits < 0).any() or (hits > trials).any():
+        raise ValueError("count must lie from 0 to total")
     normal_quantile(confidence)
-    counts = np.asarray(counts)
-    total = int(counts.sum())
-    if not total:
-        raise ValueError("a bootstrap needs at least one image")
-    drawn = np.random.default_rng(seed).multinomial(total, counts / total, size=resamples)
-    low, high = np.quantile(statistic(drawn), [(1 - confidence) / 2, (1 + confidence) / 2])
-    return float(low), float(high)
+    tail = (1 - confidence) / 2
+    none, all_ = hits <= 0, hits >= trials
+    low = np.where(none, 0.0, betaincinv(np.where(none, 1, hits), trials - hits + 1, tail))
+    high = np.where(all_, 1.0, betaincinv(hits + 1, np.where(all_, 1, trials - hits), 1 - tail))
+    return (float(low), float(high)) if low.ndim == 0 else (low, high)
+
+
+def weighted_rate(weights: np.ndarray, total: int, *, confidence: float = 0.95) -> tuple[float, float]:
+    r"""Return the interval of a weighed rate ``sum(weights) / total``: rare events, each with a weight from 0 to 1.
+
+    With ``y`` the sum of the weights and ``v`` that of their squares, and a weight of 1 for what was not seen:
+
+    .. math:: \Bigl[\frac{v}{2yN}\,\chi^2_{2y^2/v}(\alpha/2),\;
+        \frac{v + 1}{2(y + 1)N}\,\chi^2_{2(y+1)^2/(v+1)}(1 - \alpha/2)\Bigr]
+
+    Fay and Feuer, "Confidence intervals for directly standardized rates", 1997, equations 2 and 3. No event at all
+    still leaves an upper end: that of a Poisson count.
+
+    Args:
+        weights: Those of the events, shape ``(M,)``, 0 to 1.
+        total: Images, events or not, ``>= 1``.
+        confidence: Two-sided coverage, between 0 and 1.
+
+    Returns:
+        Low and high end, fractions from 0 to 1.
+
+    Raises:
+        ValueError: If a weight lies outside 0 to 1, there are more events than images, or none of either.
+
+    Example:
+        >>> low, high = weighted_rate(np.array([]), 500)
+        >>> low, round(high, 5)
+        (0.0, 0.00738)
+    """
+    weights = np.asarray(weights, np.float64)
+    checks.at_least(max(1, len(weights)), total=total)
+    if not ((weights >= 0) & (weights <= 1)).all():
+        raise ValueError("weights must lie from 0 to 1")
+    normal_quantile(confidence)
+    tail = (1 - confidence) / 2
+    mean, square = float(weights.sum()), float((weights**2).sum())
+    low = square / mean * gammaincinv(mean**2 / square, tail) if square > 0 else 0.0
+    mean, square = mean + 1, square + 1
+    high = square / mean * gammaincinv(mean**2 / square, 1 - tail)
+    return float(low) / total, min(float(high) / total, 1.0)
 
 
 def mean_interval(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelheir.analysis.flipped import Flipped
+from modelheir.analysis.verdict import STATES
 from modelheir.report import figures, gallery, glossary, page, table, training
 from modelheir.report.provenance import rows as provenance_rows
 from modelheir.runs import files
@@ -18,7 +19,7 @@ _COLUMNS = (
     *("name", "n", "error", "error_low", "error_high", "nfr", "nfr_low", "nfr_high"),
     *("relative_nfr", "relative_nfr_low", "relative_nfr_high", "error_difference", "error_difference_low"),
     *("error_difference_high", "nfr_difference", "nfr_difference_low", "nfr_difference_high"),
-    *("passed", "seeds", "failed"),
+    *("verdict", "seeds", "failed"),
 )
 
 
@@ -43,8 +44,8 @@ def write_runs(
         runs: One dict a method, in the order of the table. ``name``; ``error``, ``nfr`` and ``relative_nfr``
             (fractions) with ``error_interval``, ``nfr_interval``, ``relative_nfr_interval`` where known; ``seeds``
             (list of numbers); ``n`` (images); ``error_difference`` and ``nfr_difference`` (paired, against
-            ``baseline``) with ``..._interval``; ``gate`` (``passed``: true, false or ``None``, ``reasons``, and
-            ``seeds_passed`` where known);
+            ``baseline``) with ``..._interval``; ``gate`` (``verdict``, ``passed``, ``reasons``, and ``seeds_passed``
+            where known);
             ``group`` (runs of a group are joined in the plane); ``chosen`` (true for the run of the gallery). A run
             that did not finish has ``failed``, the reason as a sentence, and stays in the table.
         title: Heading of the page.
@@ -94,14 +95,13 @@ def write_runs(
 
 def _row(run: Mapping[str, Any]) -> dict[str, Any]:
     gate = run.get("gate") or {}
-    passed = gate.get("passed")
-    state = "none" if passed is None else "pass" if passed else "fail"
+    state = STATES[gate.get("verdict")]
     reasons = [str(reason) for reason in gate.get("reasons") or ()]
     return {
         **run,
         "name": str(run["name"]),
         "state": state,
-        "passed": passed,
+        "verdict": gate.get("verdict"),
         "seeds_passed": gate.get("seeds_passed"),
         "reasons": reasons,
     }
@@ -110,7 +110,8 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
 def _verdict(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Sort the runs by what the gate says; a run that failed to finish has no verdict."""
     done = [row for row in rows if not row.get("failed")]
-    passing = [row["name"] for row in done if row["state"] == "pass"]
+    ships = [row["name"] for row in done if row["state"] == "ship"]
     judged = sum(row["state"] != "none" for row in done)
-    state = "none" if not judged else "pass" if passing else "fail"
-    return {"state": state, "passing": passing, "judged": judged, "broken": len(rows) - len(done)}
+    found = {row["state"] for row in done}
+    state = next((one for one in ("ship", "undecided", "hold") if one in found), "none")
+    return {"state": state, "ships": ships, "judged": judged, "broken": len(rows) - len(done)}
