@@ -94,7 +94,7 @@ def _take_and_train(
     splits = open_splits(config.data, config.inputs)
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
     wanted = resolved(chosen.name, config, settings)
-    usual = resolved(chosen.name, type(config)(), type(settings)())
+    usual = resolved(chosen.name, type(config)(), type(settings)(), every=True)
     opened = Opened(splits, open_sources(sources, config, splits["train"].classes), tuple(config.old), models)
 
     def take() -> bool:
