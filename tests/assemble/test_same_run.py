@@ -34,6 +34,19 @@ def test_a_setting_that_an_older_folder_does_not_name_had_its_default(quick):
         train("finetune", quick({"patience": 3}))
 
 
+def test_what_an_older_folder_names_and_nothing_reads_is_no_other_run(quick):
+    folder = train("finetune", quick())
+    older = yaml.safe_load((folder / "config.yaml").read_text())
+    assert "replace_head" not in older["method"]  # it is read with a start alone
+    older["method"]["replace_head"] = True
+    (folder / "config.yaml").write_text(yaml.safe_dump(older))
+    assert train("finetune", quick()) == folder
+    older["method"]["gone"] = 1  # a setting of that version alone, which may have decided something
+    (folder / "config.yaml").write_text(yaml.safe_dump(older))
+    with pytest.raises(InputError, match=r"method\.gone = 1, and this one has None"):
+        train("finetune", quick())
+
+
 def as_written_before(folder, **changes):
     """Write the settings of a run as an earlier version did: what was left open stays open."""
     kept = yaml.safe_load((folder / "config.yaml").read_text())

@@ -1,6 +1,7 @@
 """A stranger guesses the file and is right: equal stems, short files, honest names and a true ``__all__``."""
 
 import ast
+import collections
 import importlib
 from pathlib import Path
 
@@ -27,17 +28,17 @@ def test_there_is_something_to_check():
     assert len(MODULES) > 100
 
 
-#: folders whose every file has a test of its name, wherever it lies below them
-TESTED = ("losses", "metrics", "objective", "engine", "inference")
+#: folders whose every file has a test of its name, wherever it lies below them -> how many files there are at least
+TESTED = {"losses": 15, "metrics": 15, "objective": 8, "engine": 15, "inference": 4}
 
 
-@pytest.mark.parametrize("folder", TESTED)
-def test_every_file_has_a_test_of_its_name_in_the_same_place(folder):
+@pytest.mark.parametrize(("folder", "least"), TESTED.items())
+def test_every_file_has_a_test_of_its_name_in_the_same_place(folder, least):
     source, tests = SOURCE / folder, ROOT / "tests" / folder
     files = {path.relative_to(source).with_suffix("") for path in source.rglob("*.py") if path.stem != "__init__"}
     there = {path.relative_to(tests).with_suffix("") for path in tests.rglob("test_*.py")}
     assert sorted(str(one) for one in files if one.parent / f"test_{one.name}" not in there) == []
-    assert len(files) > 1
+    assert len(files) >= least
 
 
 def test_a_test_lies_where_its_file_lies():
@@ -54,10 +55,8 @@ def test_a_test_lies_where_its_file_lies():
 
 
 def test_no_folder_holds_more_files_than_one_can_survey():
-    folders = {path.parent for path in MODULES}
-    assert {
-        name_of(one): len(list(one.glob("*.py"))) for one in folders if len(list(one.glob("*.py"))) > MOST_FILES
-    } == {}
+    counts = collections.Counter(name_of(path.parent) for path in MODULES)
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
 def test_no_lazy_face_offers_a_name_that_one_of_its_files_has():

@@ -22,6 +22,7 @@ from modelheir.config.describe import settings
 from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
+from modelheir.config.unread import refuse_unread
 from modelheir.methods import METHODS
 from modelheir.objective.distances import DISTANCES
 from modelheir.runs.tensors import load_weights
@@ -238,6 +239,7 @@ class Trainings:
         old = self.named_value(given.get("old", ("OLD",)))
         network = {"model": given.get("model", "mlp"), **vars(made["network"])}
         handed = self.world.given(inputs=made["inputs"], fit=made["fit"], old=old, **network)
+        refuse_unread(made["method"], METHODS[method].config(), "method")
         own, stop = vars(made["method"]), given.get("stop_after")
         with contextlib.suppress(KeyboardInterrupt):
             done = self.world.run(method, folder.name, given=handed, log=log, stop_after=stop, **own)

@@ -1,7 +1,11 @@
 """A toy world for the engine: 10-dimensional points in three classes, a small net, a log in memory."""
 
 import dataclasses
+import json
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -189,3 +193,20 @@ def toy():
             )
 
     return Toy
+
+
+@pytest.fixture(scope="module")
+def two_processes(tmp_path_factory):
+    """Run a program on two processes; return what each wrote to ``NAME_RANK.json`` in the folder given, by name."""
+
+    def run(program):
+        folder = tmp_path_factory.mktemp("two_processes")
+        worker = folder / "worker.py"
+        worker.write_text(program)
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        subprocess.run([*launch, worker, folder], check=True, env=env, timeout=250)
+        ends = (f"_{rank}.json" for rank in range(2))
+        return [{p.name.removesuffix(end): json.loads(p.read_text()) for p in folder.glob(f"*{end}")} for end in ends]
+
+    return run

@@ -1,8 +1,5 @@
 """Two processes (gloo on the CPU): what only one of them has, sees or suffers."""
 
-import json
-import os
-import subprocess
 import sys
 
 import pytest
@@ -133,15 +130,8 @@ Path(sys.argv[1], f"found_{runtime.rank}.json").write_text(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("processes")
-    worker = folder / "worker.py"
-    worker.write_text(WORKER)
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*launch, worker, folder], check=True, env=env, timeout=250)
-    left = [json.loads((folder / f"threads_{rank}.json").read_text()) for rank in range(2)]
-    return [json.loads((folder / f"found_{rank}.json").read_text()) | {"left": left[rank]} for rank in range(2)]
+def found(two_processes):
+    return [told["found"] | {"left": told["threads"]} for told in two_processes(WORKER)]
 
 
 pytestmark = pytest.mark.distributed

@@ -1,10 +1,5 @@
 """Two processes (gloo on the CPU) that see different disks, and what each keeps for itself."""
 
-import json
-import os
-import subprocess
-import sys
-
 import pytest
 import torch
 
@@ -127,14 +122,8 @@ Path(out, f"found_{runtime.rank}.json").write_text(json.dumps(found))
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sharing")
-    worker = folder / "worker.py"
-    worker.write_text(WORKER)
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*launch, worker, folder], check=True, env=env, timeout=120)
-    return [json.loads((folder / f"found_{rank}.json").read_text()) for rank in range(2)]
+def found(two_processes):
+    return [told["found"] for told in two_processes(WORKER)]
 
 
 @pytest.mark.distributed

@@ -5,6 +5,7 @@ import torch
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
+from modelheir.config.unread import refuse_unread
 from modelheir.methods import METHODS
 from modelheir.models import load
 
@@ -56,6 +57,13 @@ def test_start_from_a_run_and_with_a_new_head(world):
     with pytest.raises(InputError):
         world.run("finetune", "y", start=two)
     assert len(weights(world.run("finetune", "z", start=two, replace_head=True))["head.bias"]) == 3
+
+
+def test_a_head_to_replace_needs_a_start():
+    config = METHODS["finetune"].config
+    with pytest.raises(InputError, match=r"method\.replace_head = True has no effect with method\.start = ''"):
+        refuse_unread(config(replace_head=True), config(), "method")
+    refuse_unread(config(replace_head=True, start="run:old"), config(), "method")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import torch
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
+from modelheir.config.unread import refuse_unread
 from modelheir.methods import METHODS
 from modelheir.objective.distances import DistanceConfig
 from modelheir.objective.pull import Pull, Towards
@@ -135,3 +136,12 @@ def test_a_share_of_nothing_is_a_share():
     assert Pull().share is None
     assert [Pull(start_epoch=n).on(Step()) for n in (2, 3)] == [True, False]
     assert not Pull(weight=0.0).on(Step())
+
+
+@pytest.mark.parametrize(("name", "value"), [("base", 0.5), ("focus", 2.0), ("normalize", False)])
+def test_what_a_pull_on_every_image_leaves_aside_is_refused(name, value):
+    with pytest.raises(InputError, match=rf"method\.pull\.{name} = {value} has no effect with .*filter = 'all_pass'"):
+        refuse_unread(Pull(filter="all_pass", **{name: value}), Pull(filter="all_pass"), "method.pull")
+    for read in ("old_correct", "neg_flip", "new_incorrect", "likelihood"):
+        refuse_unread(Pull(filter=read, **{name: value}), Pull(filter="all_pass"), "method.pull")
+    refuse_unread(Pull(filter="all_pass", weight=2.0, mix_alpha=0.5, start_epoch=1), Pull(), "method.pull")

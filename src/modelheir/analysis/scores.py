@@ -15,7 +15,7 @@ from modelheir.analysis.pairing import Pair, Side
 from modelheir.analysis.record import Rate
 from modelheir.metrics.accuracy import in_top_k
 from modelheir.metrics.calibration import brier_score, calibration_error, negative_log_likelihood, reliability_table
-from modelheir.metrics.confidence import label_confidence, softmax
+from modelheir.metrics.confidence import label_confidence, max_confidence, softmax
 from modelheir.metrics.flips import rates
 from modelheir.metrics.graded_flips import graded_flip_rate, large_flips, near_flips
 from modelheir.metrics.intervals import mean_interval, weighted_rate
@@ -101,7 +101,7 @@ def _walk(pair: Pair, sides: dict[str, Side]) -> tuple[dict[str, _Track], np.nda
         }
         for name, track in tracks.items():
             p, label = probabilities[name], own[name][rows]
-            track.confidence[rows] = p.max(axis=1)
+            track.confidence[rows] = max_confidence(p)
             track.label[rows] = label_confidence(p, label)
             track.brier += float(brier_score(p, label).sum())
             if p.shape[1] > 5:

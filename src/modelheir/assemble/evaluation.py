@@ -19,6 +19,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.models import files
 from modelheir.runs.predictions import read_predictions, write_predictions
+from modelheir.runs.seal import digest
 
 if TYPE_CHECKING:
     from modelheir.data import ImageSet
@@ -84,8 +85,8 @@ def evaluate(
         given = inputs.get(model) if isinstance(inputs, Mapping) else inputs
         settings = given or own_inputs(model) or InputConfig()
         images, key = opened(settings)
-        digest = hashlib.sha256(f"{key}|{_model_key(model)}".encode()).hexdigest()[:12]
-        path = Path(cache) / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}-{digest}.parquet"
+        state = hashlib.sha256(f"{key}|{_model_key(model)}".encode()).hexdigest()[:12]
+        path = Path(cache) / f"{re.sub(r'[^A-Za-z0-9._-]+', '_', model)}-{state}.parquet"
         if not path.is_file():
             report = functools.partial(advance, model) if advance else None
             found = predict_images(
@@ -119,9 +120,4 @@ def evaluate(
 
 def _model_key(model: str) -> str:
     """Tell two states of one model apart, by the content of the files that it is read from."""
-    digests: list[str] = []
-    for path in files.files_of(model):
-        if path.is_file():
-            with path.open("rb") as handle:
-                digests.append(hashlib.file_digest(handle, "sha256").hexdigest())
-    return "|".join([model, *digests])
+    return "|".join([model, *(digest(path) for path in files.files_of(model) if path.is_file())])

@@ -53,9 +53,9 @@ def _network(address: str) -> str:
         return ""
 
 
-def resolved(method: str, config: TrainConfig, settings: Any) -> dict[str, Any]:
-    """Return every setting of the run as plain values, in the shape that ``--config`` reads."""
-    return {"train": method, **to_mapping(config), "method": to_mapping(settings)}
+def resolved(method: str, config: TrainConfig, settings: Any, *, every: bool = False) -> dict[str, Any]:
+    """Return the settings that a run reads, or ``every`` one, as plain values in the shape that ``--config`` reads."""
+    return {"train": method, **to_mapping(config, every=every), "method": to_mapping(settings, every=every)}
 
 
 def write_config(folder: RunFolder, settings: Mapping[str, Any]) -> None:

@@ -24,13 +24,21 @@ def accept_settings(folder: RunFolder, wanted: Mapping[str, Any], defaults: Mapp
     """Refuse a folder that holds a trained stage of other settings, naming the first that differs.
 
     A setting that an older version wrote nothing about had its default; one that it left open ("auto", 0) is compared
-    as that version chose it for the training images ``train``.
+    as that version chose it for the training images ``train``. One that it wrote though nothing read it is left aside.
+
+    Args:
+        folder: The run folder.
+        wanted: What the run reads of its settings.
+        defaults: Every setting with its default.
+        train: The training images.
     """
     if not folder.config.is_file() or not _trained(folder):
         return
     before = _flat(_as_chosen(read_yaml(folder.config), wanted, train, str(folder.config)))
     now, usual = _flat(wanted), _flat(defaults)
     for key in {**before, **now}:
+        if key in usual and key not in now:
+            continue  # the choices beside it leave it aside, and those are compared
         old, new = before.get(key, usual.get(key)), now.get(key)
         if old != new and key.split(".")[0] not in _PRIVATE:
             raise InputError(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from modelheir.inference.peers import Peers
     from modelheir.inference.runtime import Runtime
     from modelheir.methods import Method
+    from modelheir.methods.declared import ModelUse, SourceUse
 
 __all__ = ["train"]
 
@@ -68,7 +69,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
     try:
         peers = Peers(runtime)
         with peers.watched():
-            _take_and_train(chosen, config, settings, folder, runtime, peers, command)
+            _take_and_train(chosen, config, settings, sources, models, folder, runtime, peers, command)
     except interrupts.PeerLost:
         with contextlib.suppress(InputError):
             folder.settle()  # where it was the main process that died
@@ -80,6 +81,8 @@ def _take_and_train(
     chosen: Method,
     config: TrainConfig,
     settings: Any,
+    sources: Mapping[str, SourceUse],
+    models: Mapping[str, ModelUse],
     folder: RunFolder,
     runtime: Runtime,
     peers: Peers,
@@ -87,12 +90,11 @@ def _take_and_train(
 ) -> None:
     from modelheir.data import open_splits
 
-    sources, models = declared_sources(chosen, settings), declared_models(chosen, settings)
     runtime.by_main(lambda: _check(folder, config, sources, models))
     splits = open_splits(config.data, config.inputs)
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
     wanted = resolved(chosen.name, config, settings)
-    usual = resolved(chosen.name, type(config)(), type(settings)())
+    usual = resolved(chosen.name, type(config)(), type(settings)(), every=True)
     opened = Opened(splits, open_sources(sources, config, splits["train"].classes), tuple(config.old), models)
 
     def take() -> bool:
@@ -115,7 +117,9 @@ def _take_and_train(
             runtime.by_main(lambda: folder.set_status("finished", files=seal(folder)))
 
 
-def _check(folder: RunFolder, config: TrainConfig, sources: Mapping[str, Any], models: Mapping[str, Any]) -> None:
+def _check(
+    folder: RunFolder, config: TrainConfig, sources: Mapping[str, SourceUse], models: Mapping[str, ModelUse]
+) -> None:
     """Refuse a place where a run would do harm, and a finished run that is damaged."""
     read = [config.data, *(use.address for use in sources.values())]
     check_destination(folder, read, [*config.old, *(one for use in models.values() for one in use.addresses)])

@@ -22,24 +22,24 @@ __all__ = ["allowed", "default_of", "flatten", "from_mapping", "plain_type", "re
 T = TypeVar("T")
 
 
-def to_mapping(config: Any) -> dict[str, Any]:
-    """Return a config as plain values: dicts, lists, text, numbers; without what its choices leave aside.
+def to_mapping(config: Any, *, every: bool = False) -> dict[str, Any]:
+    """Return a config as plain values: dicts, lists, text, numbers; what its choices leave aside only with ``every``.
 
     >>> from modelheir.config.fit import FitConfig
     >>> to_mapping(FitConfig(epochs=3))["epochs"]
     3
     """
-    aside = unread(config)
+    aside = () if every else unread(config)
     fields = [field.name for field in dataclasses.fields(config) if field.name not in aside]
-    return {name: _plain(getattr(config, name)) for name in fields}
+    return {name: _plain(getattr(config, name), every) for name in fields}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, every: bool) -> Any:
     if dataclasses.is_dataclass(value):
-        return to_mapping(value)
+        return to_mapping(value, every=every)
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+        return {key: _plain(item, every) for key, item in value.items()}
+    return [_plain(item, every) for item in value] if isinstance(value, tuple | list) else value
 
 
 def from_mapping(config: type[T], mapping: Mapping[str, Any], *, where: str = "", source: str = "") -> T:

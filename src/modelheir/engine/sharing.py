@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from pathlib import Path
 
 import torch
 
 from modelheir.inference.runtime import Runtime
 from modelheir.runs.files import replace_file
+from modelheir.runs.seal import digest
 from modelheir.runs.stage import StageFolder
 from modelheir.types import StageResult
 
@@ -50,9 +50,4 @@ def _digests(folder: StageFolder) -> dict[str, str]:
     """Return the SHA-256 of what a result is read from, by name in the folder, the result itself last."""
     found = [folder.weights, *(path for _, path in folder.snapshots())]
     found += [*sorted(folder.predictions("x").parent.glob("*.parquet")), folder.summary]
-    digests = {}
-    for path in found:
-        if path.is_file():
-            with path.open("rb") as handle:
-                digests[path.relative_to(folder.path).as_posix()] = hashlib.file_digest(handle, "sha256").hexdigest()
-    return digests
+    return {path.relative_to(folder.path).as_posix(): digest(path) for path in found if path.is_file()}

@@ -28,6 +28,10 @@ class Config:
     reinit_linear: bool = False  #: draw the classifier layer anew first, such as for ``--trainable linear``
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
+    def unread(self) -> dict[str, str]:
+        """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
+        return {} if self.start else {"replace_head": "start = ''"}
+
 
 def plan(config: Config, given: Given) -> list[Stage]:
     """One stage."""

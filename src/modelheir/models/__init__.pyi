@@ -14,8 +14,6 @@ from .teachers.ensemble import Teacher as Teacher
 from .teachers.freeze import freeze as freeze
 from .teachers.freeze import state_hash as state_hash
 from .teachers.freeze import thawed_copy as thawed_copy
-from .teachers.outputs import cache_outputs as cache_outputs
-from .teachers.outputs import is_informative as is_informative
-from .teachers.outputs import mean_logits as mean_logits
+from .teachers.informative import is_informative as is_informative
 from .trainable import draw_head as draw_head
 from .trainable import set_trainable as set_trainable

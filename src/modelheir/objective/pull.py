@@ -35,6 +35,10 @@ class Pull:
     normalize: bool = True  #: scale the weights to mean 1 over the images of a batch that count
     start_epoch: Annotated[int, AtLeast(0)] = 0  #: epochs of plain training before the pull begins
 
+    def unread(self) -> dict[str, str]:
+        """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
+        return dict.fromkeys(("base", "focus", "normalize"), "filter = 'all_pass'") if self.filter == "all_pass" else {}
+
     @property
     def share(self) -> float | None:
         """``mix_alpha`` as the objective takes it: ``None`` adds."""

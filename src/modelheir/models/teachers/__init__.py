@@ -1,1 +1,1 @@
-"""Frozen models and their stored outputs."""
+"""Frozen models that teach, their stored outputs among them."""
