@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from modelheir.analysis.arms import arm_rows, over_seeds
-from modelheir.analysis.bounds import GateConfig
+from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.types import Predictions
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modelheir.analysis.compare import compare
-from modelheir.analysis.bounds import GateConfig
+from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.types import Predictions
 
 LARGE = 10**12

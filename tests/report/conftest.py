@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from modelheir.analysis.bounds import GateConfig
 from modelheir.analysis.compare import compare
 from modelheir.analysis.flipped import flipped
-from modelheir.analysis.verdict import HOLD, Check, Verdict
+from modelheir.analysis.gate.bounds import GateConfig
+from modelheir.analysis.gate.verdict import HOLD, Check, Verdict
 from modelheir.types import Predictions
 
 CLASSES = ("<script>alert(1)</script>", "</script>", "=cmd & \"quoted\" 'too'")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from modelheir import report
-from modelheir.analysis.bounds import GateConfig
 from modelheir.analysis.compare import compare
 from modelheir.analysis.flipped import flipped
-from modelheir.analysis.verdict import HOLD, SHIP, UNDECIDED, Verdict
+from modelheir.analysis.gate.bounds import GateConfig
+from modelheir.analysis.gate.verdict import HOLD, SHIP, UNDECIDED, Verdict
 from modelheir.checks import InputError
 from modelheir.types import Predictions
 

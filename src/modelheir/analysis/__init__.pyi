@@ -2,9 +2,9 @@ from . import compare as compare
 from . import ensemble as ensemble
 from . import flipped as flipped
 from .arms import arm_rows as arm_rows
-from .bounds import Bounds as Bounds
-from .bounds import GateConfig as GateConfig
 from .evaluation import evaluation_row as evaluation_row
 from .front import plane as plane
-from .policy import make_gate as make_gate
+from .gate.bounds import Bounds as Bounds
+from .gate.bounds import GateConfig as GateConfig
+from .gate.policy import make_gate as make_gate
 from .run_rows import run_row as run_row

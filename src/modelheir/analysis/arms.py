@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from modelheir.analysis.bounds import GateConfig
 from modelheir.analysis.compare import compare
-from modelheir.analysis.verdict import HOLD, SHIP, UNDECIDED
+from modelheir.analysis.gate.bounds import GateConfig
+from modelheir.analysis.gate.verdict import HOLD, SHIP, UNDECIDED
 from modelheir.types import Predictions
 
 __all__ = ["arm_rows", "over_seeds"]

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from modelheir import checks
-from modelheir.analysis.bounds import GateConfig
 from modelheir.analysis.comparison import Comparison, Counts, Flips, Group, GroupRates, Rates
-from modelheir.analysis.gate import judge
+from modelheir.analysis.gate.bounds import GateConfig
+from modelheir.analysis.gate.judge import judge
 from modelheir.analysis.pairing import Pair, pair_up
 from modelheir.analysis.record import Ends, Rate
 from modelheir.analysis.scores import score_tables

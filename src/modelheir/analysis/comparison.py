@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from modelheir.analysis.gate.verdict import Verdict
 from modelheir.analysis.record import Rate, Record, plain
-from modelheir.analysis.verdict import Verdict
 
 __all__ = [
     "Calibration",

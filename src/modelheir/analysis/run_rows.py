@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from modelheir.analysis.bounds import GateConfig
 from modelheir.analysis.compare import compare
+from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.analysis.record import Rate
 from modelheir.metrics.intervals import exact
 from modelheir.types import Predictions

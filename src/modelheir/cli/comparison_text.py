@@ -9,8 +9,8 @@ from modelheir.screen import percent, say, show_table
 
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison, Graded, Group, Scores
+    from modelheir.analysis.gate.verdict import Verdict
     from modelheir.analysis.record import Rate
-    from modelheir.analysis.verdict import Verdict
 
 __all__ = ["show"]
 

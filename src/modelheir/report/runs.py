@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelheir.analysis.flipped import Flipped
-from modelheir.analysis.verdict import STATES
+from modelheir.analysis.gate.verdict import STATES
 from modelheir.report import figures, gallery, glossary, page, table, training
 from modelheir.report.provenance import rows as provenance_rows
 from modelheir.runs import files

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelheir.analysis.bounds import WORDS, Bounds, images_needed, measure, measure_groups
+from modelheir.analysis.gate.bounds import WORDS, Bounds, images_needed, measure, measure_groups
 from modelheir.checks import InputError
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from modelheir.analysis.bounds import Bounds, GateConfig
+from modelheir.analysis.gate.bounds import Bounds, GateConfig
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.config.mapping import from_mapping, read_yaml
 from modelheir.runs.seal import digest

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom, binomtest
 
-from modelheir.analysis.bounds import Bounds, GateConfig
-from modelheir.analysis.gate import judge
+from modelheir.analysis.gate.bounds import Bounds, GateConfig
+from modelheir.analysis.gate.judge import judge
 from modelheir.checks import InputError
 from modelheir.metrics.paired import paired_difference
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from modelheir.analysis.bounds import GateConfig
+from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.analysis.record import Ends, Record, plain
 
 __all__ = ["HOLD", "SHIP", "SHOWN", "STATES", "UNDECIDED", "Check", "Verdict"]

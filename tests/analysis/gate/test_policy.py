@@ -2,8 +2,8 @@ import hashlib
 
 import pytest
 
-from modelheir.analysis.bounds import Bounds, GateConfig
-from modelheir.analysis.policy import make_gate
+from modelheir.analysis.gate.bounds import Bounds, GateConfig
+from modelheir.analysis.gate.policy import make_gate
 from modelheir.checks import InputError
 
 

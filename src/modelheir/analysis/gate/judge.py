@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
-from modelheir.analysis.bounds import WORDS, GateConfig, Measured, images_needed, measure, measure_groups
-from modelheir.analysis.gate_notes import near_chance, worse_slices
-from modelheir.analysis.verdict import HOLD, SHIP, SHOWN, UNDECIDED, Check, Verdict
+from modelheir.analysis.gate.bounds import WORDS, GateConfig, Measured, images_needed, measure, measure_groups
+from modelheir.analysis.gate.notes import near_chance, worse_slices
+from modelheir.analysis.gate.verdict import HOLD, SHIP, SHOWN, UNDECIDED, Check, Verdict
 from modelheir.checks import InputError
 from modelheir.metrics.correction import bonferroni_confidence
 

@@ -1,0 +1,1 @@
+"""The release gate: bounds, what the images say about them, and the policy file that holds them."""
