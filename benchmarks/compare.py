@@ -22,7 +22,7 @@ import time
 import numpy as np
 
 from modelheir.analysis.compare import compare
-from modelheir.analysis.gate import GateConfig
+from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.types import Predictions
 
 TARGET = 5.0  #: seconds

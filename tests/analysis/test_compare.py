@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from modelheir.analysis.compare import GateConfig, compare
+from modelheir.analysis.compare import compare
+from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.checks import InputError
 from modelheir.metrics.flips import flip_rates
 from modelheir.types import Predictions

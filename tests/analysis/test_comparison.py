@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from modelheir.analysis.compare import GateConfig, compare
+from modelheir.analysis.compare import compare
+from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.analysis.record import Rate
 from modelheir.runs.files import write_json
 from modelheir.types import Predictions

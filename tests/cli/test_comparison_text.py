@@ -1,6 +1,7 @@
 import numpy as np
 
-from modelheir.analysis.compare import GateConfig, compare
+from modelheir.analysis.compare import compare
+from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.cli.comparison_text import show
 from modelheir.types import Predictions
 

@@ -13,9 +13,10 @@ SMALL = {
     "data_loading": ["--images", "40", "--batch", "10", "--workers", "1", "--rounds", "1", "--cifar10", "nowhere"],
     "loop": ["--batches", "2", "--rounds", "1"],
     "defaults": ["--sets", "digits", "--seeds", "0", "--images", "320"],
+    "coverage": ["--draws", "16", "--tables", "share", "gain", "relative", "graded", "calibration"],
     "distillation_step": ["--size", "8", "--batch", "8", "--rounds", "1"],
 }
-SAYS = {"defaults": "| default - arm |"}
+SAYS = {"defaults": "| default - arm |", "coverage": "lowest coverage"}
 
 
 def test_every_benchmark_is_run():
