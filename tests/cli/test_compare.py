@@ -75,7 +75,7 @@ def test_point_estimates_and_class_bounds(files, capsys):
     found = json.loads(target.read_text())
     bound = str(found["nfr"] + 1e-6)
     assert run(files, "old.parquet", "new.parquet", "--max-nfr", bound) == 3
-    assert "NOT ENOUGH IMAGES\n  open NFR is" in capsys.readouterr().out
+    assert "NOT ENOUGH IMAGES (max_nfr: " in capsys.readouterr().out
     for undecided, code in (("ship", 0), ("hold", 1)):
         assert run(files, "old.parquet", "new.parquet", "--max-nfr", bound, "--undecided", undecided) == code
         assert f"NOT ENOUGH IMAGES, so {undecided} (--undecided)" in capsys.readouterr().out

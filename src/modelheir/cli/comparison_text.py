@@ -107,7 +107,7 @@ def _verdict(gate: Verdict) -> None:
         said = "No verdict: no bounds were set (--max-nfr, --min-accuracy-gain, ...; all are in --help)."
     elif gate.state == "undecided" and gate.bounds.undecided:
         said += f", so {gate.bounds.undecided} (--undecided)"
-    say(said)
+    say(f"{said} ({gate.price})" if gate.state == "undecided" else said)
     told, left = gate.told()
     for check in told:
         say(f"  {_MARKS[check.state]} {'advisory: ' if check.advisory else ''}{check.sentence}")

@@ -140,9 +140,10 @@ def test_so_many_more_images_decide_and_one_fewer_does_not(bound):
 def test_no_number_of_images_decides_a_rate_that_lies_on_its_bound():
     found = verdict(max_nfr=0.02)
     assert found["needed"] == {"max_nfr": None}
+    assert found.price == "max_nfr: no number would do at this rate"
     assert "needed" not in found["checks"][0]
     assert found["reasons"] == [
-        f"NFR is 2.00% [{ends(20, 1000)[0]:.2%}, {ends(20, 1000)[1]:.2%}]: its interval holds the bound of 2.00%; "
+        f"NFR is 2.00% [{ends(20, 1000)[0]:.2%}, {ends(20, 1000)[1]:.2%}]: its interval lies on both sides of 2.00%; "
         "at this very rate no number of images decides."
     ]
 
@@ -196,6 +197,9 @@ def test_an_advisory_bound_is_shown_and_decides_nothing():
         ("max_class_nfr", SHIP, True),
         ("max_churn", HOLD, True),
     ]
+    open_ = verdict(max_nfr=0.05, advisory=Bounds(max_nfr=0.021))
+    assert open_["checks"][1]["needed"] > 0
+    assert (open_["needed"], open_.price) == ({}, "")
     alone = verdict(advisory=Bounds(max_churn=0.01))
     assert (alone["verdict"], alone["passed"], alone.exit_code) == (None, None, 0)
 
@@ -235,7 +239,7 @@ def test_a_class_too_small_to_decide_is_named_with_what_it_needs():
     enough = int(np.ceil(np.log(0.025) / np.log(1 - 0.1)))  # (1 - bound)^n <= 2.5 %
     assert first["needed"] == enough - 10 == found["needed"]["max_class_nfr"]
     assert found["reasons"] == [
-        f"NFR of class c1 is 0.00% [0.00%, {ends(0, 10)[1]:.2%}]: its interval holds the bound of 10.00%; "
+        f"NFR of class c1 is 0.00% [0.00%, {ends(0, 10)[1]:.2%}]: its interval lies on both sides of 10.00%; "
         f"about {enough - 10} more images of it would decide at this rate."
     ]
 
@@ -245,6 +249,7 @@ def test_what_the_classes_need_is_added_up():
     needed = [check.get("needed") for check in found["checks"]]
     assert needed == [36 - 10, 36 - 20, None]
     assert found["needed"] == {"max_class_nfr": 26 + 16}
+    assert found.price == "max_class_nfr: about 42 more"
     assert classes((10, 0), (20, 2), max_class_nfr=0.1)["needed"] == {"max_class_nfr": None}  # one lies on its bound
 
 

@@ -176,7 +176,7 @@ def _checks(name: str, bound: float, config: GateConfig, words: Sequence[str], o
 def _relation(verdict: str, upper: bool, point: bool) -> str:
     """Say how a rate stands to its bound."""
     if verdict == UNDECIDED:
-        return "its interval holds the bound of"
+        return "its interval lies on both sides of"
     meets = verdict == SHIP
     end = "its estimate" if point else f"its {'upper' if upper is meets else 'lower'} end"
     if upper:

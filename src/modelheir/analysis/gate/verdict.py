@@ -75,13 +75,22 @@ class Verdict(Record):
 
     @property
     def needed(self) -> dict[str, int | None]:
-        """Bound -> further images that would decide it, over its groups; ``None`` where no number would."""
+        """Required bound -> further images that would decide it, over its groups; ``None`` where no number would."""
         found: dict[str, int | None] = {}
         for check in self.checks:
-            if check.verdict == UNDECIDED:
+            if check.verdict == UNDECIDED and not check.advisory:
                 so_far = found.get(check.name, 0)
                 found[check.name] = None if so_far is None or check.needed is None else so_far + check.needed
         return found
+
+    @property
+    def price(self) -> str:
+        """What a decision needs, in words: ``max_nfr: about 1,200 more images``; empty where nothing is open."""
+        told = {
+            name: "no number would do at this rate" if images is None else f"about {images:,} more"
+            for name, images in self.needed.items()
+        }
+        return ", ".join(f"{name}: {words}" for name, words in told.items())
 
     def told(self) -> tuple[tuple[Check, ...], int]:
         """Return the checks that a reader is shown, and how many groups are left out.
