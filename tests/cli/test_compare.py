@@ -207,3 +207,50 @@ def test_help_starts_fast_and_nothing_imports_torch(files):
     assert after.children_user - before.children_user < 0.5
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert not loaded & {"torch", "numpy", "pyarrow", "scipy", "rich"}
+
+
+@pytest.mark.parametrize(
+    ("flag", "name"),
+    [
+        ("--max-nfr", "max_nfr"),
+        ("--max-class-nfr", "max_class_nfr"),
+        ("--min-kept", "min_kept"),
+        ("--min-accuracy-gain", "min_accuracy_gain"),
+        ("--max-churn", "max_churn"),
+        ("--max-ece", "max_ece"),
+    ],
+)
+def test_every_bound_reaches_the_gate_by_flag_by_policy_and_by_call(files, capsys, flag, name):
+    import modelheir
+
+    target = files / "r.json"
+    (files / "gate.yaml").write_text(f"required: {{{name}: 0.123}}\n")
+    for words in ((flag, "0.123"), ("--policy", str(files / "gate.yaml"))):
+        run(files, "old.parquet", "new.parquet", *words, "--json", str(target))
+        gate = json.loads(target.read_text())["gate"]
+        assert {check["name"] for check in gate["checks"]} == {name}
+        assert gate["bounds"][name] == 0.123
+    assert gate["bounds"]["policy"].endswith("gate.yaml")
+    called = modelheir.compare(files / "old.parquet", files / "new.parquet", **{name: 0.123})
+    assert called["gate"]["checks"] == gate["checks"]
+    capsys.readouterr()
+
+
+def test_a_policy_is_named_with_its_hash(files, capsys):
+    import hashlib
+
+    text = "required: {max_nfr: 0.9}\nadvisory: {max_churn: 0.0001}\nslice: [site]\nconfidence: 0.9\n"
+    (files / "gate.yaml").write_text(text)
+    words = ("old.parquet", "new.parquet", "--policy", str(files / "gate.yaml"), "--html", str(files / "r.html"))
+    assert run(files, *words) == 0
+    said = capsys.readouterr().out
+    assert "miss advisory: churn is" in said
+    assert "90% intervals" in said
+    assert "by site" in said
+    page = (files / "r.html").read_text()
+    assert hashlib.sha256(text.encode()).hexdigest() in page
+    assert run(files, *words, "--max-nfr", "0.95") == 2
+    assert "max_nfr is set by the policy" in capsys.readouterr().err
+    assert run(files, *words[:4], "--json", str(files / "gate.yaml")) == 2
+    assert "would replace" in capsys.readouterr().err
+    assert (files / "gate.yaml").read_text() == text
