@@ -23,6 +23,9 @@ def test_the_module_to_evaluate_is_looked_for_before_training(toy, tmp_path):
     task = Task({"t0": toy.net(), "t1": toy.net()}, {"train": toy.make_stream()}, objective, evaluate=val, publish="t2")
     with pytest.raises(ValueError, match="stage joint has no module 't2' to evaluate, only t0, t1"):
         toy.run([Stage("joint", lambda _: task)], tmp_path)
+    alone = dataclasses.replace(task, publish="")
+    with pytest.raises(ValueError, match="stage joint publishes no module and says no prediction: how do t0, t1 pred"):
+        toy.run([Stage("joint", lambda _: alone)], tmp_path)
 
 
 def test_settings_that_need_a_labelled_selection_split(toy, tmp_path):

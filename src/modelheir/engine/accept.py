@@ -17,7 +17,10 @@ def accept(task: Task, fit: FitConfig, stage: str) -> None:
         ValueError: If the task has neither an objective nor an update, or both; or names no module to evaluate.
     """
     if task.evaluate and task.predict is None and task.publish not in task.modules:
-        raise ValueError(f"stage {stage} has no module {task.publish!r} to evaluate, only {', '.join(task.modules)}")
+        modules = ", ".join(task.modules)
+        if not task.publish:
+            raise ValueError(f"stage {stage} publishes no module and says no prediction: how do {modules} predict?")
+        raise ValueError(f"stage {stage} has no module {task.publish!r} to evaluate, only {modules}")
     if not task.streams:
         return
     if (task.objective is None) == (task.update is None):
