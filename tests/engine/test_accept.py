@@ -40,6 +40,14 @@ def test_settings_that_need_a_labelled_selection_split(toy, tmp_path):
     toy.run(toy.one(lambda: dataclasses.replace(task, evaluate=blind)), tmp_path, epochs=1)
 
 
+def test_graphs_are_of_compiled_code_and_of_the_engines_own_steps(toy, tmp_path):
+    with pytest.raises(InputError, match=r"fit\.cuda_graphs = True needs fit\.compile = True: it is compiled code"):
+        toy.run(toy.plain(), tmp_path, cuda_graphs=True)
+    task = dataclasses.replace(toy.two_streams(), objective=None, update=lambda batches, step: LossTerms({}))
+    with pytest.raises(InputError, match=r"fit\.cuda_graphs = True: stage train does its own steps; leave it out"):
+        toy.run(toy.one(lambda: task), tmp_path, cuda_graphs=True, compile=True)
+
+
 def test_accumulation_is_refused_where_the_task_steps_itself(toy, tmp_path):
     task = Task({"model": toy.net()}, {"train": toy.make_stream()}, update=lambda b, s: LossTerms({}))
     with pytest.raises(InputError, match=r"fit\.accumulate = 2: stage train does its own steps"):

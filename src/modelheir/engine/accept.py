@@ -27,6 +27,10 @@ def accept(task: Task, fit: FitConfig, stage: str) -> None:
         raise ValueError("a task needs an objective or an update, and not both")
     if task.update is not None and fit.accumulate > 1:
         raise InputError(f"fit.accumulate = {fit.accumulate}: stage {stage} does its own steps; set it to 1.")
+    if fit.cuda_graphs and not fit.compile:
+        raise InputError("fit.cuda_graphs = True needs fit.compile = True: it is compiled code that is captured.")
+    if fit.cuda_graphs and task.update is not None:
+        raise InputError(f"fit.cuda_graphs = True: stage {stage} does its own steps; leave it out.")
     plateau = any(one.schedule == "plateau" for one in (fit, *task.optimizer_fits.values()))
     asked = {"keep": fit.keep == "best", "schedule": plateau, "patience": fit.patience > 0}
     asked |= {"keep_start": fit.keep_start, "stop_when_worse": fit.stop_when_worse}
