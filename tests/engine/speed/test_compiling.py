@@ -14,6 +14,7 @@ from modelheir.checks import InputError
 from modelheir.cli import main
 from modelheir.engine import fit
 from modelheir.engine.speed import compiling
+from modelheir.models.adapters import add_low_rank, add_plane
 from modelheir.plans import Stage
 from modelheir.runs.folder import RunFolder
 
@@ -47,6 +48,31 @@ def test_numbers_and_names_are_those_without_and_a_kill_changes_nothing(toy, tmp
         toy.run(toy.plain(net=toy.normed()), tmp_path / "cut", compile=True, stop_after=7, **settings)
     again = toy.run(toy.plain(net=toy.normed()), tmp_path / "cut", compile=True, **settings)
     assert toy.equal(toy.weights(whole), toy.weights(again))
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.slow
+@pytest.mark.parametrize("adapters", ["low_rank", "plane"])
+def test_adapters_compile_and_leave_plain_weights(toy, tmp_path, adapters):
+    def plan():
+        net = toy.normed()
+        names = [name for name, _ in net.named_parameters()]
+        net.requires_grad_(False)
+        if adapters == "plane":
+            add_plane(net, coordinates=4, seed=0, names=names)
+        else:
+            add_low_rank(net, rank=2, seed=0)
+        return toy.plain(net=net)
+
+    settings = {"epochs": 2, "save_every_steps": 2}
+    eager = toy.run(plan(), tmp_path / "eager", **settings)
+    with pytest.raises(toy.stopped):
+        toy.run(plan(), tmp_path / "cut", compile=True, stop_after=7, **settings)
+    found = toy.run(plan(), tmp_path / "cut", compile=True, **settings)
+    assert toy.weights(found).keys() == toy.normed().state_dict().keys()
+    for key, value in toy.weights(eager).items():
+        torch.testing.assert_close(toy.weights(found)[key], value, atol=1e-4, rtol=1e-4)
+    assert not torch.equal(toy.weights(found)["head.weight"], toy.normed().head.weight)
 
 
 @pytest.mark.usefixtures("compiler")
