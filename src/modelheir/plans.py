@@ -48,7 +48,8 @@ class Task:
     references: Mapping[str, nn.Module] = dataclasses.field(default_factory=dict)  #: frozen; moved, never saved
     evaluate: Mapping[str, Stream] = dataclasses.field(default_factory=dict)  #: split -> stream, each epoch on "val"
     predict: Callable[[Batch], Outputs] | None = None  #: what is evaluated; ``None``: the module ``publish``
-    publish: str = "model"  #: the module whose weights are the run's, if the stage is its last
+    publish: str = "model"  #: the module that is the run's model, if the stage is its last; "": none, as what is
+    #: predicted is several modules' (co-training), and the run publishes predictions and the weights of all
     select: Callable[[Predictions], float] | None = None  #: of "val", higher is better; ``None``: accuracy
     optimizers: Mapping[str, Sequence[str]] | None = None  #: name -> module names; ``None``: one over all modules
     optimizer_fits: Mapping[str, FitConfig] = dataclasses.field(default_factory=dict)  #: kind, rate, decay, schedule
@@ -58,7 +59,8 @@ class Task:
     fit: FitConfig | None = None  #: this stage's own settings; ``None``: the run's
     state: Mapping[str, Stateful] = dataclasses.field(default_factory=dict)
     describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: JSON kept with the stage's result;
-    #: "model" is the spec of the module ``publish``; "rows" go into the run's ``result.json``, if the stage is its last
+    #: "model" is the spec of the module ``publish``, "modules" those of all where there is none; "rows" go into the
+    #: run's ``result.json``, if the stage is its last
 
 
 @dataclasses.dataclass(frozen=True)

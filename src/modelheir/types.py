@@ -206,7 +206,7 @@ class StageResult:
     metrics: Mapping[str, float]  #: of the kept weights, on the selection split
     weights: Callable[[str], dict[str, Tensor]]  #: module name -> the kept state dict
     describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    publish: str = "model"  #: the module that is the stage's model
+    publish: str = "model"  #: the module that is the stage's model; "": none is
 
     snapshots: Callable[[], Sequence[Snapshot]] = list  #: those that ``fit.snapshots`` asked for, in order
 

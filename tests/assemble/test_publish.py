@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import json
+import math
 import os
 import shutil
 import stat
@@ -16,8 +17,10 @@ from torch.nn.functional import cross_entropy
 
 from modelheir.assemble import predict, train
 from modelheir.checks import InputError
+from modelheir.cli import main
+from modelheir.data import open_splits
 from modelheir.methods import METHODS, Method
-from modelheir.models import load
+from modelheir.models import from_spec, load
 from modelheir.plans import Stage, Task
 from modelheir.runs import RunFolder, read_predictions
 from modelheir.types import LossTerms, Outputs
@@ -86,6 +89,139 @@ def test_the_module_that_a_plan_names_is_published(together, tmp_path, monkeypat
     expected = np.mean(said, axis=0) if together else said[0]
     np.testing.assert_allclose(read_predictions(folder.predictions("test")).logits, expected, atol=1e-5)
     assert np.abs(said[0] - said[1]).max() > 0.01
+
+
+def pair(settings, given):
+    """Return a plan of two networks, each trained on one half of every picture, whose probabilities are averaged."""
+
+    def prepare(done):
+        models = {name: given.member(number).model.build() for number, name in enumerate(HALVES)}
+
+        def see(name, inputs):
+            return models[name](inputs * HALVES[name])
+
+        def objective(batches, step):
+            batch = batches["train"]
+            return LossTerms({name: cross_entropy(see(name, batch.inputs).logits, batch.labels) for name in models})
+
+        def mean(batch):
+            left, right = (see(name, batch.inputs) for name in models)
+            sum_of_both = torch.logaddexp(left.logits.log_softmax(1), right.logits.log_softmax(1))
+            return Outputs(sum_of_both - math.log(2), left.features)
+
+        return given.task(models, given.data.stream(), objective, predict=mean)
+
+    return [Stage("pair", prepare)]
+
+
+HALVES = {"left": torch.tensor([1.0] * 4 + [0.0] * 4), "right": torch.tensor([0.0] * 4 + [1.0] * 4)}
+
+
+@pytest.fixture
+def pairs(monkeypatch, quick, tmp_path):
+    """Settings of a run of :func:`pair` on digits into a folder of ``tmp_path``."""
+    monkeypatch.setitem(METHODS, "pair", Method("pair", "", "", JointConfig, pair))
+    return lambda name, **more: quick(
+        {"epochs": 2, "batch_size": 100, "save_every_steps": 2, "ema_decay": 0.5, "keep": "best"},
+        data="digits",
+        out=str(tmp_path / name),
+        **more,
+    )
+
+
+def test_two_modules_that_predict_together_publish_predictions_and_all_weights(pairs, tmp_path, train_interrupted):
+    config = pairs("cut")
+    whole, cut = RunFolder(train("pair", pairs("whole"))), RunFolder(config.out)
+    train_interrupted("pair", config)
+    assert not cut.without_model
+    train("pair", config)
+    assert lasting(whole) == lasting(cut)
+    assert whole.without_model
+    assert not whole.model.exists()
+
+    about = json.loads((whole.path / "stages" / "00_pair" / "result.json").read_text())
+    weights, probabilities = load_file(whole.weights), []
+    test = open_splits("digits", config.inputs)["test"]
+    pictures = torch.from_numpy(np.stack([test.image(row) for row in range(len(test))])).permute(0, 3, 1, 2) / 255
+    assert about["publish"] == ""
+    for name, spec in about["describe"]["modules"].items():
+        model = from_spec(spec).eval()
+        model.load_state_dict({key[len(name) + 1 :]: value for key, value in weights.items() if key.startswith(name)})
+        logits = model(pictures * HALVES[name]).logits.detach().double().numpy()
+        shares = np.exp(logits - logits.max(1, keepdims=True))
+        probabilities.append(shares / shares.sum(1, keepdims=True))
+    expected = np.mean(probabilities, axis=0)
+    said = read_predictions(whole.predictions("test"))
+    assert said.sample_id.tolist() == list(test.ids)
+    np.testing.assert_allclose(np.exp(said.logits), expected, atol=1e-5)
+    assert np.abs(probabilities[0] - probabilities[1]).max() > 0.1
+    accuracy = json.loads(whole.result.read_text())["test/accuracy"]
+    assert accuracy["value"] == pytest.approx((expected.argmax(1) == test.labels).mean())
+    assert accuracy["count"] == len(test)
+
+
+def test_what_such_a_run_left_is_sealed(pairs):
+    folder = RunFolder(train("pair", pairs("run")))
+    assert "model.json" not in folder.status()["files"]
+    before = lasting(folder)
+    train("pair", pairs("run"))
+    assert lasting(folder) == before
+    for path in (folder.weights, folder.predictions("val"), folder.result):
+        content = path.read_bytes()
+        path.write_bytes(content[:-1])
+        with pytest.raises(InputError, match=rf"{path.name} is not what the run wrote, .* is damaged"):
+            train("pair", pairs("run"))
+        path.write_bytes(content)
+
+
+def test_such_a_run_is_compared_and_reported_and_is_refused_as_a_model(pairs, tmp_path, monkeypatch, capsys):
+    for seed, name in enumerate(("a", "b")):
+        train("pair", pairs(name, seed=seed, init_seed=seed, data_seed=0))
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "a", "b", "--json", "found.json", "--html", "page.html"]) == 0
+    old, new = (read_predictions(tmp_path / name / "predictions/test.parquet") for name in "ab")
+    flips = (old.prediction == old.label) & (new.prediction != new.label)
+    assert json.loads((tmp_path / "found.json").read_text())["nfr"] == pytest.approx(flips.mean())
+    assert main(["report", "a", "b", "--html", "report.html"]) == 0
+    assert main(["ensemble", "both.parquet", "a", "b"]) == 0
+    capsys.readouterr()
+
+    before = {path for path in tmp_path.rglob("*") if path.name != ".lock"}
+    for command in (
+        ["predict", "run:a", "--out", "p.parquet"],
+        ["evaluate", "a", "--cache", "cache"],
+        ["export", "run:a", "--out", "exported"],
+        ["train", "finetune", "--method.start", "run:a", "--data", "digits", "--model", "mlp", "--out", "c"],
+        ["train", "upgrade", "--old", "run:a", "--data", "digits", "--model", "mlp", "--out", "c"],
+    ):
+        assert main([*command, *([] if command[0] == "export" else ["--device", "cpu", "--quiet"])]) == 2
+        (line,) = capsys.readouterr().err.strip().splitlines()
+        assert " a publishes predictions of several modules together and no single model: give another run" in line
+    assert {path for path in tmp_path.rglob("*") if path.name != ".lock"} == before
+    with pytest.raises(InputError, match=r"stage 'pair' of a publishes predictions of several modules"):
+        load("run:a#pair")
+    assert load_file("a/weights.safetensors").keys() == load_file("a/stages/00_pair/weights.safetensors").keys()
+
+
+def test_the_command_after_such_a_run_can_be_run(pairs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    pairs("run")
+    words = ["--data", "digits", "--model", "mlp", "--epochs", "1", "--device", "cpu", "--quiet", "--out", "run"]
+    assert main(["train", "pair", *words]) == 0
+    said = capsys.readouterr().out.strip()
+    assert said == "Next: modelheir report run --html run/report.html"
+    assert main(said.split()[2:]) == 0
+
+
+def test_of_several_modules_only_what_is_trainable_moves(pairs):
+    folder = RunFolder(train("pair", pairs("run", trainable="head")))
+    about = json.loads((folder.path / "stages" / "00_pair" / "result.json").read_text())
+    kept = load_file(folder.weights)
+    for name, spec in about["describe"]["modules"].items():
+        moved = {
+            key for key, value in from_spec(spec).state_dict().items() if not torch.equal(kept[f"{name}/{key}"], value)
+        }
+        assert moved == {"head.weight", "head.bias"}
 
 
 class Disk:

@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
-COUNTS |= {"fit": 42, "inputs": 29, "network": 12}
+COUNTS |= {"fit": 43, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -96,6 +96,7 @@ CASES = {
     "interpolate method.recalibrate": (..., {"model": "convnet", "old": ("CONV",), "method.tolerance": 1.0}),
     "self_distill method.length": (..., {"fit.epochs": 4}),
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
+    "fit.cuda_graphs": (..., {"fit.compile": True}),
     "fit.lr_reference_batch": (8, {}),
     "fit.weight_decay": (0.1, {}),
     "fit.warmup_lr": (0.01, {"fit.warmup_epochs": 1.0}),
@@ -138,8 +139,9 @@ CASES = {
     "network.kwargs": ({"hidden": [64, 32]}, {}),
 }
 
-#: what a method has nothing for, and what its refusal names
+#: what a method, or a CPU, has nothing for, and what its refusal names
 REFUSED = {
+    "fit.cuda_graphs": "fit.cuda_graphs = True: cpu has no CUDA graphs",
     "elodi method.old_pull.mix_alpha": "method.old_pull.mix_alpha",
     **{f"self_distill method.distance.{name}": "method.distance.loss" for name in FEATURES},
     **{f"{name} method.supervised.likelihood_scale": "method.supervised.likelihood_scale" for name in UNWEIGHTED},

@@ -180,12 +180,12 @@ def toy():
         same_rows = staticmethod(same_rows)
 
         @staticmethod
-        def run(plan, path, *, stop_after=None, log=None, seed=3, **settings):
+        def run(plan, path, *, stop_after=None, log=None, seed=3, device="cpu", **settings):
             fit = dataclasses.replace(FIT, **settings)
             return run_plan(
                 plan,
                 RunFolder(path),
-                runtime=Runtime("cpu"),
+                runtime=Runtime(device),
                 fit_config=fit,
                 seed=seed,
                 log=Rows() if log is None else log,

@@ -23,6 +23,9 @@ def test_the_module_to_evaluate_is_looked_for_before_training(toy, tmp_path):
     task = Task({"t0": toy.net(), "t1": toy.net()}, {"train": toy.make_stream()}, objective, evaluate=val, publish="t2")
     with pytest.raises(ValueError, match="stage joint has no module 't2' to evaluate, only t0, t1"):
         toy.run([Stage("joint", lambda _: task)], tmp_path)
+    alone = dataclasses.replace(task, publish="")
+    with pytest.raises(ValueError, match="stage joint publishes no module and says no prediction: how do t0, t1 pred"):
+        toy.run([Stage("joint", lambda _: alone)], tmp_path)
 
 
 def test_settings_that_need_a_labelled_selection_split(toy, tmp_path):
@@ -35,6 +38,14 @@ def test_settings_that_need_a_labelled_selection_split(toy, tmp_path):
         with pytest.raises(InputError, match=r"fit\.schedule = 'plateau': stage train has no labelled"):
             toy.run(toy.one(lambda other=other: other), tmp_path, schedule="plateau")
     toy.run(toy.one(lambda: dataclasses.replace(task, evaluate=blind)), tmp_path, epochs=1)
+
+
+def test_graphs_are_of_compiled_code_and_of_the_engines_own_steps(toy, tmp_path):
+    with pytest.raises(InputError, match=r"fit\.cuda_graphs = True needs fit\.compile = True: it is compiled code"):
+        toy.run(toy.plain(), tmp_path, cuda_graphs=True)
+    task = dataclasses.replace(toy.two_streams(), objective=None, update=lambda batches, step: LossTerms({}))
+    with pytest.raises(InputError, match=r"fit\.cuda_graphs = True: stage train does its own steps; leave it out"):
+        toy.run(toy.one(lambda: task), tmp_path, cuda_graphs=True, compile=True)
 
 
 def test_accumulation_is_refused_where_the_task_steps_itself(toy, tmp_path):

@@ -12,6 +12,7 @@ from modelheir.config.fit import FitConfig
 from modelheir.data import tensor_stream
 from modelheir.engine.stages import run_plan
 from modelheir.inference.runtime import Runtime
+from modelheir.models.adapters import add_low_rank, add_plane
 from modelheir.runs.folder import RunFolder
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms, Outputs
@@ -40,8 +41,18 @@ class Rows(list):
     write = list.append
     def rewind(self, stage, epoch): pass
 
-def train(name, runtime, update=False, uneven=False, **settings):
+def adapt(model, adapters):
+    names = [name for name, _ in model.named_parameters()]
+    model.requires_grad_(False)
+    if adapters == "plane":
+        add_plane(model, coordinates=4, seed=0, names=names)
+    else:
+        add_low_rank(model, rank=2, seed=0)
+
+def train(name, runtime, update=False, uneven=False, adapters="", **settings):
     model, averages = Net(), []
+    if adapters:
+        adapt(model, adapters)
     def stream(train):
         return tensor_stream(x, y, batch_size=20, train=train, seed=4, rank=runtime.rank, world=runtime.world)
     def objective(batches, step):
@@ -67,8 +78,11 @@ def train(name, runtime, update=False, uneven=False, **settings):
     found[name] = {"weights": {k: v.flatten().tolist() for k, v in done["train"].weights("model").items()},
                    "losses": [row["loss"] for row in rows], "averages": len(averages)}
 
+ADAPTERS = ("low_rank", "plane")
 if runtime.main:
     train("one", alone)
+    for adapters in ADAPTERS:
+        train(f"one_{adapters}", alone, adapters=adapters)
 runtime.wait()
 train("halves", runtime)
 train("joined", runtime, sync_batch_norm=True)
@@ -76,6 +90,11 @@ train("ddp", runtime, reduce="ddp")
 train("uneven", runtime, uneven=True, accumulate=2, clip_norm=0.5, sync_batch_norm=True)
 train("uneven_ddp", runtime, uneven=True, accumulate=2, clip_norm=0.5, sync_batch_norm=True, reduce="ddp")
 train("update", runtime, update=True, reduce="ddp")
+for adapters in ADAPTERS:
+    train(adapters, runtime, adapters=adapters, sync_batch_norm=True)
+    train(f"{adapters}_ddp", runtime, adapters=adapters, sync_batch_norm=True, reduce="ddp")
+    train(f"{adapters}_uneven", runtime, adapters=adapters, uneven=True, accumulate=2)
+    train(f"{adapters}_uneven_ddp", runtime, adapters=adapters, uneven=True, accumulate=2, reduce="ddp")
 Path(out, f"found_{runtime.rank}.json").write_text(json.dumps(found))
 """
 
@@ -115,3 +134,20 @@ def test_ddp_gives_the_weights_of_the_explicit_average(found):
 def test_stages_with_steps_of_their_own_stay_explicit(found):
     assert found[0]["update"]["weights"] == found[0]["halves"]["weights"]
     assert found[0]["update"]["averages"] == 15
+
+
+@pytest.mark.parametrize("adapters", ["low_rank", "plane"])
+def test_adapters_train_alike_on_one_process_and_two_by_either_average(found, adapters):
+    """What is kept are plain weights; the directions of a plane are every process's own, its coordinates one."""
+    one, whole = found[0][f"one_{adapters}"], found[0]["one"]
+    assert one["weights"].keys() == whole["weights"].keys()
+    explicit, wrapped, uneven, uneven_wrapped = (
+        found[0][f"{adapters}{way}"] for way in ("", "_ddp", "_uneven", "_uneven_ddp")
+    )
+    assert apart(one, explicit) < 1e-5
+    assert apart(explicit, wrapped) <= 1e-6
+    assert apart(uneven, uneven_wrapped) <= 1e-6
+    assert (explicit["averages"], wrapped["averages"]) == (15, 0)
+    assert found[1][f"{adapters}_ddp"]["weights"] == wrapped["weights"]
+    assert apart(one, whole) > 1e-2  # they are not the whole network's training
+    assert apart(explicit, uneven) > 1e-3

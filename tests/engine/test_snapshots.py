@@ -1,7 +1,8 @@
-"""Snapshots are the weights of their steps, whatever interrupts the training, and writing them never holds it up."""
+"""Snapshots are the weights of their steps, whatever interrupts the training; few wait in memory for a slow disk."""
 
 import dataclasses
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -82,32 +83,74 @@ def test_averaged_weights_in_half_precision(toy, tmp_path):
         toy.run(toy.one(toy.two_streams), tmp_path / "x", snapshots=asked)
 
 
+def held_up(toy, path, monkeypatch, write, look, **settings):
+    """Train in 15 steps while ``write`` stands in for the writing of a file; ``look`` is called before each step."""
+    monkeypatch.setattr(snapshots, "save_weights", write)
+    (stage,) = toy.plain()
+    task = stage.prepare({})
+    objective = task.objective
+
+    def noting(batches, step):
+        look(step.number)
+        return objective(batches, step)
+
+    plan = [Stage("train", lambda _: dataclasses.replace(task, objective=noting))]
+    return toy.run(plan, path, **settings)
+
+
 def test_the_loop_goes_on_while_a_file_is_written_and_a_resume_point_waits(toy, tmp_path, monkeypatch):
-    """Writing is held up until the loop has done ten steps more; no step waits for it."""
-    gate, reached = threading.Event(), []
+    """The first file is held up until nine steps are done: no step waits for it, nor for the one of the fifth step."""
+    gate, reached, write = threading.Event(), [], snapshots.save_weights
 
     def slow(path, weights):
         reached.append(path.name)
         assert gate.wait(60)
         write(path, weights)
 
-    write = snapshots.save_weights
-    monkeypatch.setattr(snapshots, "save_weights", slow)
-    (stage,) = toy.plain()
-    task = stage.prepare({})
-    objective, places = task.objective, tmp_path / "stages" / "00_train"
-
-    def noting(batches, step):
-        if step.number == 10:
-            assert len(reached) <= 1  # the thread stands at the first one
-            assert not (places / "resume.safetensors").exists()
+    def look(number):
+        if number == 9:
+            assert reached == ["step_00000000.safetensors"]
+            assert not (tmp_path / "stages" / "00_train" / "resume.safetensors").exists()
             gate.set()
-        return objective(batches, step)
 
-    task.objective = noting
-    settings = {"save_every_epochs": 3, "snapshots": SnapshotConfig(every_steps=1)}
-    done = toy.run([Stage("train", lambda _: task)], tmp_path, **settings)
+    settings = {"save_every_epochs": 3, "snapshots": SnapshotConfig(every_steps=5)}
+    done = held_up(toy, tmp_path, monkeypatch, slow, look, **settings)
+    assert steps(done) == [0, 5, 10, 15]
+
+
+def test_a_disk_slower_than_the_training_holds_it_up_and_memory_does_not_grow(toy, tmp_path, monkeypatch):
+    """Never more than two copies are taken and not yet written, and at times there are two."""
+    held, write = [], snapshots.save_weights
+
+    def slow(path, weights):
+        time.sleep(0.03)
+        write(path, weights)
+
+    def look(number):
+        written = len(list((tmp_path / "slow" / "stages" / "00_train" / "snapshots").glob("step_*")))
+        held.append(number + 1 - written)  # before step n, those of steps 0 to n are taken
+
+    settings = {"snapshots": SnapshotConfig(every_steps=1)}
+    done = held_up(toy, tmp_path / "slow", monkeypatch, slow, look, **settings)
+    assert max(held) == 2
+    monkeypatch.undo()
+    fast = toy.run(toy.plain(), tmp_path / "fast", **settings)
     assert steps(done) == list(range(16))
+    for one, other in zip(done["train"].snapshots(), fast["train"].snapshots(), strict=True):
+        assert toy.equal(one.weights("model"), other.weights("model"))
+
+
+def test_a_write_that_fails_while_the_loop_waits_for_it_ends_the_training(toy, tmp_path, monkeypatch):
+    done = []
+
+    def full(path, weights):
+        time.sleep(0.3)
+        raise InputError("the disk is full")
+
+    with pytest.raises(InputError, match="the disk is full"):
+        held_up(toy, tmp_path, monkeypatch, full, done.append, snapshots=SnapshotConfig(every_steps=1))
+    assert done == [0, 1]  # the copies of both are in memory, and there is no room for a third
+    assert not [one for one in threading.enumerate() if one.name == "snapshots"]
 
 
 def test_a_snapshot_that_cannot_be_written_ends_the_training(toy, tmp_path, monkeypatch):

@@ -138,6 +138,18 @@ def test_stage_result_reads_one_module(tmp_path):
     assert stage.result().publish == "peer"
 
 
+def test_a_finished_run_that_sealed_no_model_has_none(tmp_path):
+    folder = RunFolder(tmp_path)
+    assert not folder.without_model
+    for files in ({"weights.safetensors": "", "model.json": ""}, {"weights.safetensors": ""}):
+        folder.set_status("running", files=files)
+        assert not folder.without_model
+        folder.set_status("finished", files=files)
+        assert folder.without_model == ("model.json" not in files)
+    folder.set_status("finished")  # of an earlier version, which knew no such run
+    assert not folder.without_model
+
+
 def test_environment_says_where_numbers_come_from(tmp_path):
     found = environment(command=["modelheir"], device="cpu", processes=1, seeds={"seed": 0}, data={"train": "abc"})
     assert found["packages"]["torch"] == torch.__version__.split("+")[0] or found["packages"]["torch"]

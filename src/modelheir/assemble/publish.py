@@ -1,4 +1,7 @@
-"""What a finished run shows: its last stage's model and predictions, with counts and intervals."""
+"""What a finished run shows: its last stage's model and predictions, with counts and intervals.
+
+Where the predictions are those of several modules together, there is no model: the weights of all are shown instead.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from modelheir import runs
 from modelheir.metrics.intervals import exact
 from modelheir.runs.files import replace_file, write_json
 from modelheir.runs.predictions import read_predictions
+from modelheir.runs.stage import StageFolder
 
 if TYPE_CHECKING:
     from modelheir.runs.folder import RunFolder
@@ -21,8 +25,11 @@ __all__ = ["publish"]
 
 def publish(folder: RunFolder, last: StageResult) -> None:
     """Copy the last stage's model and predictions to where a reader looks first, each file whole or not at all."""
-    write_json(folder.model, last.describe["model"])
-    runs.save_weights(folder.weights, last.weights(last.publish))
+    if last.publish:
+        write_json(folder.model, last.describe["model"])
+        runs.save_weights(folder.weights, last.weights(last.publish))
+    else:
+        replace_file(folder.weights, functools.partial(_copy, StageFolder(last.folder, last.name).weights))
     rows: dict[str, Any] = {}
     for source in sorted((last.folder / "predictions").glob("*.parquet")):
         target = folder.predictions(source.stem)

@@ -22,7 +22,7 @@ from modelheir.config.run import TrainConfig
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.predictions import read_predictions
 
-__all__ = ["NEXT_METHOD", "next_compare", "next_train"]
+__all__ = ["NEXT_METHOD", "next_compare", "next_report", "next_train"]
 
 NEXT_METHOD = "upgrade"  #: what comes after a model that had no older one
 
@@ -109,6 +109,16 @@ def next_compare(path: Path, config: TrainConfig) -> str:
     words += ["--device", config.device] if config.device != "auto" else []
     stored = str(path / "old.parquet")
     return f"{shlex.join([*words, '--out', stored])} && modelheir compare {shlex.quote(stored)} {after}"
+
+
+def next_report(path: Path) -> str:
+    """Return the command that writes the page of a run that nothing is compared with and nothing can be trained from.
+
+    >>> next_report(Path("runs/pair"))
+    'modelheir report runs/pair --html runs/pair/report.html'
+    """
+    words = ["modelheir", "report", str(path), "--html", str(path / "report.html")]
+    return shlex.join(words if RunFolder(path).predictions("test").is_file() else [*words, "--split", "val"])
 
 
 def _same_images(old: Path, new: Path) -> bool:

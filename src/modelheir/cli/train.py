@@ -8,7 +8,7 @@ from typing import Any
 
 from modelheir import assemble
 from modelheir.checks import InputError, unknown
-from modelheir.cli.next_step import NEXT_METHOD, next_compare, next_train
+from modelheir.cli.next_step import NEXT_METHOD, next_compare, next_report, next_train
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.config.describe import settings
@@ -144,5 +144,12 @@ def _show(path: Path, config: TrainConfig) -> None:
         for row in result.values():
             if "note" in row:
                 say(*str(row["note"]).split("\n"))
-    usual = parse_train([NEXT_METHOD])[1]
-    say(f"Next: {next_compare(path, config) if config.old else next_train(path, config, usual)}")
+    say(f"Next: {_next(path, config)}")
+
+
+def _next(path: Path, config: TrainConfig) -> str:
+    if config.old:
+        return next_compare(path, config)
+    if RunFolder(path).without_model:
+        return next_report(path)
+    return next_train(path, config, parse_train([NEXT_METHOD])[1])

@@ -74,6 +74,10 @@ class FitConfig:
         False  #: CUDA: time the convolution algorithms and take the fastest, which may differ from run to run
     )
     compile: bool = False  #: forward passes in training through torch.compile; needs a compiler on the machine
+    cuda_graphs: bool = (
+        False  #: CUDA, with compile: forward and backward passes are captured once and replayed, which helps where
+        #: kernels are short (a small network, a small batch); not for stages that do their own steps
+    )
     reduce: Annotated[str, OneOf("explicit", "ddp")] = (
         "explicit"  #: how processes average gradients: in one message before a step, or by torch's
         #: DistributedDataParallel during the backward pass; stages that do their own steps are always explicit

@@ -17,13 +17,20 @@ def accept(task: Task, fit: FitConfig, stage: str) -> None:
         ValueError: If the task has neither an objective nor an update, or both; or names no module to evaluate.
     """
     if task.evaluate and task.predict is None and task.publish not in task.modules:
-        raise ValueError(f"stage {stage} has no module {task.publish!r} to evaluate, only {', '.join(task.modules)}")
+        modules = ", ".join(task.modules)
+        if not task.publish:
+            raise ValueError(f"stage {stage} publishes no module and says no prediction: how do {modules} predict?")
+        raise ValueError(f"stage {stage} has no module {task.publish!r} to evaluate, only {modules}")
     if not task.streams:
         return
     if (task.objective is None) == (task.update is None):
         raise ValueError("a task needs an objective or an update, and not both")
     if task.update is not None and fit.accumulate > 1:
         raise InputError(f"fit.accumulate = {fit.accumulate}: stage {stage} does its own steps; set it to 1.")
+    if fit.cuda_graphs and not fit.compile:
+        raise InputError("fit.cuda_graphs = True needs fit.compile = True: it is compiled code that is captured.")
+    if fit.cuda_graphs and task.update is not None:
+        raise InputError(f"fit.cuda_graphs = True: stage {stage} does its own steps; leave it out.")
     plateau = any(one.schedule == "plateau" for one in (fit, *task.optimizer_fits.values()))
     asked = {"keep": fit.keep == "best", "schedule": plateau, "patience": fit.patience > 0}
     asked |= {"keep_start": fit.keep_start, "stop_when_worse": fit.stop_when_worse}

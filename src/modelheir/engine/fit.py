@@ -18,7 +18,7 @@ from modelheir.engine.reducing import Reducing
 from modelheir.engine.resume import read_resume, unpack
 from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.selection import select
-from modelheir.engine.speed.compiling import check_compiler, compiled
+from modelheir.engine.speed.compiling import begin_step, check_compiler, compiled
 from modelheir.engine.speed.threads import Threads
 from modelheir.engine.state import begin, moving_buffers, named_state
 from modelheir.inference.runtime import Runtime
@@ -59,11 +59,11 @@ class Fit:
 
     def run(self) -> StageResult:
         """Train from where the folder stands to the end of the stage."""
-        compiles = self.fit.compile and self.now.stream is not None
+        compiles, graphs = self.fit.compile and self.now.stream is not None, self.fit.cuda_graphs
         if compiles:
-            check_compiler(self.runtime.device)
+            check_compiler(self.runtime.device, graphs=graphs)
         try:
-            with compiled(self.task.modules.values() if compiles else ()):
+            with compiled(self.task.modules.values() if compiles else (), graphs=graphs):
                 self._train()
             self.now.snapshots.flush()
         finally:
@@ -161,6 +161,7 @@ class Fit:
     def _one(self, epoch: int, batches: Mapping[str, Batch]) -> None:
         """Do one optimiser step."""
         now, step = self.now, self.step
+        begin_step(graphs=self.fit.cuda_graphs)
         step.begin(epoch, now.number)
         now.tally.begin(now.number % self.length)
         for name, optimizer in step.optimizers.items():

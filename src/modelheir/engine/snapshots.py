@@ -1,5 +1,6 @@
 """Snapshots of the weights along a training: copied in the loop, written by a thread beside it, read back by step.
 
+A few copies at most are in memory: where the disk is slower than the training, the training waits for it.
 A resume point waits until every snapshot before it is on disk, and a resumed run drops those that came after it, to
 write them again; so what a stage leaves is the same whether it was interrupted or not. With several processes the
 buffers inside an epoch are the main process's.
@@ -20,6 +21,8 @@ from modelheir.runs.tensors import save_weights
 
 __all__ = ["Snapshots"]
 
+_IN_FLIGHT = 2  #: copies in memory: the one that is written, and one that waits
+
 
 class Snapshots:
     """The snapshots of one stage.
@@ -35,6 +38,7 @@ class Snapshots:
         self.folder, self.config, self.length = folder, config, length
         self.on = main and bool(config.every_steps or config.every_epochs)
         self._waiting: queue.Queue[tuple[int, dict[str, Tensor]] | None] = queue.Queue()
+        self._room = threading.Semaphore(_IN_FLIGHT)  # taken before a copy is made, given back when it is written
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
 
@@ -47,11 +51,12 @@ class Snapshots:
         return bool((steps and number % steps == 0) or (epochs and number % epochs == 0))
 
     def take(self, number: int, weights: Mapping[str, Tensor]) -> None:
-        """Copy the weights after ``number`` steps and go on; the thread writes them.
+        """Copy the weights after ``number`` steps, once there is room for a copy, and go on; the thread writes them.
 
         Raises:
             InputError: If an earlier snapshot could not be written.
         """
+        self._room.acquire()
         self._raise()
         kind = torch.bfloat16 if self.config.dtype == "bf16" else None
         copies = {
@@ -85,9 +90,10 @@ class Snapshots:
     def _write(self) -> None:
         while True:
             found = self._waiting.get()
+            if found is None:
+                self._waiting.task_done()
+                return
             try:
-                if found is None:
-                    return
                 if self._error is None:
                     save_weights(self.folder.snapshot(found[0]), found[1])
                     keep = self.config.keep
@@ -96,6 +102,8 @@ class Snapshots:
             except Exception as error:  # told to the loop, which raises it
                 self._error = error
             finally:
+                del found  # so that the copy's memory is free before there is room for another
+                self._room.release()
                 self._waiting.task_done()
 
     def _raise(self) -> None:

@@ -59,8 +59,19 @@ class RunFolder:
 
     @property
     def weights(self) -> Path:
-        """The final model's weights."""
+        """The final model's weights; those of all modules, keys ``<module>/<parameter>``, where none is the model."""
         return self.path / "weights.safetensors"
+
+    @property
+    def without_model(self) -> bool:
+        """Whether the run is finished and has no single model: what it publishes is said by several modules together.
+
+        Raises:
+            InputError: If its status is damaged.
+        """
+        found = self.status()
+        files = found.get("files")
+        return found.get("state") == "finished" and isinstance(files, dict) and self.model.name not in files
 
     @property
     def result(self) -> Path:

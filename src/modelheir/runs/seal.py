@@ -56,7 +56,8 @@ def check_seal(folder: RunFolder) -> None:
 
 def _found_out(folder: RunFolder) -> list[Path]:
     kept = sorted(folder.predictions("x").parent.glob("*.parquet"))
-    return [folder.model, folder.weights, folder.result, *kept]
+    model = [folder.model] if folder.model.is_file() else []  # absent where several modules predict together
+    return [*model, folder.weights, folder.result, *kept]
 
 
 def _name(folder: RunFolder, path: Path) -> str:

@@ -66,7 +66,13 @@ class StageFolder:
         return self.summary.is_file()
 
     def finish(self, metrics: Mapping[str, float], describe: Mapping[str, Any], publish: str = "model") -> None:
-        """Write the stage's result, with the name of the module that is its model; drop what it needs no longer."""
+        """Write the stage's result; drop what it needs no longer.
+
+        Args:
+            metrics: Of the kept weights.
+            describe: JSON, kept with the result.
+            publish: Name of the module that is the stage's model; "" where none is.
+        """
         write_json(self.summary, {"metrics": metrics, "describe": describe, "publish": publish})
         self.tidy()
 

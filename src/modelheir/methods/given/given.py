@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelheir.config.fit import FitConfig
     from modelheir.models import Classifier
     from modelheir.plans import Stateful
-    from modelheir.types import Batch, LossTerms, Step, Stream
+    from modelheir.types import Batch, LossTerms, Outputs, Step, Stream
 
 __all__ = ["Given"]
 
@@ -71,10 +71,12 @@ class Given:
         *,
         references: Mapping[str, nn.Module] | None = None,
         state: Mapping[str, Stateful] | None = None,
+        predict: Callable[[Batch], Outputs] | None = None,
     ) -> Task:
         """Return the usual task: one training stream, evaluation on every split, the run's learning-rate multipliers.
 
-        Of a model that is trained, only what ``--trainable`` says moves; further modules train whole.
+        Of a model that is trained, only what ``--trainable`` says moves; further modules train whole. Where no module
+        is ``model``, several classifiers predict together, each is such a model, and none is the run's.
 
         Args:
             modules: The model, or all modules to train by name, the model as ``model``.
@@ -82,20 +84,29 @@ class Given:
             objective: Batches and step to terms; ``None`` keeps the weights as they are.
             references: Frozen models.
             state: Further state that a resumed run must find again.
+            predict: What is evaluated; ``None``: the model.
         """
         named = modules if isinstance(modules, Mapping) else {"model": modules}
-        model: Any = named["model"]
-        if objective is not None:
-            models.set_trainable(model, self.model.trainable, seed=self.model.seed)
+        single = "model" in named
+        found: dict[str, Any] = {
+            name: one
+            for name, one in named.items()
+            if (name == "model" if single else isinstance(one, models.Classifier))
+        }
+        for one in found.values() if objective is not None else ():
+            models.set_trainable(one, self.model.trainable, seed=self.model.seed)
+        specs = {name: one.spec for name, one in found.items()}
         return Task(
             modules=named,
             streams={} if objective is None else {"train": stream},
             objective=objective,
             references=references or {},
             evaluate=self.data.evaluation(),
+            predict=predict,
+            publish="model" if single else "",
             parameter_groups=self._groups if self.fit.lr_multipliers else None,
             state=state or {},
-            describe={"model": model.spec},
+            describe={"model": specs["model"]} if single else {"modules": specs},
         )
 
     def _groups(self, module: nn.Module) -> Sequence[tuple[Sequence[Tensor], float, float | None]]:

@@ -118,6 +118,8 @@ def _from_run(address: Address) -> Classifier:
         if not folder.config.is_file() and not folder.model.is_file():
             raise InputError(f"{text} is no run folder: it has neither config.yaml nor model.json.")
         if not folder.model.is_file() or not folder.weights.is_file():
+            if folder.without_model:
+                raise InputError(_no_model(text))
             raise InputError(
                 f"{text} holds no finished model: let the run finish, or name a stage of it, run:{text}#STAGE."
             )
@@ -126,11 +128,20 @@ def _from_run(address: Address) -> Classifier:
         return found
     place = _stage(folder, stage)
     result = place.result()
+    if not result.publish:
+        raise InputError(_no_model(f"stage {stage!r} of {text}"))
     if "model" not in result.describe:
         raise InputError(f"stage {stage!r} of {text} does not describe a model.")
     found = from_spec(result.describe["model"])
     fit_weights(found, result.weights(result.publish), str(place.weights))
     return found
+
+
+def _no_model(what: str) -> str:
+    return (
+        f"{what} publishes predictions of several modules together and no single model: give another run here; "
+        "`compare` and `report` read its predictions."
+    )
 
 
 def _stage(folder: RunFolder, stage: str) -> StageFolder:
