@@ -119,6 +119,15 @@ def test_files_of_one_list_of_known_classes_are_averaged_whatever_their_order(re
     np.testing.assert_allclose(found.logits, LOGITS)
 
 
+@pytest.mark.parametrize("classes", [None, CLASSES])
+def test_a_file_without_scores_is_no_teacher(read, world, classes):
+    images = world.given().data.splits["train"].subset(np.arange(4))
+    found = read(Predictions(images.ids, images.labels, images.labels, classes=classes))
+    assert found.classes == CLASSES
+    with pytest.raises(InputError, match="neither logits nor probabilities"):
+        stored_outputs(found, images, images.ids, max_bad_share=0.0)
+
+
 @pytest.mark.parametrize(("share", "taken"), [(0.125, True), (0.12, False)])
 def test_as_many_undecodable_images_as_are_allowed_may_lack_outputs(world, share, taken):
     images = world.given().data.splits["train"]
