@@ -49,13 +49,14 @@ def test_together_holds_every_class_once_and_ours_keep_their_numbers(ours, their
     assert numbers == [shared[j] if j in shared else next(fresh) for j in range(len(found.theirs))]
     if isinstance(ours, int) and isinstance(theirs, int):
         assert found.together is None
+        assert found.theirs_together == found.theirs
         return
     assert found.together is not None
     assert len(set(found.together)) == len(found.together) == max(len(found.ours), 1 + max(numbers))
     if not isinstance(ours, int):
         assert list(found.together[: len(ours)]) == ours
     if not found.in_order:
-        assert [found.together[number] for number in numbers] == theirs
+        assert [found.together[number] for number in numbers] == theirs == list(found.theirs_together)
 
 
 @given(theirs=NAMES | COUNTS, ours=NAMES | COUNTS, rule=st.sampled_from(RULES))
@@ -75,7 +76,9 @@ def test_what_is_not_known_is_as_long_as_the_other():
 
 def test_numbers_give_way_to_names_and_taken_names_are_numbered():
     assert match_classes(3, ["2", "dog"]).together == ("2", "dog", "2 (2)")
-    assert match_classes(["a"], ["x", "a"], rule="by-order").together == ("a", "a (2)")
+    by_order = match_classes(["a"], ["x", "a"], rule="by-order")
+    assert by_order.together == by_order.theirs_together == ("a", "a (2)")
+    assert match_classes(["a", "b", "c"], 2).theirs_together == ("a", "b")
 
 
 @pytest.mark.parametrize("lists", [(["cat"], ["dog"]), (["0", "1"], ["cat", "dog"]), ([], ["dog"]), (0, ["dog"])])

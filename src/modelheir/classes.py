@@ -76,6 +76,13 @@ class ClassMatch:
         further = self.to_ours < 0
         return np.where(further, len(self.ours) + np.cumsum(further) - 1, self.to_ours)
 
+    @property
+    def theirs_together(self) -> tuple[str, ...]:
+        """What each of *their* classes is called in ``together``: by our name where they are taken in order."""
+        if self.together is None:
+            return self.theirs
+        return tuple(self.together[number] for number in self.numbers_together)
+
     def in_words(self, most: int = 3) -> str:
         """Say which of their classes is which of ours, such as ``0 = cat, 1 = dog, ...``."""
         pairs = self.pairs

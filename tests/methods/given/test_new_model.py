@@ -11,6 +11,16 @@ def begin(world, start, **given):
     return world.given(**given).model.begin_from(load(start))
 
 
+def test_a_network_is_built_as_it_is_asked_for(world):
+    given = world.given(model="convnet", dropout=0.25)
+    built = given.model.build()
+    assert (built.spec["name"], built.spec["network"]["dropout"]) == ("convnet", 0.25)
+    assert (built.classes, built.image_size) == (given.data.classes, 8)
+    again, other = (world.changed(given, init_seed=seed).model.build().head.weight for seed in (1, 2))
+    assert torch.equal(built.head.weight, again)
+    assert not torch.equal(built.head.weight, other)
+
+
 def test_settings_of_the_network_that_a_start_was_not_built_with_are_refused(world):
     start = world.save_model("start", dropout=0.25)
     assert begin(world, start).spec["network"]["dropout"] == 0.25

@@ -131,6 +131,72 @@ def test_a_teacher_that_is_asked_once_saw_the_pictures_of_training(
         assert torch.equal(shown, seen[name])
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_outputs_are_computed_in_the_precision_of_the_run_with_features_on_request(world, precision):
+    given = world.given()
+    model, stream = given.old.models[0], given.data.stream(train=False)
+    old = dataclasses.replace(given.old, precision=precision)
+    found = old.predict(model, stream)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        outputs = [model.eval()(batch.inputs) for batch in stream.epoch(0)]
+    np.testing.assert_array_equal(found.logits, torch.cat([one.logits.float() for one in outputs]))
+    assert found.features is None
+    features = old.predict(model, stream, features=True).features
+    np.testing.assert_array_equal(features, torch.cat([one.features.float() for one in outputs]))
+
+
+def test_a_teacher_that_is_asked_once_keeps_features_and_weights(world):
+    given = world.given(inputs=InputConfig(augment="none"), old=[world.old, world.save_model("b")], weights=(1.0, 3.0))
+    stream = given.data.stream()
+    batch = next(stream.epoch(0))
+    a, b = (model.eval()(batch.inputs) for model in given.old.models)
+    found = given.old.teacher(stream)(batch)
+    torch.testing.assert_close(found.features, (a.features + 3 * b.features) / 4)
+    torch.testing.assert_close(found.logits, (a.logits + 3 * b.logits) / 4)
+
+
+def test_weights_are_one_a_model_and_kinds_are_not_mixed(world, tmp_path):
+    stream = world.given().data.stream()
+    for old in ([world.old], [world.old, world.old]):
+        given = world.given(old=old, weights=(1.0, 2.0, 3.0))
+        with pytest.raises(InputError, match=f"^--old_weights gives 3 weights for {len(old)} old models"):
+            given.old.teacher(stream)
+    with pytest.raises(InputError, match=r"^--old mixes models and files of predictions"):
+        world.given(old=[world.old, str(tmp_path / "old.parquet")]).old.teacher(stream)
+
+
+def test_one_class_list_is_asked_for_where_it_must_be_the_datas(world):
+    """``same``: others are refused. ``any``: nothing is asked, and nothing renamed."""
+    two, three = world.save_model("two", classes=names(world)[:2]), world.save_model("three", classes=("x", "y", "z"))
+    for address, rule, expected in ((two, "any", names(world)[:2]), (three, "any", ("x", "y", "z"))):
+        (found,) = dataclasses.replace(world.given(old=[address]).old, classes=rule).models
+        assert found.classes == expected
+    for address in (two, three):
+        with pytest.raises(InputError):
+            _ = dataclasses.replace(world.given(old=[address]).old, classes="same").models
+
+
+def test_models_matched_by_name_keep_their_names_and_nothing_is_said(world, caplog):
+    two = world.save_model("by-name", classes=names(world)[1::-1])
+    assert world.given(old=[two]).old.models[0].classes == names(world)[1::-1]
+    assert "by-name: classes by order" not in caplog.text
+
+
+def test_an_old_model_that_knows_nothing_is_no_teacher(world, tmp_path):
+    import modelheir
+
+    with pytest.raises(InputError, match="allow_weak_teacher"):
+        modelheir.train(
+            "upgrade",
+            data="synthetic:n=96,classes=3,size=8",
+            model="mlp",
+            epochs=1,
+            old=[world.old],
+            out=str(tmp_path / "run"),
+            quiet=True,
+        )
+
+
 def test_evaluation_with_ten_crops_leaves_teachers_their_one_view(world):
     inputs = InputConfig(augment="none", views="ten_crop", resize=10)
     given = world.given(inputs=inputs)

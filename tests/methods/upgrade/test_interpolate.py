@@ -182,3 +182,84 @@ def test_the_chosen_blend_is_told_with_what_it_gains(world):
         f"alpha = 1 of the old weights: accuracy {old['accuracy']:.2%} and NFR 0.00% on the selection split; "
         f"the new model itself (alpha = 0): {new['accuracy']:.2%} and {new['nfr']:.2%}"
     )
+
+
+def blended(world, *, old_right=None, **settings):
+    """Prepare the last stage with an untrained new model; return the task, and the two models.
+
+    The selection split holds what they disagree on; the old model is right on the first ``old_right`` images or on all.
+    """
+    given = world.given()
+    (old,) = given.old.models
+    new = build("mlp", classes=given.data.classes, image_size=8, seed=6)
+    images = torch.cat([batch.inputs for batch in given.data.stream("val", train=False).epoch(0)])
+    ours, theirs = (model.eval()(images).logits.argmax(1).numpy() for model in (new, old))
+    differ = np.flatnonzero(ours != theirs)
+    first = len(differ) if old_right is None else old_right
+    val = given.data.splits["val"].subset(differ)
+    val = dataclasses.replace(val, labels=np.where(np.arange(len(differ)) < first, theirs[differ], ours[differ]))
+    given = world.changed(given, splits={**given.data.splits, "val": val})
+    done = {"new_0": SimpleNamespace(weights=lambda name: new.state_dict())}
+    return world.plan("interpolate", given, **settings)[-1].prepare(done), old.state_dict(), new.state_dict()
+
+
+def test_fisher_weighs_each_weight_by_the_squared_gradient_of_what_the_old_model_says(world):
+    """Schumann et al.: image by image, labels are the model's own answers; scaled to mean 1."""
+    made, old, new = blended(world, kind="fisher", alphas=(0.75,), recalibrate=False)
+    assert made.describe["alpha"] == 0.75
+    model = build("mlp", classes=world.given().data.classes, image_size=8)
+    model.load_state_dict(old)
+    sums = {name: torch.zeros_like(value) for name, value in model.named_parameters()}
+    train = world.given().data.splits["train"]
+    for row in range(len(train)):
+        image = torch.from_numpy(train.image(row)).permute(2, 0, 1)[None] / 255
+        logits = model.eval()(image).logits[0]
+        model.zero_grad()
+        (-logits.log_softmax(0)[logits.argmax()]).backward()
+        for name, value in model.named_parameters():
+            sums[name] += value.grad**2
+    mean = torch.cat([value.flatten() for value in sums.values()]).mean()
+    for name, value in made.modules["model"].state_dict().items():
+        f = sums[name] / mean
+        expected = (0.75 * f * old[name] + 0.25 * new[name]) / (0.75 * f + 0.25)
+        torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_plain_blends_weigh_all_weights_alike(world):
+    made, old, new = blended(world, alphas=(0.95,), recalibrate=False)
+    assert made.describe["alpha"] == 0.95
+    for name, value in made.modules["model"].state_dict().items():
+        torch.testing.assert_close(value, 0.95 * old[name] + 0.05 * new[name])
+
+
+@pytest.mark.parametrize(("kind", "further"), [("plain", []), ("fisher", [0.85, 0.92, 0.94, 0.96, 0.98])])
+def test_shares_are_tried_in_tenths_and_with_fisher_more_near_the_old_model(world, kind, further):
+    made, _, _ = blended(world, kind=kind)
+    tenths = [number / 10 for number in range(11)]
+    assert [score["alpha"] for score in made.describe["scores"]] == sorted([*tenths, *further])
+
+
+def test_shares_that_are_asked_for_are_tried_in_order(world):
+    asked = (0.9, 0.7, 0.3, 0.8, 0.1, 0.6)
+    made, _, _ = blended(world, alphas=asked)
+    assert [score["alpha"] for score in made.describe["scores"]] == [0.0, *sorted(asked)]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_statistics_are_taken_anew_for_true_blends_alone(world, monkeypatch, wanted):
+    taken = []
+    monkeypatch.setattr("modelheir.models.blends.recalibrate", lambda model, batches: taken.append(model))
+    blended(world, alphas=(0.0, 1.0), tolerance=1.0, recalibrate=wanted)
+    assert not taken
+    blended(world, alphas=(0.5, 0.75), recalibrate=wanted)
+    assert (len(taken) >= 2) is wanted
+
+
+@pytest.mark.parametrize(("settings", "alpha"), [({}, 0.0), ({"tolerance": 1.0}, 1.0)])
+def test_by_default_no_accuracy_is_given_away(world, settings, alpha):
+    """The old model makes no new mistake and is right twice, the new one on all the rest."""
+    made, _, _ = blended(world, old_right=2, alphas=(1.0,), **settings)
+    new, old = made.describe["scores"]
+    assert new["accuracy"] > old["accuracy"] > 0
+    assert new["nfr"] > old["nfr"] == 0
+    assert made.describe["alpha"] == alpha

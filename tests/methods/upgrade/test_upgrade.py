@@ -297,3 +297,105 @@ def test_starting_from_the_old_weights(world):
     assert all(torch.equal(old[key], value) for key, value in made.modules["model"].state_dict().items())
     with pytest.raises(InputError, match="exactly one --old"):
         task(world, start_from_old=True, given=world.given(old=[world.old, world.old]))
+
+
+class Untrained:
+    """The result of a stage that trained nothing: a model with weights of its own."""
+
+    def __init__(self, given):
+        self.model = given.member(3).model.build().eval()
+
+    def weights(self, name):
+        return self.model.state_dict()
+
+
+def two_teachers(world, scheme, *, classes=None, **settings):
+    """Return the terms of the first batch, with the logits of the new, the old and the plain model, and the labels."""
+    old = world.old if classes is None else world.save_model("fewer", classes=classes)
+    given = world.given(old=[old])
+    plain = Untrained(given)
+    config = world.config("upgrade", scheme=scheme, **settings)
+    made = METHODS["upgrade"].plan(config, given)[-1].prepare({"plain": plain})
+    assert set(made.references) == {"teacher", "independent", "classes"}
+    found, batch = one_loss(made)
+    with torch.no_grad():
+        logits = [model(batch.inputs).logits for model in (made.modules["model"], load(old).eval(), plain.model)]
+    return found.terms, *logits, batch.labels
+
+
+def kl(new, old, temperature):
+    """The textbook sum, image by image, with the factor of Hinton et al."""
+    p, q = ((logits.double() / temperature).softmax(1) for logits in (old, new))
+    return temperature**2 * (p * (p / q).log()).sum(1)
+
+
+@pytest.mark.parametrize("share", [None, 0.75])
+def test_muscle_learns_from_the_old_model_where_it_errs_and_else_from_the_plain_one(world, share):
+    settings = {"pull__weight": 3.0} if share is None else {"pull__weight": 3.0, "pull__mix_alpha": share}
+    found, new, old, plain, labels = two_teachers(
+        world, "muscle", distance__kl_distillation__temperature=2.0, **settings
+    )
+    wrong = new.argmax(1) != labels
+    assert 0 < wrong.sum() < len(wrong)
+    expected = torch.where(wrong, kl(new, old, 2.0), kl(new, plain, 2.0)).mean()
+    kept, taken = (1.0, 1.0) if share is None else (1 - share, share)
+    torch.testing.assert_close(found["muscle"].detach().double(), taken * 3 * expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found["task"].detach(), kept * torch.nn.functional.cross_entropy(new, labels))
+
+
+@pytest.mark.parametrize(("settings", "base", "focus"), [({}, 1, 5), ({"pull__base": 2.0, "pull__focus": 3.0}, 2, 3)])
+@pytest.mark.parametrize("bias", [0.0, 1.5])
+def test_double_source_learns_from_each_teacher_what_it_knows(world, settings, base, focus, bias):
+    """Images count ``base``, and ``focus`` more where a teacher is right; in training new classes get a bias."""
+    names = world.given().data.classes
+    given = {"new_class_bias": bias} if bias else {}
+    found, new, old, plain, labels = two_teachers(
+        world,
+        "double_source",
+        classes=(names[2], names[0]),
+        distance__kl_distillation__temperature=2.0,
+        **settings,
+        **given,
+    )
+    known, own = labels != 1, torch.tensor([2, 0])
+    right = known & (own[old.argmax(1)] == labels)
+    from_old = known * (base + focus * right) * kl(new[:, own], old, 2.0)
+    from_plain = (base + focus * (plain.argmax(1) == labels)) * kl(new, plain, 2.0)
+    expected = (from_old + from_plain).mean()
+    torch.testing.assert_close(found["double_source"].detach().double(), expected, rtol=1e-4, atol=1e-6)
+    raised = new + bias * torch.tensor([0.0, 1.0, 0.0])
+    torch.testing.assert_close(found["task"].detach(), torch.nn.functional.cross_entropy(raised, labels))
+
+
+def test_muscle_needs_the_same_classes_in_both_models(world):
+    with pytest.raises(InputError, match="needs the same classes in the old and the new model"):
+        two_teachers(world, "muscle", classes=world.given().data.classes[:2])
+
+
+@pytest.mark.parametrize("scheme", ["muscle", "double_source"])
+def test_the_plain_model_is_trained_from_seeds_of_its_own(world, scheme):
+    given = world.given()
+    model = world.plan("upgrade", given, scheme=scheme)[0].prepare({}).modules["model"]
+    fresh = given.member(1).model.build().state_dict()
+    assert all(torch.equal(fresh[key], value) for key, value in model.state_dict().items())
+
+
+def test_mixed_images_are_refused_where_a_setting_needs_labels(world):
+    given = world.given(inputs=InputConfig(mixup=0.5))
+    for scheme in ("muscle", "double_source"):
+        with pytest.raises(InputError, match=f"^method.scheme = '{scheme}' needs unmixed images"):
+            world.plan("upgrade", given, scheme=scheme)
+    with pytest.raises(InputError, match=r"^method\.pull\.filter = 'old_correct' needs unmixed images"):
+        world.plan("upgrade", given)
+    assert len(world.plan("upgrade", given, pull__filter="all_pass")) == 1
+
+
+def test_likelihoods_reach_the_stream_in_single_precision_and_none_does_without_a_file(world, tmp_path):
+    ids = world.given().data.splits["train"].ids
+    (tmp_path / "own.csv").write_text("sample_id,likelihood\n" + "".join(f"{name},0.1\n" for name in ids))
+    extra = [
+        next(task(world, **settings).streams["train"].epoch(0)).extra
+        for settings in ({}, {"likelihoods": str(tmp_path / "own.csv"), "pull__filter": "likelihood"})
+    ]
+    assert extra[0] == {}
+    torch.testing.assert_close(extra[1]["likelihood"], torch.full((16,), 0.1, dtype=torch.float32))

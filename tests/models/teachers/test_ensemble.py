@@ -170,6 +170,19 @@ def test_stored_rows_follow_the_ids_not_the_order():
     assert teacher.state_dict() == {}
 
 
+@pytest.mark.parametrize("kind", ["logits", "probabilities"])
+def test_a_sample_that_no_batch_shows_may_be_missing_and_has_no_outputs(kind):
+    values = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
+    stored = predictions(["a", "c"], features=values, **{kind: values})
+    teacher = StoredOutputs.from_predictions(stored, np.array(["a", "b", "c"]), unseen=["b", "c"])
+    found = teacher(batch(torch.rand(3, 3, 8, 8)))
+    for part in found.logits, found.features:
+        assert part.isnan().all(dim=1).tolist() == [False, True, False]
+    np.testing.assert_array_equal(found.features.numpy()[[0, 2]], values)
+    with pytest.raises(InputError, match=r"lack 1 of 2 samples \(b\)"):
+        StoredOutputs.from_predictions(stored, np.array(["a", "b"]), unseen=["c"])
+
+
 def test_stored_probabilities_become_logits():
     p = np.array([[0.2, 0.8], [1.0, 0.0]])
     teacher = StoredOutputs.from_predictions(predictions(["a", "b"], probabilities=p), np.array(["a", "b"]))

@@ -27,7 +27,7 @@ class Data:
     batch_size: int  #: of all processes together
     seed: int  #: of order and augmentation
     runtime: Runtime  #: this process and its peers
-    stores: dict[Any, Any] = dataclasses.field(default_factory=dict, repr=False)  #: splits decoded so far, shared
+    stores: dict[Any, Any] = dataclasses.field(default_factory=dict)  #: splits decoded so far, shared
 
     @property
     def classes(self) -> tuple[str, ...]:

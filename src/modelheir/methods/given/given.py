@@ -44,7 +44,7 @@ class Given:
             return self
 
         def derive(seed: int) -> int:
-            return int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
+            return np.random.SeedSequence([seed, number]).generate_state(1).item()
 
         return dataclasses.replace(
             self,

@@ -26,7 +26,7 @@ def plain_stage(
     supervised: SupervisedConfig,
     *,
     start: Callable[[], Classifier] | None = None,
-    extra: Callable[[], Mapping[str, Tensor]] | None = None,
+    extra: Callable[[], Mapping[str, Tensor] | None] | None = None,
 ) -> Stage:
     """Return a stage of plain training.
 
@@ -50,6 +50,6 @@ def plain_stage(
             batch = batches["train"]
             return LossTerms(loss(model(batch.inputs), batch, step))
 
-        return given.task(model, given.data.stream(extra=extra() if extra else {}), objective)
+        return given.task(model, given.data.stream(extra=extra() if extra else None), objective)
 
     return Stage(name, prepare)

@@ -10,7 +10,7 @@ import numpy as np
 
 from modelheir import data, models
 from modelheir.address import parse_address
-from modelheir.classes import BY_NAME, BY_ORDER_ADVICE, ClassList, ClassMatch, match_classes
+from modelheir.classes import BY_ORDER_ADVICE, ClassList, ClassMatch, match_classes, renumber
 from modelheir.metrics.ensemble import ensemble_predictions
 from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.runs.predictions import read_predictions
@@ -35,12 +35,7 @@ def match_old(classes: tuple[str, ...], theirs: ClassList, said: str, *, rule: s
 
 
 def read_outputs(
-    specs: Sequence[str],
-    weights: Sequence[float],
-    classes: tuple[str, ...],
-    *,
-    rule: str = BY_NAME,
-    flag: str = "--old",
+    specs: Sequence[str], weights: Sequence[float] | None, classes: tuple[str, ...], *, rule: str, flag: str
 ) -> Predictions:
     """Read files of predictions, averaged; columns that are matched in order get the names of ``classes``.
 
@@ -54,25 +49,26 @@ def read_outputs(
     scores = together.logits if together.logits is not None else together.probabilities
     width = None if scores is None else scores.shape[1]
     found = match_old(classes, together.classes or width, f"{flag} {', '.join(specs)}", rule=rule)
-    if not found.in_order or found.together is None or width is None:
-        return together
-    return dataclasses.replace(together, classes=tuple(found.together[number] for number in found.numbers_together))
+    return dataclasses.replace(together, classes=found.theirs_together)
 
 
 def _known(found: Predictions) -> Predictions:
+    """Leave out the classes that the model of a file does not know."""
+    if found.classes is None:
+        return found
     missing = unknown_classes(found.logits, found.classes)
-    if found.logits is None and found.probabilities is not None and found.classes is not None:
+    if found.logits is None and found.probabilities is not None:
         never = (found.probabilities == 0).all(axis=0)
         missing = tuple(name for name, absent in zip(found.classes, never, strict=True) if absent)
-    if not missing or found.classes is None:
+    if not missing:
         return found
     columns = [number for number, name in enumerate(found.classes) if name not in missing]
-    place = np.full(len(found.classes) + 1, -1)  # the last for a label of -1
+    place = np.full(len(found.classes), -1)
     place[columns] = np.arange(len(columns))
     return dataclasses.replace(
         found,
-        label=place[found.label],
-        prediction=place[found.prediction],
+        label=renumber(found.label, place),
+        prediction=renumber(found.prediction, place),
         logits=None if found.logits is None else found.logits[:, columns],
         probabilities=None if found.probabilities is None else found.probabilities[:, columns],
         classes=tuple(found.classes[number] for number in columns),
@@ -92,26 +88,5 @@ def stored_outputs(found: Predictions, images: ImageSet, ids: np.ndarray, *, max
         InputError: If the outputs of a decodable image are missing.
     """
     absent = images.subset(np.isin(images.ids, ids) & ~np.isin(images.ids, found.sample_id))
-    if 0 < len(absent) <= max_bad_share * len(images):
-        found = _padded(found, absent.ids[[row for row, _ in data.verify.each(absent, absent.image)]])
-    return models.StoredOutputs.from_predictions(found, ids)
-
-
-def _padded(found: Predictions, ids: np.ndarray) -> Predictions:
-    """Append rows that are not a number."""
-
-    def longer(values: np.ndarray | None, fill: float = np.nan) -> np.ndarray | None:
-        if values is None:
-            return None
-        return np.concatenate([values, np.full((len(ids), *values.shape[1:]), fill, values.dtype)])
-
-    return dataclasses.replace(
-        found,
-        sample_id=np.concatenate([found.sample_id, ids]),
-        label=longer(found.label, -1),
-        prediction=longer(found.prediction, -1),
-        logits=longer(found.logits),
-        probabilities=longer(found.probabilities),
-        features=longer(found.features),
-        columns={},
-    )
+    bad = data.verify.each(absent, absent.image) if len(absent) <= max_bad_share * len(images) else []
+    return models.StoredOutputs.from_predictions(found, ids, unseen=[absent.ids[row] for row, _ in bad])

@@ -72,8 +72,8 @@ class Teachers:
                 continue
             said = f"{self.flag} {address}"
             match = match_old(self.data.classes, model.class_list, said, rule=self.class_rule)
-            if match.in_order and match.together:
-                model.rename([match.together[number] for number in match.numbers_together])
+            if match.in_order:
+                model.rename(match.theirs_together)
                 _say(f"{address}: classes by order: {match.in_words()}.")
         return found
 
@@ -89,8 +89,8 @@ class Teachers:
         stored = [is_predictions(address) for address in self.addresses]
         if any(stored) and not all(stored):
             raise InputError(f"{self.flag} mixes models and files of predictions: store the models' predictions first.")
-        weights = list(self.weights) or [1.0] * len(self)
-        if len(weights) != len(self):
+        weights = self.weights or None
+        if weights and len(weights) != len(self):
             raise InputError(f"{self.flag}_weights gives {len(weights)} weights for {len(self)} old models.")
         if all(stored):
             outputs = read_outputs(self.addresses, weights, self.data.classes, rule=self.class_rule, flag=self.flag)

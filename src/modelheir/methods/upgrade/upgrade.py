@@ -135,7 +135,7 @@ def distilled_task(config: Config, given: Given, model: Classifier, teacher: Any
 
 def _two_teachers(config: Config, given: Given, model: Classifier, old: Any, independent: Any, stream: Stream) -> Task:
     supervised, pull, kl = make_supervised(config.supervised), config.pull, vars(config.distance.kl_distillation)
-    classes = objective.ClassMap(match_classes(model.classes, old.classes, names=("the new model", "the old model")))
+    classes = objective.ClassMap(match_classes(model.classes, old.classes))
     if config.scheme == "muscle" and not classes.identical:
         raise InputError("method.scheme = 'muscle' needs the same classes in the old and the new model.")
 
@@ -164,10 +164,10 @@ def _two_teachers(config: Config, given: Given, model: Classifier, old: Any, ind
     return given.task(model, stream, loss, references=references)
 
 
-def _extra(config: Config, given: Given) -> dict[str, Tensor]:
+def _extra(config: Config, given: Given) -> dict[str, Tensor] | None:
     """Read the likelihood of each training image, where there is a file of them."""
     if not config.likelihoods:
-        return {}
+        return None
     import torch
 
     found = runs.read_column(config.likelihoods, "likelihood", given.data.splits["train"].ids)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -171,12 +171,15 @@ class StoredOutputs(nn.Module):
         self.register_buffer("features", features.detach(), persistent=False)
 
     @classmethod
-    def from_predictions(cls, predictions: Predictions, stream_ids: np.ndarray) -> StoredOutputs:
+    def from_predictions(
+        cls, predictions: Predictions, stream_ids: np.ndarray, *, unseen: Collection[str] = ()
+    ) -> StoredOutputs:
         """Arrange predictions in the order of a stream's ``ids``, matched by sample id.
 
         Args:
             predictions: With logits, or with probabilities (whose logarithm is taken).
             stream_ids: Sample ids that must all be there; further ones are left out.
+            unseen: Those of ``stream_ids`` that no batch shows, and that may be missing; their rows are NaN then.
 
         Raises:
             InputError: If ids are missing or repeated, or the predictions hold neither logits nor probabilities.
@@ -184,13 +187,13 @@ class StoredOutputs(nn.Module):
         known = {str(name): row for row, name in enumerate(predictions.sample_id)}
         if len(known) != len(predictions.sample_id):
             raise InputError(f"stored outputs name {len(predictions.sample_id) - len(known)} samples more than once.")
-        missing = [str(name) for name in stream_ids if str(name) not in known]
+        missing = [str(name) for name in stream_ids if str(name) not in known and name not in unseen]
         if missing:
             raise InputError(
                 f"stored outputs lack {len(missing)} of {len(stream_ids)} samples ({', '.join(missing[:5])}"
                 f"{', ...' if len(missing) > 5 else ''}): predict this split with the old model first."
             )
-        rows = np.array([known[str(name)] for name in stream_ids], dtype=np.int64)
+        rows = np.array([known.get(str(name), -1) for name in stream_ids], dtype=np.int64)
         if predictions.logits is not None:
             values = predictions.logits[rows]
         elif predictions.probabilities is not None:
@@ -199,6 +202,8 @@ class StoredOutputs(nn.Module):
         else:
             raise InputError("stored outputs hold neither logits nor probabilities, which a teacher needs.")
         features = None if predictions.features is None else predictions.features[rows]
+        for part in (values,) if features is None else (values, features):
+            part[rows < 0] = np.nan
         classes = predictions.classes or tuple(str(number) for number in range(values.shape[1]))
         return cls(
             np.asarray(stream_ids),
