@@ -119,8 +119,8 @@ def _walk(pair: Pair, sides: dict[str, Side]) -> tuple[dict[str, _Track], np.nda
 
 
 def _blocks(total: int, width: int) -> Iterator[slice]:
-    step = max(1, _VALUES // max(width, 1))
-    return (slice(start, min(start + step, total)) for start in range(0, total, step))
+    step = max(1, _VALUES // width)
+    return (slice(start, start + step) for start in range(0, total, step))
 
 
 def _block(side: Side, rows: slice) -> np.ndarray:
