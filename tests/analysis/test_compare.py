@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from modelheir.analysis.compare import compare
 from modelheir.analysis.gate.bounds import GateConfig
@@ -142,10 +142,11 @@ def test_slice_errors(make):
     bare = [dataclasses.replace(one, columns={}) for one in (old, new)]
     with pytest.raises(InputError, match="no further columns"):
         compare(*bare, slices=["site"])
-    many = [said(np.zeros(1500, int), np.zeros(1500, int)) for _ in range(2)]
-    many = [dataclasses.replace(one, columns={"id": np.arange(1500)}) for one in many]
-    with pytest.raises(InputError, match="1,500 values, too many"):
-        compare(*many, slices=["id"])
+    alike = [said(np.zeros(count, int), np.zeros(count, int)) for count in (1000, 1001)]
+    most, many = (dataclasses.replace(one, columns={"id": np.arange(len(one.label))}) for one in alike)
+    assert len(compare(most, most, slices=["id"])["slices"]) == 1000
+    with pytest.raises(InputError, match="1,001 values, too many"):
+        compare(many, many, slices=["id"])
 
 
 def test_relabelled_rows_are_refused(make):
@@ -205,3 +206,54 @@ def test_without_flips_the_resolution_is_what_may_have_been_missed():
     assert found["nfr"] == 0
     assert found["minimal_detectable_nfr"] == pytest.approx(1 - 0.025 ** (1 / 50))  # (1 - p)^50 = 2.5 %
     assert found["minimal_detectable_nfr"] == found["intervals"]["nfr"][1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "order"),
+    [
+        ([10, 9, 2, 10], [2, 9, 10]),
+        ([10.0, np.nan, 2.0, 9.0], [2, 9, 10, "(empty)"]),
+        (["b", "", "a", "b"], ["a", "b", "(empty)"]),
+        (np.array(["b", None, "a", "b"], object), ["a", "b", "(empty)"]),
+    ],
+)
+def test_slices_stand_by_size_or_by_alphabet_and_the_empty_cell_is_the_last(cells, order):
+    one = dataclasses.replace(said([0, 1, 0, 1], [0, 1, 1, 1]), columns={"tag": np.asarray(cells)})
+    assert [row["value"] for row in compare(one, one, slices=["tag"])["slices"]] == order
+
+
+def test_a_cell_that_the_old_file_never_has_differs_whatever_stands_there():
+    words = np.array(["a", "b", "c", "d"])
+    old = dataclasses.replace(said([0] * 4, [0] * 4), columns={"tag": words})
+    for row, word in enumerate(words):
+        other = np.where(np.arange(4) == row, "new", words)
+        with pytest.raises(InputError, match=rf"for 1 images, such as {row} \('{word}' and 'new'\): rename it"):
+            compare(old, dataclasses.replace(old, columns={"tag": other}), slices=["tag"])
+    holes = dataclasses.replace(old, columns={"tag": np.array(["a", None, "c", "d"], object)})
+    with pytest.raises(InputError, match=r"such as 1 \(an empty cell and 'b'\)"):
+        compare(holes, old, slices=["tag"])
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.99])
+def test_every_interval_has_the_confidence_asked_for(make, confidence):
+    old, new = make(1), make(2)
+    found, usual = compare(old, new, confidence=confidence), compare(old, new)
+    right, before = new.prediction == new.label, old.prediction == old.label
+    parts = {"accuracy_new": (right, before | True), "nfr": (before & ~right, before | True), "btc": (right, before)}
+    for name, (above, below) in parts.items():
+        ends = binomtest(int((above & below).sum()), int(below.sum())).proportion_ci(confidence, method="exact")
+        assert found["intervals"][name] == pytest.approx([ends.low, ends.high]), name
+    rate = (before & ~right).mean()
+    half = norm.ppf(0.5 + confidence / 2) * (rate * (1 - rate) / 120) ** 0.5
+    assert found["minimal_detectable_nfr"] == pytest.approx(half)
+    for name, (low, high) in found["intervals"].items():
+        wide, narrow = (usual["intervals"][name], (low, high))[:: 1 if confidence < 0.95 else -1]
+        assert wide[0] < narrow[0] < narrow[1] < wide[1], name
+
+
+def test_where_no_flip_was_seen_an_old_model_that_is_never_wrong_leaves_one_as_the_upper_end():
+    found = compare(said([0, 0], [0, 0]), said([0, 0], [0, 0]))
+    assert found["intervals"]["relative_nfr"] == [
+        0,
+        1,
+    ]  # as unrelated models at most: there is no old mistake to repeat

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from modelheir.analysis.compare import compare
+from modelheir.analysis.comparison import Counts, Graded
 from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.analysis.record import Rate
 from modelheir.runs.files import write_json
@@ -46,6 +47,7 @@ def test_files_and_further_models_stand_in_the_json_where_there_are_any(make):
     more = dataclasses.replace(found, old="a.csv", new="b.csv", others=({"name": "c", "nfr_interval": [0, 1]},))
     assert (more["old"], more["new"], more["note"]) == ("a.csv", "b.csv", "")
     assert more["others"] == [{"name": "c", "nfr_interval": [0, 1]}]
+    assert dataclasses.replace(found, old="a.csv")["new"] == dataclasses.replace(found, new="b.csv")["old"] == ""
 
 
 def test_shares_errors_and_order_are_worked_out_here():
@@ -76,3 +78,23 @@ def test_a_gain_of_label_confidence_is_the_drop_turned_round(make):
     (low, high), drop = graded.label_confidence_drop.interval, graded.label_confidence_drop.value
     assert drop < 0
     assert graded.label_confidence_gain == Rate(-drop, (-high, -low))
+
+
+def test_errors_of_both_kinds_are_wrong_in_both():
+    counts = Counts(both_right=4, negative_flip=1, positive_flip=3, same_error=5, other_error=7)
+    assert counts.shares == {"stay": 0.2, "pos": 0.15, "neg": 0.05, "wrong": 0.6}
+
+
+@pytest.mark.parametrize(
+    ("drop", "gain"),
+    [
+        (None, None),
+        (Rate(None), None),
+        (Rate(0.25), Rate(-0.25)),
+        (Rate(0.25, (None, 0.5)), Rate(-0.25)),
+        (Rate(0.25, (0.125, None)), Rate(-0.25)),
+        (Rate(0.25, (0.125, 0.5)), Rate(-0.25, (-0.5, -0.125))),
+    ],
+)
+def test_what_is_not_known_of_a_drop_is_not_known_of_the_gain(drop, gain):
+    assert Graded(label_confidence_drop=drop).label_confidence_gain == gain

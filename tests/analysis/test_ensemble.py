@@ -1,7 +1,12 @@
+import dataclasses
+
 import numpy as np
 import pytest
+from scipy.special import softmax
+from scipy.stats import binomtest
 
 from modelheir.analysis.ensemble import ensemble
+from modelheir.checks import InputError
 from modelheir.runs.predictions import members_of, read_predictions, write_predictions
 
 
@@ -44,3 +49,24 @@ def test_weights_do_not_change_how_many_models_are_averaged(make, weights, membe
 def test_errors(make):
     with pytest.raises(ValueError, match="1 weights and 2 counts"):
         ensemble({"a": make(0), "b": make(1)}, weights=[1])
+    with pytest.raises(ValueError, match="2 weights and 3 counts"):
+        ensemble({"a": make(0), "b": make(1)}, members=[1, 1, 1])
+    with pytest.raises(ValueError, match="1 weights and 1 counts were given for 2 sources"):
+        ensemble({"a": make(0), "b": make(1)}, members=[1], weights=[1])
+    with pytest.raises(InputError, match="b has neither logits nor probabilities"):
+        ensemble({"a": make(0), "b": make(1, scores="none")}, by="probabilities")
+
+
+def test_probabilities_are_averaged_where_they_are_asked_for(make):
+    found = ensemble({name: make(seed) for seed, name in enumerate("ab")}, by="probabilities", confidence=0.8)
+    expected = np.mean([softmax(make(seed).logits.astype(float), axis=1) for seed in range(2)], axis=0)
+    np.testing.assert_allclose(found.predictions.probabilities, expected, atol=1e-6)
+    right = int((expected.argmax(1) == make(0).label).sum())
+    ends = binomtest(right, 120).proportion_ci(0.8, method="exact")
+    assert found.rows[-1]["accuracy_interval"] == pytest.approx([ends.low, ends.high])
+
+
+def test_without_labels_there_is_no_accuracy_and_no_interval(make):
+    bare = dataclasses.replace(make(0), label=np.full(120, -1))
+    for row in ensemble({"a": bare}).rows:
+        assert (row["n"], row["accuracy"], row["accuracy_interval"]) == (0, None, None)

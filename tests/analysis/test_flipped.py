@@ -105,3 +105,20 @@ def test_class_lists_in_another_order_are_matched_by_name():
     )
     found = [(flip.kind, flip.label, flip.old, flip.new, flip.new_confidence) for flip in flipped(old, new).flips]
     assert found == [("negative", "cat", "cat", "dog", 0.7), ("positive", "dog", "cat", "dog", 0.6)]
+
+
+def test_models_that_agree_show_nothing(pair):
+    old, _ = pair
+    found = flipped(old, old)
+    assert (found.flips, found.total) == ((), 0)
+
+
+def test_a_page_shows_two_hundred_images_and_at_least_one():
+    label = np.arange(300) % 25
+    ids = [f"i{k}" for k in range(300)]
+    found = flipped(make(ids, label, label), make(ids, label, (label + 1) % 25))
+    assert found.total == 300
+    assert found.classes == [(str(name), 8) for name in sorted(map(str, range(25)))]
+    assert len(flipped(make(ids, label, label), make(ids, label, label + 1), cap=1).flips) == 1
+    with pytest.raises(ValueError, match="cap must be >= 1, got 0"):
+        flipped(make(ids, label, label), make(ids, label, label), cap=0)

@@ -46,7 +46,7 @@ def test_unlabelled_images_are_left_out():
         (said("abx", [0, 1, 0], [0, 1, 1]), r"lacks 1 sample ids of the old file \(c\)"),
         (said("abb", [0, 1, 1], [0, 1, 1]), "repeats 1 sample ids"),
         (said("abc", [0, 1, -1], [0, 1, 0]), "another label"),
-        (said("abc", [0, 1, 0], [0, 1, 0], ("x", "y")), "share no class name"),
+        (said("abc", [0, 1, 0], [0, 1, 0], ("x", "y")), "the old file and the new file share no class name"),
     ],
 )
 def test_files_that_do_not_belong_together(new, words):
@@ -69,5 +69,15 @@ def test_nothing_to_compare():
     none = said("ab", [-1, -1], [0, 0])
     with pytest.raises(InputError, match="none of the 2 images has a label"):
         pair_up(none, none)
-    with pytest.raises(InputError, match="class number 3 is used but only 2"):
-        pair_up(said("a", [3], [0], ("x", "y")), said("a", [3], [0], ("x", "y")))
+    for number in (2, 3):
+        beyond = said("abc", [0, 1, number], [0, 1, 0], ("x", "y"))
+        with pytest.raises(InputError, match=f"class number {number} is used but only 2 classes are named"):
+            pair_up(beyond, beyond)
+
+
+def test_without_names_the_classes_are_those_that_have_a_score_or_occur():
+    bare = said("ab", [3, 5], [3, 3])
+    assert pair_up(bare, bare).numbers.tolist() == [3, 5]
+    scored = dataclasses.replace(bare, logits=np.zeros((2, 4)))
+    for pair in (pair_up(bare, scored), pair_up(scored, bare)):
+        assert pair.numbers.tolist() == [0, 1, 2, 3, 5]

@@ -33,3 +33,9 @@ def test_a_run_against_an_old_model(make):
 def test_without_labels_nothing_is_known(make):
     rate, count = accuracy(dataclasses.replace(make(1), label=np.full(120, -1)))
     assert (rate.value, rate.interval, count) == (None, None, 0)
+
+
+def test_the_interval_of_an_accuracy_has_the_confidence_asked_for(make):
+    one = make(1)
+    ends = binomtest(int((one.prediction == one.label).sum()), 120).proportion_ci(0.8, method="exact")
+    assert accuracy(one, confidence=0.8)[0].interval == pytest.approx((ends.low, ends.high))

@@ -67,3 +67,7 @@ def test_says_what_is_wrong():
 def test_refuses_logits_of_another_width(draw):
     with pytest.raises(ValueError, match="for 3 new and 2 old classes, got logits with 4 and 2"):
         class_map(3, 2)(draw(1, 4), draw(1, 2), torch.tensor([0]))
+    with pytest.raises(ValueError, match=r"old must have two dimensions \(N, C\), got shape \(2,\)"):
+        class_map(3, 2)(draw(2, 3), draw(2), torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match="lengths must be equal: new has 2, old has 1"):
+        class_map(3, 2)(draw(2, 3), draw(1, 2), torch.tensor([0, 1]))

@@ -127,10 +127,43 @@ def test_what_compares_images_with_those_of_all_processes_gathers_them(draw, nam
     assert not torch.equal(alone, together)
 
 
+#: stated once more by hand: a changed default would change every run without a word
+USUAL = {
+    "kl_distillation": {"temperature": 100.0, "scale_by_square": True},
+    "logit_matching": {"reduction": "mean"},
+    "logit_difference": {
+        **{"margin": 0.5, "power": 2.0, "top_k": 0, "rank_by": "new", "exclude_label": True, "one_sided": False},
+        **{"label_weight": 0.0, "relative": False, "p_norm": False},
+    },
+    "neighbourhood_alignment": {"temperature": 0.05, "top_k": 1, "supervised": False, "order": "out"},
+    "renyi": {"alpha": 2.0, "reorder": False},
+    "retentive_cross_entropy": {"two_heads": False},
+    "random_projection": {"width": 128, "new_projection": "learnable", "normalize": False, "bias": False},
+    "contrastive_feature_alignment": {"margin": 3.0},
+}
+
+
 def test_the_usual_settings_are_the_papers():
-    """Stated once more by hand: a changed default would change every run without a word."""
-    usual = DistanceConfig()
-    assert (usual.loss, usual.kl_distillation.temperature, usual.renyi.alpha) == ("kl_distillation", 100.0, 2.0)
-    assert (usual.contrastive_feature_alignment.margin, usual.neighbourhood_alignment.temperature) == (3.0, 0.05)
-    assert (usual.logit_difference.margin, usual.logit_difference.power) == (0.5, 2.0)
-    assert (usual.random_projection.width, usual.mix_share) == (128, 0.5)
+    usual = {"loss": "kl_distillation", "mix_with": "none", "mix_share": 0.5}
+    assert dataclasses.asdict(DistanceConfig()) == {**usual, **USUAL}
+
+
+def test_what_is_not_read_names_the_choices_that_leave_it_aside():
+    alone, mixed = DistanceConfig(loss="renyi"), DistanceConfig(loss="renyi", mix_with="logit_matching")
+    assert alone.unread() == {
+        **dict.fromkeys(USUAL.keys() - {"renyi"}, "loss = 'renyi'"),
+        "mix_share": "mix_with = 'none'",
+    }
+    assert mixed.unread() == dict.fromkeys(
+        USUAL.keys() - {"renyi", "logit_matching"}, "loss = 'renyi' and mix_with = 'logit_matching'"
+    )
+
+
+@pytest.mark.parametrize(("name", "row"), DISTANCES.items())
+def test_without_features_of_the_old_model_the_distances_of_features_are_refused(name, row):
+    for width in (0, 1):
+        if row.reads == "features" and width == 0:
+            with pytest.raises(InputError, match=f"method.distance.loss = '{name}' compares features"):
+                make_distance(DistanceConfig(loss=name), new_features=4, old_features=width, seed=0)
+        else:
+            assert make_distance(DistanceConfig(loss=name), new_features=4, old_features=width, seed=0)

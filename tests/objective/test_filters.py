@@ -141,3 +141,26 @@ def test_says_what_is_wrong():
         objective.old_correct(OLD, LABELS, scale=-1)
     with pytest.raises(ValueError, match=r"likelihoods must have shape \(N,\)"):
         objective.likelihood(torch.ones(5, 1))
+    with pytest.raises(ValueError, match="lengths must be equal: new has 5, likelihoods has 4"):
+        objective.sample_weights("likelihood", NEW, OLD, LABELS, likelihoods=torch.ones(4))
+    for setting in ("base", "scale"):
+        for name in (*SELECTED, "likelihood"):
+            with pytest.raises(ValueError, match=f"{setting} must be >= 0, got -1"):
+                objective.sample_weights(name, NEW, OLD, LABELS, likelihoods=torch.ones(5), **{setting: -1})
+    with pytest.raises(ValueError, match="loss_weight must be >= 0, got -1"):
+        objective.effective_lambda(torch.ones(2), loss_weight=-1)
+
+
+def test_a_base_or_a_scale_of_nothing_is_allowed():
+    values = torch.tensor([0.5, 2.0])
+    assert objective.likelihood(values, base=0.0, scale=2.0).tolist() == [1.0, 4.0]
+    assert objective.likelihood(values, base=0.5, scale=0.0).tolist() == [0.5, 0.5]
+
+
+def test_normalised_weights_have_mean_one_over_all_processes():
+    """Here the weights are 6, 6, 1, 1, 1 and on the one peer all 6: 45 over ten images."""
+    peers = iter([torch.full((5,), 6.0), torch.ones(5)])  # the peer's weights, then its images that count
+    got = objective.sample_weights(
+        "old_correct", NEW, OLD, LABELS, normalize=True, gather=lambda own: torch.cat([own, next(peers)])
+    )
+    assert got.tolist() == pytest.approx([weight / 4.5 for weight in (6, 6, 1, 1, 1)])

@@ -69,12 +69,17 @@ def test_keeps_no_graph_and_takes_half(draw):
     for _ in range(2):
         bank.update(torch.tensor([0, 1]), draw(2, 3).requires_grad_())
     assert not bank.entries.requires_grad
+    assert (bank.entries.dtype, bank.visits.dtype) == (torch.float16, torch.int64)
     assert bank.targets(torch.tensor([0])).logits.dtype == torch.float32
 
 
 def test_says_what_is_wrong(draw):
     with pytest.raises(ValueError, match="length must be >= 1"):
         LogitBank(2, 3, length=0)
+    with pytest.raises(ValueError, match="samples must be >= 1"):
+        LogitBank(0, 3)
+    with pytest.raises(ValueError, match="classes must be >= 1"):
+        LogitBank(2, 0)
     with pytest.raises(ValueError, match="momentum must be from 0 to 1"):
         LogitBank(2, 3, momentum=2)
     with pytest.raises(ValueError, match=r"saved_entries is \(2, 5, 3\), entries is \(4, 5, 3\)"):
@@ -88,3 +93,13 @@ def test_it_is_kept_where_it_is_asked_for():
     assert bank.entries.device.type == bank.visits.device.type == "meta"
     bank.update(torch.arange(2), torch.zeros(2, 3))  # from another device than the bank's
     assert bank.targets(torch.arange(2, device="meta")).logits.shape == (2, 3)
+
+
+def test_half_logits_are_blended_as_precisely_as_whole_ones(draw):
+    half, whole = LogitBank(2, 3, length=1, momentum=0.3), LogitBank(2, 3, length=1, momentum=0.3)
+    index = torch.arange(2)
+    for _ in range(3):
+        logits = draw(2, 3).half()
+        half.update(index, logits)
+        whole.update(index, logits.float())
+    assert torch.equal(half.entries, whole.entries)

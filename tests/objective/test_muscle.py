@@ -34,3 +34,5 @@ def test_no_gradient_reaches_either_teacher(draw):
 def test_says_what_is_wrong(draw):
     with pytest.raises(ValueError, match=r"plain is \(4, 3\)"):
         muscle_distillation(draw(4, 5), draw(4, 5), draw(4, 3), torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"new is \(4, 3\), old is \(4, 5\), plain is \(4, 5\)"):
+        muscle_distillation(draw(4, 3), draw(4, 5), draw(4, 5), torch.zeros(4, dtype=torch.int64))

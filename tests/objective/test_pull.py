@@ -11,7 +11,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.config.unread import refuse_unread
 from modelheir.methods import METHODS
 from modelheir.objective.distances import DistanceConfig
-from modelheir.objective.pull import Pull, Towards
+from modelheir.objective.pull import Pull, Towards, accept_pull
 from modelheir.types import Batch, Outputs
 
 ALL = {"pull__filter": "all_pass"}
@@ -145,3 +145,79 @@ def test_what_a_pull_on_every_image_leaves_aside_is_refused(name, value):
     for read in ("old_correct", "neg_flip", "new_incorrect", "likelihood"):
         refuse_unread(Pull(filter=read, **{name: value}), Pull(filter="all_pass"), "method.pull")
     refuse_unread(Pull(filter="all_pass", weight=2.0, mix_alpha=0.5, start_epoch=1), Pull(), "method.pull")
+
+
+def test_the_usual_pull_weighs_what_the_old_model_has_right():
+    assert dataclasses.asdict(Pull()) == {
+        **{"weight": 1.0, "mix_alpha": -1.0, "filter": "old_correct", "base": 1.0, "focus": 5.0},
+        **{"normalize": True, "start_epoch": 0},
+    }
+
+
+def test_what_else_could_be_set_is_said():
+    inputs, plain = InputConfig(mixup=0.8), Pull(filter="all_pass")
+    with pytest.raises(InputError, match=r"to 0, or method\.old_pull\.filter to all_pass\.$"):
+        accept_pull(inputs, Pull(), DistanceConfig(), name="old_")
+    with pytest.raises(InputError, match=r"^method\.distance\.loss = 'new_error'.* to 0, or choose a distance without"):
+        accept_pull(inputs, plain, DistanceConfig(loss="new_error"))
+    accept_pull(inputs, plain, DistanceConfig())
+    accept_pull(inputs, Pull(weight=0.0), DistanceConfig(loss="new_error"))
+    accept_pull(InputConfig(), Pull(), DistanceConfig(loss="new_error"))
+
+
+LABELS = [2, 0, 1, -1]  #: of the new model's three classes, of which the old one knows the last and the first
+
+
+def towards(world, pull, distance="logit_matching"):
+    """Return a pull to a teacher that knows two of the classes, in another order."""
+    model = world.given().model.build()
+    teacher = SimpleNamespace(classes=(model.classes[2], model.classes[0]), feature_size=4)
+    return Towards(teacher, model, pull, DistanceConfig(loss=distance), seed=0)
+
+
+def some(step=Step, **changes):
+    """Return what the term takes: outputs of both, a batch and a step."""
+    draws = torch.Generator().manual_seed(0)
+    new, old = (Outputs(torch.randn(4, size, generator=draws), torch.zeros(4, 4)) for size in (3, 2))
+    old.logits[:2] = torch.tensor([[9.0, 0.0], [9.0, 0.0]])  # right on the first image, wrong on the second
+    return new, old, Batch(torch.zeros(4, 1), torch.tensor(LABELS), torch.arange(4), **changes), step()
+
+
+def test_a_pull_compares_the_classes_that_both_know(world):
+    new, old, batch, step = some()
+    term = towards(world, Pull()).term(new, old, batch, step)
+    gaps = (new.logits[:, [2, 0]] - old.logits).square().mean(1)
+    torch.testing.assert_close(term.values, gaps)
+    assert term.mask.tolist() == [True, True, False, True]  # the old model does not know the third one's class
+    weights = torch.tensor([6.0, 1.0, 1.0, 1.0])
+    torch.testing.assert_close(term.weights, weights / (8 / 3))  # their mean is 1 over the three that count
+
+
+def test_a_pull_evens_out_its_weights_over_all_processes(world):
+    class Two(Step):
+        @staticmethod
+        def gather(values):
+            return torch.cat([values, torch.zeros_like(values)])  # a peer of which no image counts and no weight
+
+    alone, together = (towards(world, Pull()).term(*some(step)) for step in (Step, Two))
+    torch.testing.assert_close(alone.weights, together.weights)
+    Two.gather = staticmethod(lambda values: torch.cat([values, torch.ones_like(values)]))
+    torch.testing.assert_close(towards(world, Pull()).term(*some(Two)).weights, alone.weights * (8 / 3) / (12 / 7))
+
+
+def test_mixed_images_have_no_label_and_all_of_them_count(world):
+    targets = torch.full((4, 3), 1 / 3)
+    pull = towards(world, Pull(filter="all_pass"), "logit_difference")
+    new, old, batch, step = some(targets=targets)
+    term = pull.term(new, old, batch, step)
+    assert term.mask.tolist() == [True] * 4
+    excess = ((new.logits[:, [2, 0]] - old.logits).abs() - 0.5).clamp_min(0)
+    torch.testing.assert_close(term.values, excess.square().mean(1))  # with a label, that class would be left free
+    known = pull.term(new, old, dataclasses.replace(batch, targets=None), step)
+    assert not torch.equal(known.values, term.values)
+
+
+def test_models_that_share_no_class_are_named(world):
+    model = world.given().model.build()
+    with pytest.raises(InputError, match=r"^the new model and the old model share no class name"):
+        Towards(SimpleNamespace(classes=("x", "y"), feature_size=4), model, Pull(), DistanceConfig(), seed=0)

@@ -85,15 +85,19 @@ def test_one_against_all_is_the_mean_of_scipys_log_sigmoids(draw):
     assert got == pytest.approx(each[known].mean(), rel=1e-5)
 
 
-def test_likely_flips_count_less_at_an_equal_mean(draw, log_softmax):
+@pytest.mark.parametrize(("scale", "smoothing"), [(2.0, 0.0), (0.5, 0.2)])
+def test_likely_flips_count_less_at_an_equal_mean(draw, log_softmax, scale, smoothing):
     likelihood = torch.tensor([0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
     outputs, batch = make(draw, extra={"likelihood": likelihood})
-    batch = dataclasses.replace(batch, labels=torch.tensor([0, 1, 2, 3, 1, 0]))
-    config = SupervisedConfig(likelihood_base=0.5, likelihood_scale=2.0)
-    got = make_supervised(config)(outputs, batch, Step())["task"].item()
-    weights = 1 / (2.0 * likelihood.numpy() + 0.5)
-    each = -log_softmax(outputs.logits.numpy())[np.arange(N), batch.labels.numpy()]
+    batch = dataclasses.replace(batch, labels=torch.tensor([0, 1, 2, 3, 1, 0]), labelled=True)
+    config = SupervisedConfig(likelihood_base=0.5, likelihood_scale=scale, label_smoothing=smoothing)
+    step = Step()
+    got = make_supervised(config)(outputs, batch, step)["task"].item()
+    weights = 1 / (scale * likelihood.numpy() + 0.5)
+    target = (1 - smoothing) * np.eye(C)[batch.labels.numpy()] + smoothing / C
+    each = -(target * log_softmax(outputs.logits.numpy())).sum(1)
     assert got == pytest.approx((weights / weights.mean() * each).mean(), rel=1e-5)
+    assert step.gathers > 0  # the weights have mean 1 over the batch of all processes
 
 
 @pytest.mark.parametrize("binary", [False, True])
@@ -143,3 +147,23 @@ def test_every_method_refuses_a_weight_from_likelihoods_that_it_has_not(world, n
     settings = {"elodi": {"ensemble": (world.old,)}, "self_distill": {"weight": 0.0}}.get(name, {})
     with pytest.raises(InputError, match=r"method\.supervised\.likelihood_scale = 1\.0 needs a likelihood"):
         METHODS[name].plan(world.config(name, supervised__likelihood_scale=1.0, **settings), world.given())
+
+
+def test_the_usual_settings_are_plain_cross_entropy():
+    assert dataclasses.asdict(SupervisedConfig()) == {
+        "label_smoothing": 0.0,
+        "binary": False,
+        "auxiliary_weight": 1.0,
+        "likelihood_base": 1.0,
+        "likelihood_scale": 0.0,
+    }
+
+
+def test_one_against_all_takes_mixed_targets_too(draw):
+    from scipy.special import log_expit
+
+    targets = torch.softmax(draw(N, C), 1)
+    outputs, batch = make(draw, targets=targets)
+    got = make_supervised(SupervisedConfig(binary=True))(outputs, batch, Step())["task"].item()
+    z, hot = outputs.logits.numpy().astype(float), targets.numpy()
+    assert got == pytest.approx(-(hot * log_expit(z) + (1 - hot) * log_expit(-z)).mean(), rel=1e-5)

@@ -40,6 +40,7 @@ def test_a_masked_mean_counts_the_images_of_every_process():
     values, mask = torch.tensor([1.0, 3.0, 100.0]), torch.tensor([True, True, False])
     loss = combine({}, {"old": Term(values, mask=mask)}, gather=lambda count: torch.cat([count, torch.tensor([6.0])]))
     assert loss.total.item() == 1.0
+    assert loss.observed["effective_lambda/old"].item() == 0.5  # 2 weights of 1 over 8 images, times 2 processes
     assert combine({}, {"old": Term(values, mask=mask)}).total.item() == 2.0
 
 
@@ -79,7 +80,7 @@ def test_says_what_is_wrong():
     with pytest.raises(ValueError, match="cannot have the name of a supervised one: a, b, c, task"):
         combine(dict.fromkeys(names, torch.tensor(1.0)), dict.fromkeys(names, Term(torch.ones(2))))
     with pytest.raises(ValueError, match="mix_alpha must be from 0 to 1"):
-        combine({}, {"old": Term(torch.ones(2))}, mix_alpha=1.5)
+        combine({"task": torch.tensor(1.0)}, {}, mix_alpha=1.5)
     with pytest.raises(ValueError, match="loss_weight must be >= 0"):
         combine({}, {"old": Term(torch.ones(2), loss_weight=-1)})
     with pytest.raises(ValueError, match=r"values is \(2,\), weights is \(2, 1\)"):

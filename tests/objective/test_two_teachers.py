@@ -10,6 +10,7 @@ def test_equals_its_two_parts_by_hand(draw, base):
     new, independent, old = draw(6, 5), draw(6, 5), draw(6, 3)
     known = torch.tensor([4, 3, 2])  # the old model's classes among the new model's
     labels = torch.tensor([4, 3, 2, 1, 0, -1])
+    old[5, 1] = 9.0  # whatever it says of an image without a label, it is not right
     value = double_source_distillation(new, old, independent, labels, known, base=base, scale=5.0, temperature=5.0)
     for n in range(6):
         one = slice(n, n + 1)
@@ -33,4 +34,8 @@ def test_says_what_is_wrong(draw):
     with pytest.raises(ValueError, match=r"old_classes must have shape \(3,\), got \(2,\)"):
         double_source_distillation(
             draw(2, 5), draw(2, 3), draw(2, 5), torch.zeros(2, dtype=torch.int64), torch.tensor([0, 1])
+        )
+    with pytest.raises(ValueError, match=r"shapes must be equal: new is \(2, 5\), independent is \(2, 4\)"):
+        double_source_distillation(
+            draw(2, 5), draw(2, 3), draw(2, 4), torch.zeros(2, dtype=torch.int64), torch.tensor([0, 1, 2])
         )

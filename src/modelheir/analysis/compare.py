@@ -144,7 +144,8 @@ def _number(value: Any) -> float | None:
 
 def _rates(counts: np.ndarray, confidence: float, errors_of: str) -> Rates:
     """Return every rate over all images, with its interval."""
-    found = {name: _number(value) for name, value in rates(counts).items()}
+    values = rates(counts)
+    found = {name: _number(value) for name, value in values.items()}
     shares = {name: part for name, part in FRACTIONS.items() if not name.startswith("bec_")}
     found["bec"], shares["bec"] = found[f"bec_{errors_of}"], FRACTIONS[f"bec_{errors_of}"]
     ends: dict[str, Ends] = {
@@ -180,13 +181,13 @@ def _groups(
 def _slice(
     pair: Pair, column: str, codes: np.ndarray, confidence: float, correction: str
 ) -> tuple[tuple[Group, ...], np.ndarray]:
-    """Tabulate the values of one column, with their outcome counts; an empty cell is a value of its own."""
+    """Tabulate the values of one column, with their outcome counts; an empty cell is a value of its own, the last."""
     found = [side.take(np.asarray(side.predictions.columns[column])) for side in _with_column(pair, column)]
     numbers, words = group_by(found[0])
     different = _different(numbers, words, found[1]) if len(found) == 2 else np.zeros(0, np.int64)
     if different.size:
         first = int(different[0])
-        one, other = (_shown(cell) for cell in (words[numbers[first]], found[1][[first]].tolist()[0]))
+        one, other = (_shown(group_by(side[[first]])[1][0]) for side in found)
         raise InputError(
             f"column {column!r} differs between the two files for {different.size:,} images, such as "
             f"{pair.sample_id[first]} ({one} and {other}): rename it in one of them, or compare files that agree."
@@ -195,7 +196,8 @@ def _slice(
         raise InputError(f"column {column!r} has {len(words):,} values, too many for slices: group them into fewer.")
     counts = count_outcomes(codes, group=numbers, groups=len(words))
     heads = [("(empty)" if word is None else word, column) for word in words]
-    order = sorted(range(len(words)), key=lambda k: (isinstance(words[k], str), words[k] is None, str(words[k])))
+    mixed = found[0].dtype.kind == "O"  # all others are in order
+    order = sorted(range(len(words)), key=lambda k: (words[k] is None, str(words[k]) if mixed else ""))
     return _groups(counts[order], [heads[k] for k in order], confidence, correction), counts[order]
 
 
@@ -206,8 +208,8 @@ def _different(numbers: np.ndarray, words: list[Any], other: np.ndarray) -> np.n
     return np.flatnonzero(np.array([place.get(word, -1) for word in theirs], np.int64)[codes] != numbers)
 
 
-def _shown(cell: Any) -> str:
-    return "an empty cell" if cell is None or cell == "" or cell != cell else repr(cell)
+def _shown(word: Any) -> str:
+    return "an empty cell" if word is None else repr(word)
 
 
 def _with_column(pair: Pair, column: str) -> list[Any]:

@@ -74,7 +74,7 @@ def flipped(old: Predictions, new: Predictions, *, cap: int = CAP) -> Flipped:
         ValueError: If ``cap`` is out of range.
     """
     checks.at_least(1, cap=cap)
-    pair = pair_up(old, new, names=("the old file", "the new file"))
+    pair = pair_up(old, new)
     codes = outcomes(pair.old.prediction, pair.new.prediction, pair.label)
     found = {kind: np.flatnonzero(codes == OUTCOMES.index(name)) for kind, name in KINDS.items()}
     order = {kind: _take_turns(places, pair.label, _confidence(pair.new, places)) for kind, places in found.items()}

@@ -34,7 +34,7 @@ def run_row(name: str, new: Predictions, old: Predictions | None = None, *, max_
     if old is None:
         right, count = accuracy(new)
         return {"name": name, "n": count, **right.rest.named("error")}
-    found = compare(old, new, gate=GateConfig(max_nfr=max_nfr if max_nfr < 1 else None))
+    found = compare(old, new, gate=GateConfig(max_nfr=max_nfr))
     rates = found.rates
     row = {**found.placed(name), **rates.relative_nfr.named("relative_nfr"), "churn": rates.churn.value}
     row["error_old"] = rates.accuracy_old.rest.value

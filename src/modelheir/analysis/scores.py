@@ -77,11 +77,14 @@ def _together(pair: Pair, prediction: np.ndarray) -> Together:
 def _averages_logits(pair: Pair) -> bool:
     """Tell whether logits can be averaged: both have them, for the same classes."""
     old, new = pair.old.predictions.logits, pair.new.predictions.logits
-    same = pair.new.numbers is None
-    if old is None or new is None or not same or old.shape[1] != new.shape[1]:
-        return False
     names = pair.old.predictions.classes or pair.new.predictions.classes
-    return set(unknown_classes(old, names)) == set(unknown_classes(new, names))
+    return (
+        old is not None
+        and new is not None
+        and pair.new.numbers is None
+        and old.shape[1] == new.shape[1]
+        and set(unknown_classes(old, names)) == set(unknown_classes(new, names))
+    )
 
 
 def _walk(pair: Pair, sides: dict[str, Side]) -> tuple[dict[str, _Track], np.ndarray | None]:
@@ -119,8 +122,8 @@ def _walk(pair: Pair, sides: dict[str, Side]) -> tuple[dict[str, _Track], np.nda
 
 
 def _blocks(total: int, width: int) -> Iterator[slice]:
-    step = max(1, _VALUES // max(width, 1))
-    return (slice(start, min(start + step, total)) for start in range(0, total, step))
+    step = max(1, _VALUES // width)
+    return (slice(start, start + step) for start in range(0, total, step))
 
 
 def _block(side: Side, rows: slice) -> np.ndarray:

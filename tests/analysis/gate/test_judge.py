@@ -365,6 +365,8 @@ def test_slices_without_a_bound_are_not_passed_over_in_silence():
     assert sliced(np.array([SLICES[1]] * 2))["notes"] == []
     assert sliced(SLICES.sum(0)[None], ("all = yes",))["notes"] == []  # there are no other images
     assert sliced(max_nfr=0.05, advisory=Bounds(max_slice_nfr=0.9))["notes"] == []
+    one = np.array([[0, 1, 0, 0, 0], [999, 0, 0, 0, 0]])  # of a single image, which is lost
+    assert sliced(one)["notes"] == [f"N{note.replace('60.00% against 0.11%', '100.00% against 0.00%')}"]
 
 
 @pytest.mark.parametrize(
