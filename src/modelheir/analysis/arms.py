@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from modelheir.analysis.compare import GateConfig, compare
+from modelheir.extras import need
 from modelheir.types import Predictions
 
 __all__ = ["arm_rows", "over_seeds"]
@@ -70,16 +71,20 @@ def over_seeds(
         confidence: Two-sided coverage, between 0 and 1.
         within: The range that the mean can have, 0 to 1 for a rate; no end lies outside it.
 
+    Raises:
+        InputError: If there are several values and SciPy is not installed.
+
     Example:
         >>> mean, (low, high) = over_seeds([1.0, 2.0, 3.0])
         >>> round(mean, 3), round(low, 3), round(high, 3)
         (2.0, -0.484, 4.484)
     """
-    from scipy.stats import t
-
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, None
+    need("train", "an interval over seeds", "scipy")
+    from scipy.stats import t
+
     half = float(t.ppf((1 + confidence) / 2, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5)
     return mean, (max(mean - half, within[0]), min(mean + half, within[1]))
 
