@@ -24,7 +24,7 @@ PYTEST ?= -n 2 --dist worksteal
 FILES ?=
 SAMPLE ?= 100
 INSTALL_ARGS ?=
-SIZE := some 3 GB, as torch brings its GPU libraries
+SIZE := a download of some 3 GB, as torch brings its GPU libraries
 # Tests misspell on purpose (nearest spelling offered), so they are left out here.
 WORDS := $(wildcard src docs configs examples benchmarks tools *.md *.toml *.cff Makefile .ci/run)
 
@@ -84,7 +84,7 @@ $(FULL): pyproject.toml constraints.txt
 	touch $(CORE) $(FULL)
 
 $(GATE)/.installed: pyproject.toml constraints.txt
-	$(call install,$(GATE),.[test],some 0.5 GB)
+	$(call install,$(GATE),.[test],0.5 GB on disk)
 	touch $@
 
 # The first interpreter that is new enough; without one, uv brings its own and venv gives up with a sentence.
