@@ -1,4 +1,5 @@
-# What a person types. Every target sets up what it needs in .venv, once, and again when the dependencies change.
+# What a person types. Every target sets up what it needs in .venv, once, and again when the dependencies change;
+# gate-test in .venv-gate, where nothing but the plain install and the tools of its tests is.
 #
 #   PYTHON        the interpreter to build .venv from (3.11 or newer); default: the first one found
 #   FILES         source files or folders for make mutants; default: those that differ from main
@@ -10,21 +11,31 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.installed-core
 FULL := $(VENV)/.installed-full
-EXTRAS := export,track,test,dev,hub
+EXTRAS := train,export,track,test,dev,hub
+GATE := .venv-gate
+# What the gate consists of; files for training alone are left out by name, tests that need an extra by their mark.
+GATE_TESTS := tests/metrics tests/analysis tests/report tests/runs tests/test_address.py tests/test_calls.py \
+	tests/test_classes.py tests/test_extras.py tests/test_printable.py tests/test_screen.py tests/assemble/test_pages.py \
+	$(addprefix tests/cli/test_,compare.py comparison_text.py ensemble.py escapes.py explain.py main.py methods.py report.py) \
+	$(addprefix tests/contracts/test_,plain_install.py silent_import.py) \
+	$(addprefix src/modelheir/,metrics analysis report config runs/places.py checks.py classes.py address.py printable.py)
+GATE_LEFT := --ignore=tests/runs/test_tensors.py -m "not extras and not browser"
 PYTEST ?= -n 2 --dist worksteal
 FILES ?=
 SAMPLE ?= 100
 INSTALL_ARGS ?=
+SIZE := a download of some 3 GB, as torch brings its GPU libraries
 # Tests misspell on purpose (nearest spelling offered), so they are left out here.
 WORDS := $(wildcard src docs configs examples benchmarks tools *.md *.toml *.cff Makefile .ci/run)
 
 .SILENT:
-.PHONY: help demo test check lint format types spelling layers bench mutants venv
+.PHONY: help demo test gate-test check lint format types spelling layers bench mutants venv
 
 help:
 	echo "make demo    train, update and judge digit classifiers; a table and a page in minutes"
 	echo "make test    the whole test suite            make test PYTEST='tests/losses -x'"
 	echo "make check   lint, format, types, spelling, import order"
+	echo "make gate-test  the tests of the plain install, in an environment without torch"
 	echo "make bench   the speed benchmarks"
 	echo "make mutants break what differs from main, line by line: do the tests notice?   FILES=src/modelheir/metrics"
 	echo "make venv    only set up .venv, with everything that the others need"
@@ -34,6 +45,9 @@ demo: $(CORE)
 
 test: $(FULL)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PYTEST)
+
+gate-test: $(GATE)/.installed
+	OMP_NUM_THREADS=1 $(GATE)/bin/python -m pytest $(PYTEST) $(GATE_LEFT) $(GATE_TESTS)
 
 check: lint format types spelling layers
 
@@ -60,13 +74,18 @@ mutants: $(FULL)
 
 venv: $(FULL)
 
-# A demo on a fresh machine installs the core alone; where the extras were installed before, they are kept in step.
+# A demo on a fresh machine installs what training needs; where more was installed before, it is kept in step.
 $(CORE): pyproject.toml constraints.txt
-	if [ -f $(FULL) ]; then $(MAKE) --no-print-directory $(FULL); else $(call install,.); touch $(CORE); fi
+	if [ -f $(FULL) ]; then $(MAKE) --no-print-directory $(FULL); \
+	else $(call install,$(VENV),.[train],$(SIZE)); touch $(CORE); fi
 
 $(FULL): pyproject.toml constraints.txt
-	$(call install,.[$(EXTRAS)])
+	$(call install,$(VENV),.[$(EXTRAS)],$(SIZE))
 	touch $(CORE) $(FULL)
+
+$(GATE)/.installed: pyproject.toml constraints.txt
+	$(call install,$(GATE),.[test],0.5 GB on disk)
+	touch $@
 
 # The first interpreter that is new enough; without one, uv brings its own and venv gives up with a sentence.
 define find_python
@@ -76,19 +95,20 @@ python=; for one in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 pyth
 done
 endef
 
+# $(1) the environment, $(2) what to install, $(3) how much that is
 define install
 set -e; $(find_python); \
 if [ -z "$$python" ] && { [ -n "$(PYTHON)" ] || ! command -v uv >/dev/null; }; then \
 	echo "modelheir needs Python 3.11 or newer, and $(or $(PYTHON),python3) is not: make PYTHON=/path/to/python3.12" >&2; exit 1; \
 fi; \
-if [ ! -x $(BIN)/python ] || ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
-	rm -rf $(VENV); \
-	if command -v uv >/dev/null; then uv venv --quiet --seed --python "$${python:-3.12}" $(VENV); \
-	else "$$python" -m venv $(VENV); fi; \
+if [ ! -x $(1)/bin/python ] || ! $(1)/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+	rm -rf $(1); \
+	if command -v uv >/dev/null; then uv venv --quiet --seed --python "$${python:-3.12}" $(1); \
+	else "$$python" -m venv $(1); fi; \
 fi; \
-echo "Installing modelheir and what it needs into $(VENV) (once; some 3 GB, as torch brings its GPU libraries) ..."; \
-if ! command -v uv >/dev/null || ! uv pip install --quiet --compile-bytecode --python $(BIN)/python -c constraints.txt $(INSTALL_ARGS) -e "$(1)"; then \
-	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(INSTALL_ARGS) -e "$(1)"; \
+echo "Installing modelheir and what it needs into $(1) (once; $(3)) ..."; \
+if ! command -v uv >/dev/null || ! uv pip install --quiet --compile-bytecode --python $(1)/bin/python -c constraints.txt $(INSTALL_ARGS) -e "$(2)"; then \
+	$(1)/bin/python -m pip --version >/dev/null 2>&1 || $(1)/bin/python -m ensurepip; \
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(INSTALL_ARGS) -e "$(2)"; \
 fi
 endef

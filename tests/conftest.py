@@ -1,27 +1,28 @@
 """Draws, and a tiny real world for the methods: 96 images, a small net, real streams, engine and run folder."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
-from torch import Tensor
 
+from modelheir import inference, models, runs
 from modelheir.assemble.declared import declared_models
 from modelheir.assemble.handing import further
 from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
 from modelheir.data import open_splits
-from modelheir.engine.stages import run_plan
-from modelheir.inference.runtime import Runtime
 from modelheir.methods import METHODS
 from modelheir.methods.given import Data, Given, NewModel, Teachers
-from modelheir.models import build
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
-from modelheir.runs.tensors import save_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DATA = "synthetic:n=96,classes=3,size=8"
 FIT = FitConfig(epochs=2, batch_size=16, optimizer="sgd", lr=0.05, schedule="cosine")
@@ -59,13 +60,13 @@ class World:
     """What a plan is handed, a trained old model on disk, and a way to run a method."""
 
     def __init__(self, tmp_path):
-        self.tmp_path, self.runtime, self.fit = tmp_path, Runtime("cpu"), FIT
+        self.tmp_path, self.runtime, self.fit = tmp_path, inference.Runtime("cpu"), FIT
         self.old = self.save_model("old", seed=5)
 
     def save_model(self, name, *, seed=5, model="mlp", classes=None, **network):
         """Write an untrained run folder that ``run:`` reads, and return its spec."""
         splits = open_splits(DATA, InputConfig())
-        made = build(
+        made = models.build(
             model,
             classes=classes or splits["train"].classes,
             image_size=8,
@@ -74,7 +75,7 @@ class World:
         )
         folder = RunFolder(self.tmp_path / name)
         write_json(folder.model, made.spec)
-        save_weights(folder.weights, made.state_dict())
+        runs.save_weights(folder.weights, made.state_dict())
         return f"run:{folder.path}"
 
     def given(self, *, inputs=None, fit=None, old=None, weights=(), splits=None, rule="by-name", seed=1, **network):
@@ -120,6 +121,8 @@ class World:
 
     def run(self, name, folder, *, given=None, stop_after=None, log=None, **settings):
         """Train a method for real and return its stages' results."""
+        from modelheir.engine.stages import run_plan
+
         given = given or self.given()
         return run_plan(
             self.plan(name, given, **settings),
@@ -154,15 +157,14 @@ def rows():
     return Rows
 
 
-Draw = Callable[..., Tensor]
-
-
 @pytest.fixture
-def draw() -> Draw:
+def draw() -> Callable[..., Tensor]:
     """Return a function that draws standard normal tensors, the same in every run."""
+    import torch
+
     generator = torch.Generator().manual_seed(0)
 
-    def normal(*shape: int, scale: float = 1.0, dtype: torch.dtype = torch.float32) -> Tensor:
+    def normal(*shape: int, scale: float = 1.0, dtype=torch.float32) -> Tensor:
         return (torch.randn(*shape, generator=generator) * scale).to(dtype)
 
     return normal

@@ -106,6 +106,7 @@ def test_a_comparison_reads_by_attributes_too():
     assert (found.gate.passed, found.gate.state) == (None, "none")
 
 
+@pytest.mark.extras
 def test_the_call_is_kept_as_it_was_typed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = {"data": "synthetic:n=60,classes=3,size=8", "model": "mlp", "quiet": True, "inputs": {"augment": "none"}}
@@ -121,6 +122,7 @@ def test_no_call_imports_the_command_line():
     assert "modelheir.cli" not in source
 
 
+@pytest.mark.extras
 def test_train_takes_settings_as_the_command_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = {"data": "digits", "model": "mlp", "quiet": True, "fit.lr": 0.05, "inputs": {"train_fraction": 0.1}}

@@ -28,7 +28,7 @@ def shipped():
         )
         found = [ROOT / name for name in done.stdout.split("\0") if name]
     except (OSError, subprocess.CalledProcessError):
-        skipped = {".venv", ".git", "runs", "build", "dist", "__pycache__"}
+        skipped = {".venv", ".venv-gate", ".git", "runs", "build", "dist", "__pycache__"}
         found = [path for path in ROOT.rglob("*") if not skipped & set(path.relative_to(ROOT).parts)]
     return sorted(path for path in found if path.is_file())
 

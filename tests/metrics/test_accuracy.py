@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, top_k_accuracy_score
 
 from modelheir.metrics.accuracy import accuracy, in_top_k, top_k_accuracy
 
@@ -13,8 +12,11 @@ def data():
     return rng.normal(size=(N, C)), np.append(np.arange(C), rng.integers(0, C, N - C))
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize("k", [1, 2, 5, 7])
 def test_against_scikit_learn(data, k):
+    from sklearn.metrics import accuracy_score, top_k_accuracy_score
+
     scores, label = data
     if k < C:
         assert top_k_accuracy(scores, label, k=k) == pytest.approx(

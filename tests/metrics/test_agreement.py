@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import cohen_kappa_score
 
 from modelheir.metrics.agreement import agreement, cohen_kappa, disagreement_in_correctness
 from modelheir.metrics.flips import flip_rates
@@ -10,9 +9,12 @@ from modelheir.metrics.flips import flip_rates
 rows = st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=2, max_size=30)
 
 
+@pytest.mark.extras
 @settings(deadline=None, max_examples=25)
 @given(rows)
 def test_against_scikit_learn_and_flips(found):
+    from sklearn.metrics import cohen_kappa_score
+
     old, new, label = np.array(found).T
     if len(set(old) | set(new)) > 1:
         assert cohen_kappa(old, new) == pytest.approx(cohen_kappa_score(old, new))

@@ -1,9 +1,6 @@
 import numpy as np
 import pytest
-import torch
 from scipy.special import softmax
-from sklearn.metrics import log_loss
-from torchmetrics.functional.classification import multiclass_calibration_error
 
 from modelheir.metrics.calibration import (
     brier_score,
@@ -23,8 +20,12 @@ def data():
     return p, label
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize("bins", [1, 10, 15])
 def test_error_against_torchmetrics(data, bins):
+    import torch
+    from torchmetrics.functional.classification import multiclass_calibration_error
+
     p, label = data
     expected = multiclass_calibration_error(torch.tensor(p), torch.tensor(label), num_classes=C, n_bins=bins)
     found = calibration_error(p.max(1), p.argmax(1) == label, bins=bins)
@@ -51,7 +52,10 @@ def test_table_adds_up(data):
     assert reliability_table(np.array([0.0, 1.0]), np.array([0, 1]))[1]["accuracy"] == 1
 
 
+@pytest.mark.extras
 def test_brier_and_nll(data):
+    from sklearn.metrics import log_loss
+
     p, label = data
     expected = ((p - np.eye(C)[label]) ** 2).sum(1)
     np.testing.assert_allclose(brier_score(p, label), expected, atol=1e-12)

@@ -31,3 +31,10 @@ def test_kinds_of_what_comes_back():
     assert mcnemar([3, 0], [5, 0]).shape == (2,)
     assert mcnemar(0, 1) == 1
     assert mcnemar(0, 8) == pytest.approx(2 * 0.5**8)
+
+
+def test_a_million_flips_and_chances_too_small_for_a_float():
+    assert mcnemar(499_000, 501_000) == pytest.approx(binomtest(499_000, 1_000_000).pvalue, rel=1e-8)
+    assert mcnemar(0, 2_000) == 0
+    assert mcnemar([[3, 5], [5, 3]], [[5, 3], [3, 5]]).tolist() == [[mcnemar(3, 5)] * 2] * 2
+    assert mcnemar([], []).shape == (0,)

@@ -14,6 +14,7 @@ ROWS = [
 ]
 
 
+@pytest.mark.extras
 @pytest.mark.filterwarnings("ignore")
 def test_tensorboard(tmp_path):
     with Trackers(("tensorboard",), tmp_path, {"seed": 0}) as log:
@@ -27,6 +28,7 @@ def test_tensorboard(tmp_path):
     assert [(point.step, point.value) for point in found] == [(4, 1.0), (8, 0.5), (12, 0.125)]
 
 
+@pytest.mark.extras
 @pytest.mark.filterwarnings("ignore")
 def test_mlflow_in_files(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -46,6 +48,7 @@ def test_mlflow_in_files(tmp_path, monkeypatch):
     assert [(point.step, point.value) for point in history] == [(4, 1.0), (8, 0.5), (12, pytest.approx(1 / 3))]
 
 
+@pytest.mark.extras
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_wandb_offline(tmp_path, monkeypatch):

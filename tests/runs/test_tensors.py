@@ -1,16 +1,20 @@
 """Weights and states on disk: a byte that flipped is noticed, and other readers need not know."""
 
+import errno
 import hashlib
 import json
+import os
+import stat
 
 import pytest
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from modelheir.checks import InputError
 from modelheir.models import build, load
-from modelheir.runs.files import write_json
+from modelheir.runs import tensors
+from modelheir.runs.files import write_json, write_text
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import load_state, load_weights, read_tensors, save_state, save_weights
 
@@ -94,3 +98,89 @@ def test_weights_that_are_no_real_numbers_are_refused(kind, tmp_path):
         load(f"run:{tmp_path}")
     save_weights(folder.weights, {**state, "head.weight": state["head.weight"].half()})
     assert load(f"run:{tmp_path}").head.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_disk_or_quota_full_inside_safetensors(number, tmp_path, monkeypatch):
+    def full(flat, path, metadata):
+        path.write_bytes(b"half")
+        raise SafetensorError(f"Error while serializing: I/O error: {os.strerror(number)} (os error {number})")
+
+    save_weights(tmp_path / "w", {"a": torch.zeros(1)})
+    monkeypatch.setattr(tensors, "save_file", full)
+    with pytest.raises(InputError, match=f"cannot write .*w: {os.strerror(number)}"):
+        save_weights(tmp_path / "w", {"a": torch.ones(1)})
+    assert [path.name for path in tmp_path.iterdir()] == ["w"]
+    assert load_weights(tmp_path / "w")["a"] == 0
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600)])
+def test_the_umask_says_who_may_read_weights(umask, mode, tmp_path):
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "text", "x")
+        save_weights(tmp_path / "weights", {"a": torch.zeros(1)})
+        save_weights(tmp_path / "weights", {"a": torch.ones(1)})  # in place of the first
+        save_state(tmp_path / "state", {"a": torch.zeros(1)})
+    finally:
+        os.umask(before)
+    found = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert found == dict.fromkeys(("text", "weights", "state"), mode)
+
+
+def test_names_that_meet_when_joined_stay_apart(tmp_path):
+    state = {"a.b": torch.zeros(1), "a": {"b": torch.ones(1)}, "list": [torch.full((1,), 2.0)], "list.0": torch.ones(2)}
+    save_state(tmp_path / "s", state)
+    back = load_state(tmp_path / "s")
+    assert (back["a.b"], back["a"]["b"], back["list"][0]) == (0, 1, 2)
+    assert back["list.0"].shape == (2,)
+
+
+def test_what_was_read_does_not_follow_the_file(tmp_path):
+    save_weights(tmp_path / "w", {"a": torch.zeros(1000)})
+    read = load_weights(tmp_path / "w")
+    with (tmp_path / "w").open("r+b") as handle:
+        handle.seek(-4000, os.SEEK_END)
+        handle.write(b"\xff" * 4000)
+    assert torch.equal(read["a"], torch.zeros(1000))
+
+
+def test_state_comes_back_as_it_was(tmp_path):
+    shared = torch.arange(3.0)
+    state = {
+        "number": 7,
+        "none": None,
+        "text": "a/b",
+        "nested": {"list": [shared, {0: shared, "x": torch.tensor(2, dtype=torch.int64)}], "empty": {}, "rate": 0.1},
+    }
+    save_state(tmp_path / "s.safetensors", state)
+    back = load_state(tmp_path / "s.safetensors")
+    assert torch.equal(back["nested"]["list"][1][0], shared)
+    assert back["nested"]["list"][1]["x"].dtype == torch.int64
+    assert (back["number"], back["none"], back["text"], back["nested"]["empty"]) == (7, None, "a/b", {})
+    assert back["nested"]["rate"] == 0.1
+    with pytest.raises(TypeError, match=r"state\.f is a function"):
+        save_state(tmp_path / "t.safetensors", {"f": len.__call__ if False else (lambda: 0)})
+
+
+def test_optimizer_state_survives(tmp_path):
+    p = torch.nn.Parameter(torch.ones(3))
+    one = torch.optim.Adam([p], lr=0.1)
+    p.sum().backward()
+    one.step()
+    save_state(tmp_path / "s", one.state_dict())
+    other = torch.optim.Adam([p], lr=0.5)
+    other.load_state_dict(load_state(tmp_path / "s"))
+    assert torch.equal(other.state_dict()["state"][0]["exp_avg"], one.state_dict()["state"][0]["exp_avg"])
+    assert other.param_groups[0]["lr"] == 0.1
+
+
+def test_cut_file_is_named(tmp_path):
+    save_weights(tmp_path / "w.safetensors", {"a": torch.zeros(100)})
+    data = (tmp_path / "w.safetensors").read_bytes()
+    (tmp_path / "w.safetensors").write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"w\.safetensors is not a whole safetensors file"):
+        load_weights(tmp_path / "w.safetensors")
+    save_weights(tmp_path / "w.safetensors", {"a": torch.zeros(1)})
+    with pytest.raises(InputError, match="plain weights"):
+        load_state(tmp_path / "w.safetensors")

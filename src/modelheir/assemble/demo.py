@@ -9,6 +9,7 @@ from typing import Any
 from modelheir import analysis, report
 from modelheir.assemble.arms import Arm, pairs, train_arms
 from modelheir.assemble.pages import gallery_images, run_curves, run_provenance
+from modelheir.extras import need_train
 
 __all__ = ["arms", "demo"]
 
@@ -62,6 +63,7 @@ def demo(
     Returns:
         The rows of the table (see :func:`modelheir.analysis.arms.arm_rows`) and the path of the page.
     """
+    need_train("the demonstration")
     import torch
 
     ways, threads = arms(), torch.get_num_threads()

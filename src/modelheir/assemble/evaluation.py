@@ -16,6 +16,7 @@ from modelheir.assemble.run_settings import own_data, own_inputs
 from modelheir.checks import InputError, one_of
 from modelheir.classes import BY_NAME, RULES
 from modelheir.config.inputs import InputConfig
+from modelheir.extras import need_train
 from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.models import files
 from modelheir.runs.predictions import read_predictions, write_predictions
@@ -70,6 +71,7 @@ def evaluate(
         InputError: If a model and the data do not fit each other (``old`` is named where it is that one), or a model's
             own settings split the data otherwise than the old model's, or no data is given and no model is a run.
     """
+    need_train("running a model")
     source = own_data([*models, *([old] if old else [])]) if data is None else data
     one_of(RULES, classes=classes)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelheir import models
 from modelheir.checks import InputError, one_of
+from modelheir.extras import need_train
 from modelheir.models import files
 from modelheir.runs.folder import owner_of
 
@@ -32,6 +33,7 @@ def export(
         InputError: If a format is unknown, its extra is not installed, the folder cannot be written, a file of a run or
             the model's own would be replaced, or the export differs.
     """
+    need_train("exporting a model")
     for name in to:
         one_of(("safetensors", "onnx"), format=name)
     folder = Path(out)

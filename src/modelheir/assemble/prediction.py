@@ -18,6 +18,7 @@ from modelheir.assemble.run_settings import own_data, own_inputs
 from modelheir.checks import InputError, one_of
 from modelheir.classes import BY_NAME, BY_ORDER_ADVICE, match_classes
 from modelheir.config.inputs import InputConfig
+from modelheir.extras import need_train
 from modelheir.metrics.unknown_classes import GAP
 from modelheir.runs.crops import write_crops
 
@@ -73,6 +74,7 @@ def predict(
         InputError: If model and data share no class, no data is given and the model is no run, or ``crops`` is given
             without ``ten_crop``.
     """
+    need_train("running a model")
     if crops is not None and not (ten_crop and str(crops).endswith(".npz")):
         raise InputError(f"crops = {str(crops)!r}: it needs ten_crop, and a file name that ends with .npz.")
     address = model if isinstance(model, str) else ""

@@ -16,6 +16,7 @@ from modelheir.assemble.same_run import accept_read, accept_settings
 from modelheir.checks import InputError, unknown, validate
 from modelheir.classes import BY_NAME
 from modelheir.config.unread import refuse_unread
+from modelheir.extras import need_train
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.seal import check_seal, seal
@@ -61,6 +62,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
     if config.classes != BY_NAME and not (config.old or sources or models):
         raise InputError(f"classes = {config.classes!r} is about the classes of --old, and there is no --old.")
 
+    need_train("training")
     from modelheir.inference.peers import Peers
     from modelheir.inference.runtime import Runtime
 

@@ -239,6 +239,7 @@ def _overview() -> str:
     lines += [
         "",
         "`modelheir COMMAND --help` tells a command's options; `modelheir --version` the version.",
+        "What trains or runs models needs the extra `train`: pip install 'modelheir[train]'.",
         "Exit codes: 0 done, or the gate says ship; 1 hold; 2 bad input; 3 not enough images for the gate;",
         "70 a fault of the program, 75 another process of the run was lost, 130 interrupted (143: by SIGTERM).",
     ]

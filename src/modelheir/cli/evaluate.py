@@ -19,6 +19,7 @@ from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
 from modelheir.engine.progress import make_progress
+from modelheir.extras import need_train
 from modelheir.runs.files import write_json
 from modelheir.runs.outputs import check_outputs
 from modelheir.screen import percent, say, show_table
@@ -94,6 +95,7 @@ def _pretrained(kind: str) -> list[str]:
 def main(argv: list[str]) -> int:
     """Evaluate and print the table; a model that fails is listed, and makes the exit code 2."""
     said = parse(SPEC, argv)
+    need_train("running a model")
     models = expand(said.words)
     config = said.configs[""]
     every = [*models, *filter(None, [config.old])]

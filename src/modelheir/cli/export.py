@@ -32,7 +32,7 @@ SPEC = Spec(
     about="Write MODEL as ONNX and safetensors. Both take images from 0 to 1 (N, 3, H, W) and give logits.",
     configs={"": ExportConfig},
     words="MODEL",
-    epilog="ONNX needs the extra: pip install 'modelheir[export]'.",
+    epilog="ONNX needs two extras: pip install 'modelheir[train,export]'.",
 )
 
 

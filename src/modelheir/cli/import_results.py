@@ -10,6 +10,7 @@ from modelheir import runs
 from modelheir.checks import InputError
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
+from modelheir.extras import need_train
 from modelheir.models import files
 from modelheir.runs.outputs import check_outputs
 from modelheir.screen import percent, say
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
     path = Path(name)
     if not path.is_file():
         raise InputError(f"{path} is missing.")
+    need_train("reading files of PyTorch")
     if path.name.endswith(".result"):
         return _result(path, config)
     ending = next((ending for ending in _CHECKPOINTS if path.name.endswith(ending)), None)

@@ -17,6 +17,7 @@ from modelheir.cli.spec import Spec
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
 from modelheir.engine.progress import make_progress
+from modelheir.extras import need_train
 from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.models import files
 from modelheir.runs.outputs import check_outputs
@@ -71,6 +72,7 @@ def does_not_know(model: str, classes: Sequence[str]) -> str:
 def main(argv: list[str]) -> int:
     """Predict, write the file and say what came out."""
     (model,) = parse(SPEC, argv).words
+    need_train("running a model")
     config = parse(dataclasses.replace(SPEC, defaults=run_settings(model)), argv).configs[""]
     if not config.out:
         raise InputError("--out FILE is missing: where should the predictions go? For example --out new.parquet.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import bdtr
 
 __all__ = ["mcnemar"]
 
@@ -31,8 +32,6 @@ def mcnemar(negative: Any, positive: Any) -> Any:
         >>> mcnemar(1, 4)
         0.375
     """
-    from scipy.special import bdtr
-
     lost, won = np.asarray(negative, np.int64), np.asarray(positive, np.int64)
     if (lost < 0).any() or (won < 0).any():
         raise ValueError("counts of flips must be >= 0")

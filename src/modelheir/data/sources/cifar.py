@@ -9,6 +9,7 @@ import numpy as np
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data.images import ArrayPixels, ImageSet
+from modelheir.extras import need
 
 __all__ = ["open_cifar10", "open_cifar100"]
 
@@ -24,6 +25,7 @@ def open_cifar100(place: str, options: Mapping[str, str], config: InputConfig) -
 
 
 def _open(name: str, config: InputConfig) -> dict[str, ImageSet]:
+    need("train", name, "torch", "torchvision")
     from torchvision import datasets
 
     kind = {"cifar10": datasets.CIFAR10, "cifar100": datasets.CIFAR100}[name]

@@ -9,6 +9,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.data.images import ImageSet
 from modelheir.data.sources.arrow import image_table
 from modelheir.data.sources.files import SPLIT_FOLDERS
+from modelheir.extras import need
 
 __all__ = ["open_hub"]
 
@@ -19,10 +20,9 @@ def open_hub(place: str, options: Mapping[str, str], config: InputConfig) -> dic
     Raises:
         InputError: If the package ``datasets`` is not installed, or the set cannot be had.
     """
-    try:
-        import datasets  # type: ignore[import-not-found]
-    except ImportError as error:
-        raise InputError(f"hf:{place} needs the extra 'hub': pip install 'modelheir[hub]'.") from error
+    need("hub", f"hf:{place}", "datasets")
+    import datasets  # type: ignore[import-not-found]
+
     words = {word: split for split, group in SPLIT_FOLDERS.items() for word in group}
     tables, classes = {}, ()
     try:

@@ -10,6 +10,7 @@ from modelheir import checks
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data.images import ArrayPixels, ImageSet
+from modelheir.extras import need
 
 __all__ = ["open_digits", "open_synthetic"]
 
@@ -17,7 +18,12 @@ _OPTIONS = {"n": 256, "classes": 4, "size": 16, "seed": 0, "noise": 40}
 
 
 def open_digits(place: str, options: Mapping[str, str], config: InputConfig) -> dict[str, ImageSet]:
-    """Return the 1,797 handwritten digits of 8 x 8 pixels; 17 grey levels become 0 to 255."""
+    """Return the 1,797 handwritten digits of 8 x 8 pixels; 17 grey levels become 0 to 255.
+
+    Raises:
+        InputError: If scikit-learn, which has them, is not installed.
+    """
+    need("train", "digits", "sklearn")
     from sklearn.datasets import load_digits
 
     values, labels = load_digits(return_X_y=True)

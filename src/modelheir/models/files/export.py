@@ -5,7 +5,6 @@ Both take float images in 0..1, ``(N, 3, H, W)``, and give logits ``(N, C)``: no
 
 from __future__ import annotations
 
-import importlib
 import json
 import warnings
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.checks import InputError
+from modelheir.extras import need
 from modelheir.models.files.checkpoint import SPEC
 from modelheir.models.files.load import load
 from modelheir.runs.files import replace_file, write_json
@@ -53,7 +53,7 @@ def export_onnx(model: Any, path: Path | str, image_size: int = 0) -> None:
     Raises:
         InputError: If the ``export`` extra is not installed, or the size is not known.
     """
-    _need("onnx", "onnxscript")
+    need("export", "ONNX", "onnx", "onnxscript")
     size = _size(model, image_size)
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -101,7 +101,7 @@ def parity_check(
         images = torch.rand(3, 3, size, size, generator=torch.Generator().manual_seed(0))
     ours = _evaluate(model, images)
     if path.suffix == ".onnx":
-        _need("onnxruntime")
+        need("export", "checking ONNX", "onnxruntime")
         import onnxruntime
 
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
@@ -136,14 +136,3 @@ def _size(model: Any, image_size: int) -> int:
     if not size:
         raise InputError("the model does not say its image size: give image_size.")
     return size
-
-
-def _need(*packages: str) -> None:
-    missing = []
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ImportError:
-            missing.append(package)
-    if missing:
-        raise InputError(f"this needs {' and '.join(missing)}: install modelheir[export].")
