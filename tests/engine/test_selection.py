@@ -11,7 +11,7 @@ from modelheir.config.fit import FitConfig
 from modelheir.engine.optim import learning_rate, make_optimizers
 from modelheir.plans import Stage, Task
 from modelheir.runs.predictions import read_predictions
-from modelheir.types import LossTerms
+from modelheir.types import LossTerms, Outputs
 
 
 def plan(toy, select=None, seen=None, **more):
@@ -46,6 +46,61 @@ def test_patience_ends_a_stage_and_keeps_the_best(toy, tmp_path):
     second = seen[0][1]
     kept = read_predictions(done["train"].folder / "predictions" / "val.parquet")
     assert (kept.logits == second.logits).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "patience", "epochs"),
+    [([1.0, 3.0, 3.0, 3.0, 9.0], 2, 4), ([1.0, 3.0, 3.0, 4.0, 4.0, 4.0, 9.0], 2, 6), ([2.0, 2.0, 9.0], 1, 2)],
+)
+def test_an_equal_result_is_no_better_one(values, patience, epochs, toy, tmp_path):
+    """It ends a stage as a worse one does, and of equal results the first is kept."""
+    rows, seen = toy.rows(), []
+    plan_ = plan(toy, values, seen)
+    done = toy.run(plan_, tmp_path, log=rows, epochs=len(values), patience=patience, keep="best")
+    assert [row["val/selection"] for row in rows] == values[:epochs]
+    first = seen[0][values.index(max(values[:epochs]))]
+    kept = read_predictions(done["train"].folder / "predictions" / "val.parquet")
+    assert (kept.logits == first.logits).all()
+
+
+class Scripted(torch.nn.Module):
+    """Says one logit to every image: its weight, which the test sets step by step."""
+
+    def __init__(self):
+        super().__init__()
+        self.said = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        logits = torch.nn.functional.pad(self.said.expand(len(x), 1), (0, 2))
+        return Outputs(logits, logits)
+
+
+@pytest.mark.parametrize(
+    ("decay", "seen", "kept"),
+    [(0.0, [4.0, 3.0, 2.0], 4.0), (0.5, [2.0, 2.5, 2.25], 2.5)],  # 0.5: half of the average before, half of the weight
+)
+def test_the_best_is_chosen_among_averaged_weights_where_there_are_any(decay, seen, kept, toy, tmp_path):
+    """The weight falls from 4 and is best after one epoch, its average after two."""
+    model, script = Scripted(), iter([4.0, 3.0, 2.0])
+
+    def update(batches, step):
+        with torch.no_grad():
+            model.said.fill_(next(script))
+        return LossTerms({"task": torch.zeros(())})
+
+    task = Task(
+        {"model": model},
+        {"train": toy.make_stream(20)},  # one step an epoch
+        update=update,
+        evaluate={"val": toy.make_stream(60, seed=8, train=False)},
+        select=lambda predictions: float(predictions.logits[:, 0].mean()),
+    )
+    settings = {"epochs": 3, "keep": "best", "ema_decay": decay}
+    done = toy.run([Stage("train", lambda done: task)], tmp_path, log=(rows := toy.rows()), **settings)
+    assert [row["val/selection"] for row in rows] == seen
+    assert done["train"].weights("model")["said"].item() == kept
+    predictions = read_predictions(done["train"].folder / "predictions" / "val.parquet")
+    assert (predictions.logits[:, 0] == kept).all()
 
 
 def test_patience_counts_epochs_not_evaluations(toy, tmp_path):

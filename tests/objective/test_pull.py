@@ -10,6 +10,7 @@ from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.config.unread import refuse_unread
 from modelheir.methods import METHODS
+from modelheir.models import Classifier, StoredOutputs
 from modelheir.objective.distances import DistanceConfig
 from modelheir.objective.pull import Pull, Towards, accept_pull
 from modelheir.types import Batch, Outputs
@@ -92,6 +93,31 @@ def test_what_needs_no_label_trains_on_mixed_images(world, rows, name, settings)
     pulls = [value for row in log for key, value in row.items() if key.startswith("loss/") and key != "loss/task"]
     assert all(value > 0 for value in pulls)
     assert bool(pulls) == ("weight" not in str(settings))
+
+
+def test_student_and_teacher_see_one_mixture_of_one_view(world):
+    """Also where every epoch shows the same view, of which a teacher's outputs are kept if nothing is mixed."""
+    still = InputConfig(augment="none")
+    given = world.given(inputs=dataclasses.replace(still, mixup=0.8))
+    (stage,) = plan(world, "upgrade", given, **ALL)
+    task = stage.prepare({})
+    (batch,), (clean,) = (list(one.data.stream().epoch(0))[:1] for one in (given, world.given(inputs=still)))
+    (member,) = (one for one in task.references["teacher"].modules() if isinstance(one, Classifier))
+    seen = {}
+    for name, model in (("student", task.modules["model"]), ("teacher", member)):
+        model.register_forward_hook(lambda module, inputs, outputs, name=name: seen.update({name: inputs[0]}))
+    terms = task.objective({"train": batch}, Step()).terms
+    assert set(terms) == {"task", "kl_distillation"}
+    pair = int((clean.labels[0::2] != clean.labels[1::2]).nonzero()[0]) * 2  # neighbours of other labels are mixed
+    share = batch.targets[pair, clean.labels[pair]]
+    assert 0 < share < 1
+    mixture = share * clean.inputs[pair] + (1 - share) * clean.inputs[pair + 1]
+    for inputs in seen.values():
+        assert torch.equal(inputs, batch.inputs)
+        torch.testing.assert_close(inputs[pair], mixture)
+    assert set(seen) == {"student", "teacher"}
+    (stored,) = plan(world, "upgrade", world.given(inputs=still), **ALL)
+    assert isinstance(stored.prepare({}).references["teacher"], StoredOutputs)
 
 
 class Step:

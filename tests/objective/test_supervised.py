@@ -1,12 +1,15 @@
 import dataclasses
+import os
 
 import numpy as np
 import pytest
 import torch
+from torch import distributed, multiprocessing
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.config.unread import refuse_unread
+from modelheir.losses import all_gather
 from modelheir.methods import METHODS
 from modelheir.objective import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.types import Batch, Outputs
@@ -167,3 +170,29 @@ def test_one_against_all_takes_mixed_targets_too(draw):
     got = make_supervised(SupervisedConfig(binary=True))(outputs, batch, Step())["task"].item()
     z, hot = outputs.logits.numpy().astype(float), targets.numpy()
     assert got == pytest.approx(-(hot * log_expit(z) + (1 - hot) * log_expit(-z)).mean(), rel=1e-5)
+
+
+LOGITS = np.random.default_rng(0).normal(size=(2, 3, C))  # a row a process
+LABELLED = np.array([[2, -1, -1], [1, 0, 3]])  # right on all of one, and on a third of three
+
+
+def _part(rank: int, world: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world)
+    step = Step()
+    step.gather = all_gather
+    batch = Batch(torch.zeros(3, 1, 1, 1), torch.tensor(LABELLED[rank]), torch.arange(3))
+    outputs = Outputs(torch.tensor(LOGITS[rank]), torch.zeros(3, 2))
+    terms = make_supervised(SupervisedConfig())(outputs, batch, step)
+    torch.save((terms["task"], step.seen["train/accuracy"]), f"{folder}/{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.mark.distributed
+def test_two_processes_with_unequal_numbers_of_labels_average_to_loss_and_accuracy_of_all(tmp_path, log_softmax):
+    multiprocessing.spawn(_part, (2, str(tmp_path)), nprocs=2)  # pyright: ignore
+    loss, accuracy = np.mean([torch.load(tmp_path / f"{rank}.pt") for rank in range(2)], axis=0)
+    logits, labels = LOGITS[LABELLED >= 0], LABELLED[LABELLED >= 0]
+    assert loss == pytest.approx(-log_softmax(logits)[np.arange(4), labels].mean())
+    assert accuracy == pytest.approx((logits.argmax(1) == labels).mean()) == 0.5

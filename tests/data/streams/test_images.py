@@ -229,6 +229,23 @@ def test_views_come_again_after_a_cycle(make_images, config, loader, kind):
     assert not torch.equal(next(twice.epoch(0)).inputs, next(twice.epoch(1)).inputs)
 
 
+@pytest.mark.parametrize("loader", ["resident", "streaming"])
+def test_a_view_that_comes_again_is_mixed_anew(make_images, config, loader):
+    """Of two views in turn, both images of a mixture show the epoch's; their shares are drawn epoch by epoch."""
+    settings = {"loader": loader, "augment": "crop_flip", "train": False, "augments": True, "view_cycle": 2}
+    views, mixed = (stream_of(make_images(), config, mixup=alpha, **settings) for alpha in (0.0, 0.8))
+    same(views.epoch(0), views.epoch(2))
+    assert not torch.equal(next(views.epoch(0)).inputs, next(views.epoch(1)).inputs)
+    shares = []
+    for epoch in range(4):
+        for clean, batch in zip(views.epoch(epoch), mixed.epoch(epoch), strict=True):
+            share = batch.targets[0, clean.labels[0]]  # neighbours have other labels
+            partners = clean.inputs[[1, 0, 3, 2]]
+            torch.testing.assert_close(batch.inputs, share * clean.inputs + (1 - share) * partners)
+            shares.append(share.item())
+    assert len(set(shares)) == len(shares) == 12
+
+
 def test_streams_over_one_split_share_what_is_decoded(tmp_path, save, config, monkeypatch):
     for name in ("a/1.png", "a/2.png", "b/3.png", "b/4.png"):
         save(tmp_path / name, seed=int(name[2]))

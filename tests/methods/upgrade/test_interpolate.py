@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+import modelheir
 from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.data import open_splits
 from modelheir.methods import METHODS
-from modelheir.models import build
+from modelheir.models import build, load
 from modelheir.models.blends.interpolation import interpolate_models
 from modelheir.runs.tensors import load_weights
 
@@ -70,6 +73,41 @@ def test_choice_never_reads_the_reporting_split(world):
 def test_kinds(world, settings):
     done = world.run("interpolate", "x", alphas=(0.0, 0.5, 1.0), **settings)
     assert len(done["blend"].describe["scores"]) == 3
+
+
+def fisher_of(model, images):
+    """Return mean squared gradients of the log probability of a model's own answers by a loop, scaled to mean 1."""
+    found = [torch.zeros_like(p) for p in model.parameters()]
+    for image in images:
+        said = model.eval()(image[None]).logits.softmax(dim=1).max().log()
+        for total, slope in zip(found, torch.autograd.grad(said, list(model.parameters())), strict=True):
+            total += slope.square()
+    mean = torch.cat([total.flatten() for total in found]).mean()
+    return {name: total / mean for (name, _), total in zip(model.named_parameters(), found, strict=True)}
+
+
+def test_a_fisher_blend_is_the_mean_that_information_weighs(tmp_path):
+    """(f1 w1 + f2 w2) / (f1 + f2), element by element: f1 is alpha times the old model's information, f2 1 - alpha."""
+    inputs = InputConfig(train_fraction=0.3)
+    usual = {"data": "digits", "device": "cpu", "quiet": True, "inputs": vars(inputs), "fit.batch_size": 64}
+    old = modelheir.train("finetune", model="mlp", out=str(tmp_path / "old"), epochs=2, **usual)
+    usual |= {"old": f"run:{old}", "seed": 1, "fit.optimizer": "sgd", "fit.lr": 0.05}  # forgets a little
+    kinds = {}
+    for kind in ("plain", "fisher"):
+        method = {"kind": kind, "alphas": [0.3], "tolerance": 1.0}
+        folder = modelheir.train("interpolate", out=str(tmp_path / kind), epochs=1, method=method, **usual)
+        assert json.loads((folder / "result.json").read_text())["alpha"]["value"] == 0.3
+        kinds[kind] = load(f"run:{folder}#new_0").state_dict(), load(f"run:{folder}").state_dict()
+    before = load(f"run:{old}")
+    pixels = open_splits("digits", inputs)["train"].array
+    information = fisher_of(before, torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
+    for kind, (new, blend) in kinds.items():
+        for name, start in before.state_dict().items():
+            f1 = 0.3 * (information[name] if kind == "fisher" else 1.0)
+            torch.testing.assert_close(blend[name], (f1 * start + 0.7 * new[name]) / (f1 + 0.7), rtol=1e-3, atol=1e-5)
+    (new, plain), (same, weighed) = kinds["plain"], kinds["fisher"]
+    assert all(torch.equal(new[name], same[name]) for name in new)
+    assert all(not torch.allclose(plain[name], weighed[name], rtol=1e-3, atol=1e-4) for name in new)
 
 
 def test_old_batch_norm_nets_are_recalibrated(world):
