@@ -151,6 +151,23 @@ def test_flips_are_counted_by_class_name(world):
     assert told["nfr"] == pytest.approx(flips / len(labels))
 
 
+@pytest.mark.parametrize("label", range(3))
+def test_an_old_model_is_never_right_by_a_class_that_the_data_lacks(world, label):
+    ours = world.given().data.classes
+    given = world.given(old=[world.save_model("gone", classes=("gone", ours[0]), seed=2)])
+    after = build("mlp", classes=ours, image_size=8, seed=5)
+    images = torch.cat([batch.inputs for batch in given.data.stream("val", train=False).epoch(0)])
+    said = zip(name_of(given.old.models[0], images), name_of(after, images), strict=True)
+    rows = np.array([row for row, (a, b) in enumerate(said) if a == "gone" and b != ours[label]])
+    assert len(rows)
+    val = given.data.splits["val"].subset(rows)
+    val = dataclasses.replace(val, labels=np.full(len(rows), label))
+    given = world.changed(given, splits={**given.data.splits, "val": val})
+    done = {"new_0": SimpleNamespace(weights=lambda name: after.state_dict())}
+    score = world.plan("interpolate", given, alphas=(0.0,))[-1].prepare(done).describe["scores"][0]
+    assert (score["accuracy"], score["nfr"]) == (0.0, 0.0)
+
+
 def test_a_file_without_names_keeps_its_head(world, tmp_path):
     given = world.given(model="convnet")
     old = build("convnet", classes=[str(number) for number in range(3)], image_size=8, seed=4)
