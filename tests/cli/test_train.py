@@ -226,10 +226,20 @@ def test_help_shows_the_distance_of_a_settings_file(tmp_path, capsys):
     assert "--method.distance.kl_distillation." not in out
 
 
-def test_help_without_a_choice_hides_nothing(capsys):
+@pytest.mark.parametrize(
+    ("words", "said", "hidden"),
+    [
+        ([], "; 2 more settings belong to other choices", {"replace_head", "supervised.likelihood_base"}),
+        (["--method.start", "run:v1"], "; 1 more setting belongs to other", {"supervised.likelihood_base"}),
+    ],
+)
+def test_help_counts_what_belongs_to_other_choices(words, said, hidden, capsys):
     with pytest.raises(SystemExit):
-        train.main(["finetune", "--help"])
-    assert "belong to other choices" not in capsys.readouterr().out
+        train.main(["finetune", *words, "--help"])
+    out = capsys.readouterr().out
+    assert said in " ".join(out.split())
+    keys = {one.key for one in settings(METHODS["finetune"].config, "method")}
+    assert {key.removeprefix("method.") for key in keys if f"--{key}" not in out} == hidden
 
 
 def test_help_without_a_method_lists_methods(capsys):

@@ -63,7 +63,8 @@ def build_parser(spec: Spec, known: Mapping[str, Setting], flat: Mapping[str, An
     other.add_argument("--config", metavar="FILE", help="settings from a YAML file; flags win over it")
     if spec.prints:
         other.add_argument("--print_config", action="store_true", help="print all settings as YAML and stop")
-    more = f"; {others} more settings belong to other choices: give the choice with --help to see them"
+    count = "1 more setting belongs" if others == 1 else f"{others} more settings belong"
+    more = f"; {count} to other choices: give the choice with --help to see them"
     other.add_argument("--help", action="store_true", help="print this and stop" + (more if others else ""))
     return parser
 
