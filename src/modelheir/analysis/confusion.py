@@ -45,11 +45,21 @@ class Confusion(Record):
         words = {side: [self.names[k] for k in getattr(self, side).tolist()] for side in ("label", "prediction")}
         return {**words, "old": self.old.tolist(), "new": self.new.tolist()}
 
+    @property
+    def occurring(self) -> tuple[str, ...]:
+        """The classes that some image is or is said to be."""
+        return tuple(self.names[k] for k in self._places().tolist())
+
     def table(self, side: str) -> np.ndarray:
-        """Return the counts of ``old`` or ``new`` by label and prediction, ``(C, C)``; for few classes."""
-        found = np.zeros((len(self.names), len(self.names)), np.int64)
-        found[self.label, self.prediction] = getattr(self, side)
+        """Return the counts of ``old`` or ``new`` by label and prediction of the classes that occur, for a few."""
+        places = self._places()
+        found = np.zeros((len(places), len(places)), np.int64)
+        label, prediction = (np.searchsorted(places, of) for of in (self.label, self.prediction))
+        found[label, prediction] = getattr(self, side)
         return found
+
+    def _places(self) -> np.ndarray:
+        return np.union1d(self.label, self.prediction)
 
     def mistakes(self, most: int) -> list[tuple[str, str, int, int]]:
         """Return the most frequent mistakes as label, prediction, images old and new; by the larger count of the two.
