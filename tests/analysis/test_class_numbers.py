@@ -24,13 +24,18 @@ def test_large_numbers_give_what_small_ones_give(gate):
     small = np.array([0, 1, 2, 3])
     large = np.array([3, 10**7, 10**9 + 1, LARGE])
     expected, found = (compare(*pair(numbers), gate=gate) for numbers in (small, large))
-    assert [row["class"] for row in found["per_class"]] == [str(number) for number in large]
+    names = {None: None, **{str(one): str(other) for one, other in zip(small, large, strict=True)}}
     assert found["n_classes"] == LARGE + 1
     for name in ("nfr", "intervals", "counts", "mcnemar_p", "flips"):
         assert found[name] == expected[name]
-    assert [{**row, "class": ""} for row in found["per_class"]] == [
-        {**row, "class": ""} for row in expected["per_class"]
+    words = ("class", "confused_with_old", "confused_with_new")
+    assert [dict(row) for row in found["per_class"]] == [
+        {**row, **{key: names[row[key]] for key in words}} for row in expected["per_class"]
     ]
+    assert found["confusion"] == {
+        key: [names[name] for name in column] if key in ("label", "prediction") else column
+        for key, column in expected["confusion"].items()
+    }
     assert found["gate"]["passed"] == expected["gate"]["passed"]
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2_000_000  # kilobytes
 

@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -21,6 +22,34 @@ def test_an_input_is_found_behind_links_and_detours(tmp_path):
 def test_one_file_is_not_written_twice(tmp_path):
     with pytest.raises(InputError, match=r"would replace .*a\.html, which is written too"):
         check_outputs([tmp_path / "a.html", tmp_path / "a.html"], [])
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ("shelf", "what has that name is no file"),
+        ("gone", "what has that name is no file"),
+        ("note.txt/deep/r.json", "note.txt is no folder"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_the_work(output, said, tmp_path):
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "note.txt").write_text("x")
+    with pytest.raises(InputError, match=rf"cannot write .*{output}: .*{said}.* Choose another"):
+        check_outputs([tmp_path / output], [])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gone", "note.txt", "shelf"]
+
+
+def test_a_closed_folder_is_refused_before_the_work(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(os, "access", lambda place, mode: asked.append((Path(place), mode)) or place != tmp_path)
+    with pytest.raises(InputError, match=r"r\.json: .* may not be written"):
+        check_outputs([tmp_path / "new" / "deep" / "r.json"], [])
+    assert asked == [(tmp_path, os.W_OK | os.X_OK)]
+    (tmp_path / "open").mkdir()
+    check_outputs([tmp_path / "open" / "r.json", tmp_path / "open" / "far" / "s.json"], [])
+    assert list((tmp_path / "open").iterdir()) == []
 
 
 def test_the_table_stands_beside_the_page():

@@ -186,6 +186,44 @@ def test_only_classes_with_flips_are_drawn(tmp_path, outline, lost, drawn, words
     assert f"Flips by class, {drawn} classes" in path.read_text()
 
 
+def test_confusion_is_drawn_for_few_classes_and_listed(written, outline, result):
+    page = outline(written)
+    assert len(page.all("svg", **{"class": "figure confusion"})) == 2
+    assert "stronger its colour, on one scale for both models" in page.text
+    label, said, old, new = result.confusion.mistakes(1)[0]
+    assert f"Label Taken for Old New {label} {said} {old} {new} " in page.text
+    first = result.by_new_mistakes()[0]
+    rates = " ".join(
+        "\N{EN DASH}" if value is None else f"{value:.2%}"
+        for rate in ("precision", "recall", "f1")
+        for value in (first.answers[f"{rate}_old"], first.answers[f"{rate}_new"])
+    )
+    assert f"Most taken for, new {first.name} {rates} " in page.text
+    with written.with_suffix(".table.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    for row, of in zip(rows[1:], result["per_class"], strict=True):
+        for key in ("precision_old", "precision_new", "recall_old", "recall_new", "f1_old", "f1_new"):
+            assert row[key] == ("" if of[key] is None else str(of[key]))
+        assert row["confused_with_new"].removeprefix("'") == (of["confused_with_new"] or "")
+
+
+@pytest.mark.parametrize(("classes", "drawn"), [(30, 2), (31, 0)])
+def test_more_than_thirty_classes_are_listed_alone(tmp_path, outline, classes, drawn):
+    found, chosen = of_classes(classes, 4)
+    path = report.write_compare(tmp_path / "p.html", found, flipped=chosen, names=("a", "b"))
+    page = outline(path)
+    assert len(page.all("svg", **{"class": "figure confusion"})) == drawn
+    assert ("The 31 classes are too many for a picture; the JSON holds every pair." in page.text) is not bool(drawn)
+    assert "Label Taken for Old New 0 1 0 1 1 2 0 1 " in page.text
+
+
+def test_models_without_a_mistake_have_no_list_of_them(tmp_path, outline):
+    found, chosen = of_classes(3, 0)
+    page = outline(report.write_compare(tmp_path / "p.html", found, flipped=chosen, names=("a", "b")))
+    assert "Both models are right on every image." in page.text
+    assert "Taken for Old New" not in page.text
+
+
 def test_a_change_of_label_confidence_is_no_double_negative(tmp_path, pair, outline):
     """The new model gives the label more: a plus on the page, where a drop would be below zero."""
     old, new = pair

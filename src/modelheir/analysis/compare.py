@@ -15,6 +15,7 @@ import numpy as np
 
 from modelheir import checks
 from modelheir.analysis.comparison import Comparison, Counts, Flips, Group, GroupRates, Rates
+from modelheir.analysis.confusion import answers, confusions
 from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.analysis.gate.judge import judge
 from modelheir.analysis.pairing import Pair, pair_up
@@ -91,11 +92,13 @@ def compare(
     pair = pair_up(old, new, names=names)
     codes = outcomes(pair.old.prediction, pair.new.prediction, pair.label)
     counts = count_outcomes(codes)[0]
-    by_class = count_outcomes(codes, group=np.searchsorted(pair.numbers, pair.label), groups=pair.count)
-    class_names = [pair.class_name(number) for number in pair.numbers.tolist()]
+    by_class = count_outcomes(codes, group=pair.place(pair.label), groups=pair.count)
+    confused = confusions(pair)
+    class_names = confused.names
     found = _rates(counts, confidence, errors_of)
     seen = np.flatnonzero(by_class.sum(axis=1))
     heads = [(class_names[int(k)], "") for k in seen]
+    classes = zip(_groups(by_class[seen], heads, confidence, correction), answers(confused, seen), strict=True)
     sliced = [_slice(pair, column, codes, confidence, correction) for column in slices]
     rows = tuple(row for table, _ in sliced for row in table)
     scores = score_tables(pair, codes, confidence=confidence, bins=bins)
@@ -120,8 +123,9 @@ def compare(
         mcnemar_p=mcnemar(int(counts[1]), int(counts[2])),
         minimal_detectable_nfr=_resolution(counts, found.nfr.value, confidence),
         correction=correction,
-        classes=_groups(by_class[seen], heads, confidence, correction),
+        classes=tuple(dataclasses.replace(group, answers=of) for group, of in classes),
         slices=rows,
+        confusion=confused,
         scores=scores,
         gate=verdict,
         flips=Flips(*listed),

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from modelheir.analysis.confusion import Answers, Confusion
 from modelheir.analysis.gate.verdict import Verdict
 from modelheir.analysis.record import Rate, Record, plain
 
@@ -80,13 +81,15 @@ class Group(Record):
     rates: GroupRates
     p: float  #: McNemar's
     p_corrected: float  #: for the number of classes, or of values of the column
+    answers: Answers | None = None  #: of a class: precision, recall, F1, and what it is taken for
 
     def to_json(self) -> dict[str, Any]:
-        """Return one row: the name, ``n``, every rate, the intervals there are, and the p-values."""
+        """Return one row: the name, ``n``, every rate, the intervals there are, the p-values, and a class's answers."""
         head = {"column": self.column, "value": self.name} if self.column else {"class": self.name}
         rates = {field.name: getattr(self.rates, field.name) for field in dataclasses.fields(self.rates)}
         values = {key: value for name, rate in rates.items() for key, value in rate.named(name).items()}
-        return {**head, "n": self.n, **values, "p": self.p, "p_corrected": self.p_corrected}
+        values |= {"p": self.p, "p_corrected": self.p_corrected, **(self.answers or {})}
+        return {**head, "n": self.n, **values}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -199,6 +202,7 @@ class Comparison(Record):
     correction: str  #: of the p-values of classes and of slices
     classes: tuple[Group, ...]  #: those that have images, by number
     slices: tuple[Group, ...]
+    confusion: Confusion
     scores: Scores | None  #: ``None`` where neither file has any
     gate: Verdict
     flips: Flips
@@ -224,6 +228,7 @@ class Comparison(Record):
             "correction": self.correction,
             "per_class": plain(self.classes),
             "slices": plain(self.slices),
+            "confusion": plain(self.confusion),
             **(self.scores.to_json() if self.scores else {}),
             "gate": plain(self.gate),
             "flips": plain(self.flips),

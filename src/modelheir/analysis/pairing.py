@@ -50,6 +50,10 @@ class Pair:
         """Return the number of classes ``C``."""
         return len(self.numbers)
 
+    def place(self, classes: np.ndarray) -> np.ndarray:
+        """Return where class numbers stand in ``numbers``, from 0 to ``C - 1``."""
+        return classes if int(self.numbers[-1]) == self.count - 1 else np.searchsorted(self.numbers, classes)
+
     def class_name(self, number: int) -> str:
         """Return the name of a class, or its number as text."""
         return self.classes[number] if self.classes else str(number)

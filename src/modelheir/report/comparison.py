@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from modelheir.analysis.comparison import Comparison, Group
 from modelheir.analysis.flipped import Flipped
 from modelheir.report import figures, gallery, glossary, page, table, training
@@ -15,11 +17,14 @@ from modelheir.runs.outputs import page_files
 
 __all__ = ["write_compare"]
 
-_DRAWN = 30  #: classes in the picture; the table holds all
+_DRAWN = 30  #: classes in a picture; the tables hold all
+_MISTAKES = 30  #: the most frequent ones, listed; the JSON holds all
 _COLUMNS = (
     *("group", "name", "n", "accuracy_old", "accuracy_old_low", "accuracy_old_high"),
     *("accuracy_new", "accuracy_new_low", "accuracy_new_high", "nfr", "nfr_low", "nfr_high"),
     *("pfr", "pfr_low", "pfr_high", "relative_nfr", "churn", "p", "p_corrected"),
+    *("precision_old", "precision_new", "recall_old", "recall_new", "f1_old", "f1_new"),
+    *("confused_with_old", "confused_n_old", "confused_with_new", "confused_n_new"),
 )
 
 
@@ -73,6 +78,8 @@ def write_compare(
         class_figure=figures.class_flips(changed[:_DRAWN]) if changed else "",
         drawn=len(changed[:_DRAWN]),
         changed=len(changed),
+        confused=_confused(found, names),
+        mistakes=found.confusion.mistakes(_MISTAKES),
         slices=_by_column(found.slices),
         gallery=gallery.illustrated(flipped, images),
         kinds=gallery.KINDS,
@@ -96,6 +103,17 @@ def _rows(found: Comparison) -> list[dict[str, Any]]:
         kind = f"slice {group.column}" if group.column else "class"
         rows.append({**group.to_json(), "group": kind, "name": str(group.name)})
     return rows
+
+
+def _confused(found: Comparison, names: tuple[str, str]) -> list[Markup]:
+    """Draw the confusion of both models on one scale; nothing where the classes are too many for a picture."""
+    classes = found.confusion.occurring
+    if len(classes) > _DRAWN:
+        return []
+    tables = [found.confusion.table(side).tolist() for side in ("old", "new")]
+    shares = [n / sum(row) for of in tables for k, row in enumerate(of) for j, n in enumerate(row) if n and j != k]
+    top = max(shares, default=1.0)
+    return [figures.confusion(classes, of, top=top, model=name) for of, name in zip(tables, names, strict=True)]
 
 
 def _by_column(slices: Sequence[Group]) -> dict[str, list[Group]]:

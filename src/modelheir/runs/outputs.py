@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def page_files(page: Path) -> tuple[Path, Path]:
 def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     """Refuse to write over a file that is read or a run's, whatever the way to it (``..``, links), or one file twice.
 
+    Nor does it let pass what could not be written after all the work: a folder that is closed, or none.
+
     Raises:
         InputError: With the two names.
     """
@@ -39,3 +42,15 @@ def check_outputs(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         if place in taken:
             raise InputError(f"writing {output} would replace {taken[place]}: choose another name.")
         taken[place] = f"{output}, which is written too"
+        _require_writable(output)
+
+
+def _require_writable(output: Path) -> None:
+    """Refuse a place that is no file, lies below none that is a folder, or in one that may not be written."""
+    if os.path.lexists(output) and not output.is_file():
+        raise InputError(f"cannot write {output}: what has that name is no file. Choose another name.")
+    folder = next(parent for parent in output.absolute().parents if os.path.lexists(parent))
+    if not folder.is_dir():
+        raise InputError(f"cannot write {output}: {folder} is no folder. Choose another place.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write {output}: {folder} may not be written. Choose another place.")

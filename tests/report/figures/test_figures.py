@@ -124,6 +124,39 @@ def test_reliability_puts_a_calibrated_model_on_the_diagonal():
         assert float(node.get("cy")) == pytest.approx(y1 + share * (y2 - y1), abs=0.02)
 
 
+def test_confusion_puts_counts_where_label_and_answer_meet():
+    counts = [[8, 0, 2], [0, 5, 0], [1, 1, 2]]
+    root = parse(figures.confusion([HOSTILE, "b", "c"], counts, top=0.4, model=HOSTILE))
+    ground = next(node for node in root.iter(f"{NAMESPACE}rect") if node.get("class") == "ground")
+    left, top, side = (float(ground.get(key)) for key in ("x", "y", "width"))
+    found = {}
+    for node in root.iter(f"{NAMESPACE}rect"):
+        if node is not ground:
+            row, column = ((float(node.get(key)) - start) * 3 / side for key, start in (("y", top), ("x", left)))
+            found[int(row), int(column)] = (node.get("class"), float(node.get("fill-opacity")), node[0].text)
+    strength = {place: (kind, opacity) for place, (kind, opacity, _) in found.items()}
+    assert strength == {
+        (0, 0): ("fill stay", 0.8),
+        (0, 2): ("fill neg", pytest.approx(0.55 * 0.2 / 0.4, abs=0.006)),
+        (1, 1): ("fill stay", 1.0),
+        (2, 0): ("fill neg", pytest.approx(0.55 * 0.25 / 0.4, abs=0.006)),
+        (2, 1): ("fill neg", pytest.approx(0.55 * 0.25 / 0.4, abs=0.006)),
+        (2, 2): ("fill stay", 0.5),
+    }
+    assert found[0, 2][2] == f"{HOSTILE}, said to be c: 2 images, 20.0% of the class"
+    written = [node for node in root.iter(f"{NAMESPACE}text") if node.get("class") == "amount"]
+    assert [node.text for node in written] == ["8", "2", "5", "1", "1", "2"]
+
+
+def test_confusion_of_many_classes_has_small_squares_without_numbers():
+    counts = [[int(row == column) for column in range(30)] for row in range(30)]
+    root = parse(figures.confusion([f"class {k}" for k in range(30)], counts, top=1.0, model="new"))
+    squares = [node for node in root.iter(f"{NAMESPACE}rect") if node.get("class") != "ground"]
+    assert len(squares) == 30
+    assert max(float(node.get("x")) + float(node.get("width")) for node in squares) < svg.WIDTH
+    assert not [node for node in root.iter(f"{NAMESPACE}text") if node.get("class") == "amount"]
+
+
 def test_curves_show_one_line_a_run_and_a_dot_for_one_epoch():
     lines = {"a": [(0, 1.0), (1, 0.5)], HOSTILE: [(0, 0.7)]}
     root = parse(figures.curves("loss", lines, order=["a", HOSTILE]))

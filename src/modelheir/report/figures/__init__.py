@@ -4,10 +4,11 @@ Colours come from the style sheet of the page through class names, so that one p
 """
 
 from modelheir.report.figures.class_flips import class_flips
+from modelheir.report.figures.confusion import confusion
 from modelheir.report.figures.curves import curves
 from modelheir.report.figures.outcomes import outcomes
 from modelheir.report.figures.plane import plane
 from modelheir.report.figures.reliability import reliability
 from modelheir.report.figures.series import key
 
-__all__ = ["class_flips", "curves", "key", "outcomes", "plane", "reliability"]
+__all__ = ["class_flips", "confusion", "curves", "key", "outcomes", "plane", "reliability"]
