@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import analysis, assemble
-from modelheir.address import predictions_place
 from modelheir.assemble import evaluate, export, predict
 from modelheir.checks import InputError, unknown
 from modelheir.config import describe
@@ -18,8 +17,7 @@ from modelheir.config.mapping import flatten, from_mapping, read_yaml
 from modelheir.config.nearest import nearest_setting
 from modelheir.config.run import TrainConfig
 from modelheir.methods import METHODS
-from modelheir.runs.prediction_files import find_files
-from modelheir.runs.predictions import members_of, read_predictions, require_columns
+from modelheir.runs.predictions import members_of
 from modelheir.screen import say
 from modelheir.types import Predictions
 
@@ -93,24 +91,6 @@ def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
     return others, own
 
 
-def _read(
-    models: Sequence[str | Path | Predictions], split: str | None, columns: Sequence[str] | None = None
-) -> tuple[list[Predictions], list[str]]:
-    """Read files and run folders, all their columns or the named ones; predictions are taken as they are."""
-    places = [predictions_place(str(one)) for one in models if not isinstance(one, Predictions)]
-    paths = find_files(places, split)[0]
-    if columns and len(paths) == len(models):
-        require_columns(paths, columns)
-    files = iter(paths)
-    found: list[Predictions] = []
-    names: list[str] = []
-    for number, one in enumerate(models):
-        path = None if isinstance(one, Predictions) else next(files)
-        found.append(one if isinstance(one, Predictions) else read_predictions(path, columns=columns))  # type: ignore[arg-type]
-        names.append(f"model {number + 1}" if path is None else str(path))
-    return found, names
-
-
 def compare(
     old: str | Path | Predictions,
     new: str | Path | Predictions,
@@ -123,12 +103,16 @@ def compare(
     min_accuracy_gain: float | None = None,
     max_churn: float | None = None,
     max_ece: float | None = None,
+    max_replayed: float | None = None,
     policy: str | Path | None = None,
     min_class_count: int | None = None,
     confidence: float | None = None,
     point: bool | None = None,
     undecided: str | None = None,
     slice: str | Sequence[str] = (),
+    columns: str | Path | None = None,
+    replay: str | Path | None = None,
+    remember: str | Path | None = None,
     bec: str = "new",
     correction: str = "holm",
     max_flips: int | None = None,
@@ -146,12 +130,16 @@ def compare(
         min_accuracy_gain: Smallest new minus old accuracy, a fraction; may be negative.
         max_churn: Largest share of predictions that changed, a fraction.
         max_ece: Largest calibration error of the new model, a fraction; needs its scores.
+        max_replayed: Largest share of the images of ``replay`` that are wrong again, a fraction.
         policy: A YAML file of bounds, required and advisory ones; what it sets cannot be given here too.
         min_class_count: Classes and slices with fewer images are not judged; ``None`` is 1.
         confidence: Coverage of all intervals, between 0 and 1; ``None`` is 0.95.
         point: Judge the estimates, not the unfavourable ends of the intervals.
         undecided: ``ship`` or ``hold``: what ``gate.exit_code`` is where the images are too few; ``None`` is 3.
         slice: Column, or columns, whose every value gets a row of its own.
+        columns: A Parquet or CSV file with ``sample_id`` and columns to slice by.
+        replay: A list of images that earlier releases broke: which are wrong again stands in ``found.replay``.
+        remember: A list that the images which ``new`` broke are added to; made where it is not there.
         bec: Whose errors BEC counts, ``new`` or ``old``.
         correction: ``holm`` or ``benjamini_hochberg``.
         max_flips: Sample ids listed of each kind of flip; ``None`` lists all.
@@ -167,22 +155,25 @@ def compare(
     given = {
         **{"max_nfr": max_nfr, "max_class_nfr": max_class_nfr, "max_slice_nfr": max_slice_nfr, "min_kept": min_kept},
         **{"min_accuracy_gain": min_accuracy_gain, "max_churn": max_churn, "max_ece": max_ece},
+        "max_replayed": max_replayed,
         **{"min_class_count": min_class_count, "confidence": confidence, "point": point, "undecided": undecided},
         "slice": [slice] if isinstance(slice, str) else slice,
     }
     gate, slices = analysis.make_gate(policy, given)
-    (before, after), (name_old, name_new) = _read([old, new], split, slices)
-    return analysis.compare.compare(
-        before,
-        after,
-        slices=slices,
-        confidence=gate.confidence,
+    made = assemble.compare_models(
+        [old, new],
         gate=gate,
+        slices=slices,
+        columns=columns,
+        replay=replay,
+        remember=remember,
+        split=split,
         errors_of=bec,
         correction=correction,
         max_flips=max_flips,
-        names=(name_old, name_new),
+        inputs=[Path(policy)] if policy else [],
     )
+    return made.result
 
 
 def ensemble(
@@ -206,9 +197,10 @@ def ensemble(
     Raises:
         InputError: If the models do not describe the same images or lack scores.
     """
-    found, names = _read(models, split)
-    pairs = zip(models, names, strict=True)
-    held = [1.0 if isinstance(one, Predictions) else members_of(Path(name)) for one, name in pairs]
+    sources, _ = assemble.find_sources(models, split)
+    names = [one.name for one in sources]
+    held = [members_of(one.file) if one.file else 1.0 for one in sources]
+    found = [one.read() for one in sources]
     if len(set(names)) < len(names):  # one file twice
         names = [f"{name} ({number + 1})" for number, name in enumerate(names)]
     return analysis.ensemble.ensemble(dict(zip(names, found, strict=True)), members=held, weights=weights, by=by)

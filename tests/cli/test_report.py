@@ -78,6 +78,39 @@ def test_the_gallery_is_not_the_old_run_against_itself(make_run, tmp_path, first
     assert "No image changed sides" not in page.read_text()
 
 
+@pytest.mark.parametrize("order", [("v1", "v2", "v3"), ("v3", "v2", "v1")])
+@pytest.mark.parametrize("kind", ["run", "file"])
+def test_the_old_model_is_no_candidate_for_its_own_place(make_run, tmp_path, capsys, order, kind):
+    """Against itself it breaks nothing, so it would ship under any bound."""
+    made = {"v1": make_run("v1", wrong=[0]), "v2": make_run("v2", wrong=[1, 2]), "v3": make_run("v3", wrong=[2, 3, 4])}
+    old = made["v1"] if kind == "run" else RunFolder(made["v1"]).predictions("test")
+    page = tmp_path / "p.html"
+    words = [*(str(made[name]) for name in order), "--old", str(old), "--html", str(page), "--max_nfr", "0.1"]
+    rows, _ = report_runs(words[:3], ReportConfig(html=str(page), old=str(old), max_nfr=0.1))
+    found = {row["name"]: row for row in rows}
+    assert [row["name"] for row in rows] == list(order)
+    assert found["v1"] == {"name": "v1", "n": 5, "reference": True, "seeds": [3]} | {
+        key: found["v1"][key] for key in ("error", "error_interval")
+    }
+    assert {name: row["nfr"] for name, row in found.items() if "nfr" in row} == {"v2": 0.4, "v3": 0.6}
+    assert found["v1"]["error"] == pytest.approx(0.2)
+    assert all("gate" in found[name] for name in ("v2", "v3"))
+    assert report.main(words) == 0
+    assert "v1 (old)" in capsys.readouterr().out
+    text = " ".join(page.read_text().split())
+    assert "2 methods compared with one old model" in text
+    assert "none of 2" in text
+    assert text.count("the old model</span>") == 1
+
+
+def test_without_old_every_run_is_judged_against_its_own(make_run, tmp_path):
+    old = make_run("v1", wrong=[0])
+    new = make_run("v2", wrong=[1], old=f"run:{old}")
+    rows, page = report_runs([str(old), str(new)], ReportConfig(html=str(tmp_path / "p.html"), max_nfr=0.5))
+    assert [("nfr" in row, "gate" in row, "reference" in row) for row in rows] == [(False,) * 3, (True, True, False)]
+    assert "2 methods compared" in page.read_text()
+
+
 def test_unfinished_runs_are_listed(make_run, tmp_path, capsys):
     good, bad = make_run("good"), make_run("bad", state="failed")
     assert report.main([str(good), str(bad), "--html", str(tmp_path / "p.html")]) == 0

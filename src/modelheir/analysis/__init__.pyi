@@ -2,6 +2,7 @@ from . import compare as compare
 from . import ensemble as ensemble
 from . import flipped as flipped
 from .arms import arm_rows as arm_rows
+from .columns import join_metadata as join_metadata
 from .evaluation import evaluation_row as evaluation_row
 from .front import plane as plane
 from .gate.bounds import Bounds as Bounds

@@ -14,22 +14,24 @@ from typing import Any
 import numpy as np
 
 from modelheir import checks
+from modelheir.analysis.columns import slice_values
 from modelheir.analysis.comparison import Comparison, Counts, Flips, Group, GroupRates, Rates
 from modelheir.analysis.confusion import answers, confusions
 from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.analysis.gate.judge import judge
 from modelheir.analysis.pairing import Pair, pair_up
 from modelheir.analysis.record import Ends, Rate
+from modelheir.analysis.replay import replayed
 from modelheir.analysis.scores import score_tables
 from modelheir.checks import InputError
 from modelheir.metrics.calibration import BINS
 from modelheir.metrics.correction import CORRECTIONS
 from modelheir.metrics.flips import FRACTIONS, rates
-from modelheir.metrics.groups import group_by
 from modelheir.metrics.intervals import exact, minimal_detectable_nfr
 from modelheir.metrics.mcnemar import mcnemar
 from modelheir.metrics.outcomes import OUTCOMES, count_outcomes, outcomes
 from modelheir.metrics.paired import paired_difference, relative_nfr_interval
+from modelheir.runs.by_id.remembered import Remembered
 from modelheir.types import Predictions
 
 __all__ = ["compare"]
@@ -55,6 +57,8 @@ def compare(
     bins: int = BINS,
     max_flips: int | None = None,
     names: tuple[str, str] = ("the old file", "the new file"),
+    remembered: Remembered | None = None,
+    release: tuple[str, str] = ("", ""),
 ) -> Comparison:
     """Compare an old model with a new one.
 
@@ -69,6 +73,8 @@ def compare(
         bins: Of the calibration error.
         max_flips: Sample ids listed of each kind of flip; ``None`` lists all.
         names: What to call the two in errors.
+        remembered: Images that earlier releases broke; ``None`` replays none.
+        release: Short name and file of the new model, whose own images of that list are left out.
 
     Returns:
         The comparison. A rate that is not defined is ``None``. ``minimal_detectable_nfr`` is the half-width of the
@@ -102,6 +108,10 @@ def compare(
     sliced = [_slice(pair, column, codes, confidence, correction) for column in slices]
     rows = tuple(row for table, _ in sliced for row in table)
     scores = score_tables(pair, codes, confidence=confidence, bins=bins)
+    replay = None
+    if remembered is not None:
+        wrong = pair.new.prediction != pair.label
+        replay = replayed(remembered, pair.sample_id, wrong, release=release, confidence=confidence)
     verdict = judge(
         gate or GateConfig(),
         counts,
@@ -110,6 +120,7 @@ def compare(
         slice_counts=np.concatenate([table for _, table in sliced]) if sliced else None,
         slice_names=[f"{row.column} = {row.name}" for row in rows],
         reliability=scores.reliability.get("new") if scores else None,
+        replay=replay,
     )
     listed = (tuple(pair.sample_id[np.flatnonzero(codes == code)[:max_flips]].tolist()) for code in (1, 2))
     return Comparison(
@@ -129,6 +140,7 @@ def compare(
         scores=scores,
         gate=verdict,
         flips=Flips(*listed),
+        replay=replay,
     )
 
 
@@ -186,41 +198,16 @@ def _slice(
     pair: Pair, column: str, codes: np.ndarray, confidence: float, correction: str
 ) -> tuple[tuple[Group, ...], np.ndarray]:
     """Tabulate the values of one column, with their outcome counts; an empty cell is a value of its own, the last."""
-    found = [side.take(np.asarray(side.predictions.columns[column])) for side in _with_column(pair, column)]
-    numbers, words = group_by(found[0])
-    different = _different(numbers, words, found[1]) if len(found) == 2 else np.zeros(0, np.int64)
-    if different.size:
-        first = int(different[0])
-        one, other = (_shown(group_by(side[[first]])[1][0]) for side in found)
-        raise InputError(
-            f"column {column!r} differs between the two files for {different.size:,} images, such as "
-            f"{pair.sample_id[first]} ({one} and {other}): rename it in one of them, or compare files that agree."
-        )
+    numbers, words = slice_values(pair, column)
     if len(words) > _MOST_VALUES:
         raise InputError(f"column {column!r} has {len(words):,} values, too many for slices: group them into fewer.")
     counts = count_outcomes(codes, group=numbers, groups=len(words))
     heads = [("(empty)" if word is None else word, column) for word in words]
-    mixed = found[0].dtype.kind == "O"  # all others are in order
-    order = sorted(range(len(words)), key=lambda k: (words[k] is None, str(words[k]) if mixed else ""))
+    order = sorted(range(len(words)), key=lambda k: _place(words[k]))
     return _groups(counts[order], [heads[k] for k in order], confidence, correction), counts[order]
 
 
-def _different(numbers: np.ndarray, words: list[Any], other: np.ndarray) -> np.ndarray:
-    """Find the images whose cell is another in the other file; an empty cell equals an empty cell."""
-    codes, theirs = group_by(other)
-    place = {word: number for number, word in enumerate(words)}
-    return np.flatnonzero(np.array([place.get(word, -1) for word in theirs], np.int64)[codes] != numbers)
-
-
-def _shown(word: Any) -> str:
-    return "an empty cell" if word is None else repr(word)
-
-
-def _with_column(pair: Pair, column: str) -> list[Any]:
-    sides = [side for side in (pair.old, pair.new) if column in side.predictions.columns]
-    if not sides:
-        known = {name for side in (pair.old, pair.new) for name in side.predictions.columns}
-        if not known:
-            raise InputError(f"there is no column {column!r} to slice by: the files have no further columns.")
-        raise checks.unknown("column", column, sorted(known))
-    return sides
+def _place(word: Any) -> tuple[bool, bool, float, str]:
+    """Numbers by size, then texts by alphabet, then the empty cell."""
+    number = isinstance(word, int | float)
+    return word is None, not number, float(word) if number else 0.0, "" if number else str(word)

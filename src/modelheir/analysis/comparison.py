@@ -9,6 +9,7 @@ from typing import Any
 from modelheir.analysis.confusion import Answers, Confusion
 from modelheir.analysis.gate.verdict import Verdict
 from modelheir.analysis.record import Rate, Record, plain
+from modelheir.analysis.replay import Replay
 
 __all__ = [
     "Calibration",
@@ -208,7 +209,8 @@ class Comparison(Record):
     flips: Flips
     old: str = ""  #: the file that was read, where one was
     new: str = ""
-    note: str = ""  #: which split was taken, where that is not the usual one
+    note: str = ""  #: which split was taken, where that is not the usual one, and images that lack metadata
+    replay: Replay | None = None  #: images that earlier releases broke; ``None`` where no list was given
     others: tuple[Mapping[str, Any], ...] = ()  #: further models against the same old one, rows of ``analysis.front``
 
     def to_json(self) -> dict[str, Any]:
@@ -232,6 +234,7 @@ class Comparison(Record):
             **(self.scores.to_json() if self.scores else {}),
             "gate": plain(self.gate),
             "flips": plain(self.flips),
+            **({"replay": plain(self.replay)} if self.replay else {}),
             **files,
             **({"others": plain(self.others)} if self.others else {}),
         }

@@ -7,8 +7,7 @@ import dataclasses
 import numpy as np
 
 from modelheir import checks
-from modelheir.analysis.pairing import Side, pair_up
-from modelheir.metrics.confidence import softmax
+from modelheir.analysis.pairing import pair_up
 from modelheir.metrics.outcomes import OUTCOMES, outcomes
 from modelheir.types import Predictions
 
@@ -77,11 +76,11 @@ def flipped(old: Predictions, new: Predictions, *, cap: int = CAP) -> Flipped:
     pair = pair_up(old, new)
     codes = outcomes(pair.old.prediction, pair.new.prediction, pair.label)
     found = {kind: np.flatnonzero(codes == OUTCOMES.index(name)) for kind, name in KINDS.items()}
-    order = {kind: _take_turns(places, pair.label, _confidence(pair.new, places)) for kind, places in found.items()}
+    order = {kind: _take_turns(places, pair.label, pair.new.confidence(places)) for kind, places in found.items()}
     share = _shares({kind: len(places) for kind, places in found.items()}, cap)
     chosen = [(kind, int(row)) for kind, places in order.items() for row in places[: share[kind]]]
     at = np.array([row for _, row in chosen], dtype=np.int64)
-    sure_old, sure_new = _confidence(pair.old, at), _confidence(pair.new, at)
+    sure_old, sure_new = pair.old.confidence(at), pair.new.confidence(at)
     flips = tuple(
         Flip(
             sample_id=str(pair.sample_id[row]),
@@ -95,17 +94,6 @@ def flipped(old: Predictions, new: Predictions, *, cap: int = CAP) -> Flipped:
         for place, (kind, row) in enumerate(chosen)
     )
     return Flipped(flips, {kind: len(places) for kind, places in found.items()})
-
-
-def _confidence(side: Side, rows: np.ndarray) -> np.ndarray | None:
-    """Probability of the predicted class on some images of the pair; ``None`` where the file has no scores."""
-    scores = side.scores()
-    if scores is None:
-        return None
-    rows = rows if side.rows is None else side.rows[rows]
-    probabilities = scores[rows] if side.predictions.logits is None else softmax(scores[rows])
-    at = np.asarray(side.predictions.prediction)[rows, None]
-    return np.take_along_axis(probabilities, at, axis=1)[:, 0]
 
 
 def _take_turns(rows: np.ndarray, label: np.ndarray, sure: np.ndarray | None) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from modelheir.checks import InputError
 from modelheir.classes import match_classes
+from modelheir.metrics.confidence import softmax
 from modelheir.metrics.join import pair_rows, renumber_labels
 from modelheir.types import Predictions
 
@@ -27,6 +28,20 @@ class Side:
         """Return its logits or probabilities, in its own order and numbering."""
         found = self.predictions
         return found.logits if found.logits is not None else found.probabilities
+
+    def confidence(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the probability of the predicted class on some images of the pair; ``None`` without scores.
+
+        Args:
+            rows: Numbers of images in the pair's order, shape ``(M,)``.
+        """
+        scores = self.scores()
+        if scores is None:
+            return None
+        rows = rows if self.rows is None else self.rows[rows]
+        probabilities = scores[rows] if self.predictions.logits is None else softmax(scores[rows])
+        at = np.asarray(self.predictions.prediction)[rows, None]
+        return np.take_along_axis(probabilities, at, axis=1)[:, 0]
 
     def take(self, values: np.ndarray) -> np.ndarray:
         """Put a column of its file into the pair's order."""

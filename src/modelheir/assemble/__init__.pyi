@@ -1,4 +1,6 @@
 from . import demo as demo
+from .comparison import compare_models as compare_models
+from .comparison import find_sources as find_sources
 from .evaluation import evaluate as evaluate
 from .explain import explain_text as explain_text
 from .exporting import export as export

@@ -39,7 +39,8 @@ def report_runs(
     """Compare runs and write the page.
 
     Args:
-        runs: Run folders, with or without ``run:``. One that has not finished is listed as such.
+        runs: Run folders, with or without ``run:``. One that has not finished is listed as such; ``config.old`` among
+            them is listed as the reference, without a verdict.
         config: Settings.
         command: What was typed, for the page.
 
@@ -63,9 +64,12 @@ def report_runs(
         place = config.old or _own_old(folder)
         path_old = _predictions(predictions_place(place), config.split) if place else None
         check_outputs(outputs, [path, *([path_old] if path_old else [])])
+        if path_old and path_old.resolve() == path.resolve():  # the old model is no candidate for its own place
+            rows.append({**analysis.run_row(name, new), "reference": True, "seeds": _seeds(folder)})
+            continue
         old = read_predictions(path_old, columns=()) if path_old else None
         rows.append({**analysis.run_row(name, new, old, max_nfr=config.max_nfr), "seeds": _seeds(folder)})
-        if path_old and path_old.resolve() != path.resolve():  # the old run itself has no flips to show
+        if old is not None:
             pairs[name] = (old, new)
     done = [row for row in rows if "failed" not in row]
     if not done:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from modelheir import analysis, assemble, runs
-from modelheir.address import predictions_place
 from modelheir.checks import InputError, nearest
 from modelheir.cli.comparison_text import show
 from modelheir.runs.files import write_json
-from modelheir.runs.outputs import check_outputs, page_files
+from modelheir.runs.outputs import page_files
 from modelheir.screen import say
 
 __all__ = ["Parser", "main", "parser"]
@@ -30,6 +29,8 @@ images to tell; the output says how many more a decision needs.
 examples:
   modelheir compare runs/v1 runs/v2 --max-nfr 0.02 --html report.html
   modelheir compare old.csv new.csv --policy gate.yaml
+  modelheir compare runs/v1 runs/v2 --columns meta.csv --slice country
+  modelheir compare runs/v2 runs/v3 --replay flips.parquet --remember flips.parquet
 
 gate.yaml:
   required: {max_nfr: 0.02, min_accuracy_gain: 0.0}
@@ -74,6 +75,9 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument("--min-kept", type=float, metavar="F", help="smallest share of right answers that are kept")
     gate.add_argument("--max-churn", type=float, metavar="F", help="largest share of predictions that changed")
     gate.add_argument("--max-ece", type=float, metavar="F", help="largest calibration error of the new model")
+    gate.add_argument(
+        "--max-replayed", type=float, metavar="F", help="largest share of the images of --replay that are wrong again"
+    )
     gate.add_argument("--min-class-count", type=int, metavar="N", help="judge no class or slice with fewer (default 1)")
     gate.add_argument("--confidence", type=float, metavar="F", help="of all intervals (default 0.95)")
     gate.add_argument(
@@ -83,6 +87,12 @@ def parser() -> argparse.ArgumentParser:
     view = made.add_argument_group("what to look at")
     view.add_argument(
         "--slice", action="append", default=[], metavar="COLUMN", help="also by value of a column; repeatable"
+    )
+    view.add_argument(
+        "--columns", type=Path, metavar="FILE", help="Parquet or CSV with sample_id and columns to slice by"
+    )
+    view.add_argument(
+        "--replay", type=Path, metavar="FILE", help="list of images that earlier releases broke: which are wrong again?"
     )
     view.add_argument("--split", metavar="NAME", help="split to read from run folders (default: test, else val)")
     view.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line, for files without them")
@@ -95,6 +105,9 @@ def parser() -> argparse.ArgumentParser:
     )
     out = made.add_argument_group("output")
     out.add_argument("--json", type=Path, metavar="FILE", help="write all numbers")
+    out.add_argument(
+        "--remember", type=Path, metavar="FILE", help="add the images that NEW broke to a list (Parquet) for --replay"
+    )
     out.add_argument("--max-flips", type=int, metavar="N", help="ids listed of each kind of flip (default: all)")
     out.add_argument("--html", type=Path, metavar="FILE", help="write a page, and beside it its table (.table.csv)")
     out.add_argument("--data", metavar="SPEC", help="where the page finds pictures, such as folder:DIR")
@@ -121,34 +134,27 @@ def main(argv: list[str] | None = None) -> int:
     if given.data and not given.html:
         raise InputError("--data finds the pictures of the page: give --html FILE with it.")
     classes = _class_list(given.classes) if given.classes else None
-    places = [predictions_place(place) for place in (given.old, given.new, *given.also)]
-    files, note = runs.find_files(places, given.split)
     pages = page_files(given.html) if given.html else ()
-    check_outputs(
-        [*pages, *([given.json] if given.json else [])],
-        [*files, *(path for path in (given.classes, given.policy) if path)],
-    )
-    names = runs.short_names(places)
-    runs.require_columns(files[:2], slices)
-    found = {
-        name: runs.read_predictions(file, classes=classes, columns=slices)
-        for name, file in zip(names, files, strict=True)
-    }
-    old, new = found[names[0]], found[names[1]]
-    result = analysis.compare.compare(
-        old,
-        new,
-        slices=slices,
-        confidence=gate.confidence,
+    made = assemble.compare_models(
+        [given.old, given.new, *given.also],
         gate=gate,
+        slices=slices,
+        columns=given.columns,
+        replay=given.replay,
+        remember=given.remember,
+        split=given.split,
+        classes=classes,
         errors_of=given.bec,
         correction=given.correction,
         max_flips=given.max_flips,
-        names=(str(files[0]), str(files[1])),
+        outputs=[*pages, *([given.json] if given.json else [])],
+        inputs=[path for path in (given.classes, given.policy) if path],
     )
-    others = analysis.plane(old, {name: found[name] for name in names[2:]}, confidence=gate.confidence)
-    result = dataclasses.replace(result, old=str(files[0]), new=str(files[1]), note=note, others=tuple(others))
+    result, places = made.result, [one.place for one in made.sources if one.place]
+    names = runs.short_names(places)
     show(result, names=(names[0], names[1]))
+    if given.remember:
+        say(f"Remembered: {given.remember}, {made.remembered[0]:,} images added, {made.remembered[1]:,} in all")
     if given.json:
         write_json(given.json, result)
         say(f"Numbers: {given.json}")
@@ -157,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
         assemble.comparison_page(
             given.html,
             result,
-            analysis.flipped.flipped(old, new),
+            analysis.flipped.flipped(made.old, made.new),
             names=(names[0], names[1]),
             runs=folders,
             data=given.data or "",

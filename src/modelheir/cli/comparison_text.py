@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from modelheir.printable import shorten
 from modelheir.screen import percent, say, show_table
 
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison, Graded, Group, Scores
     from modelheir.analysis.gate.verdict import Verdict
     from modelheir.analysis.record import Rate
+    from modelheir.analysis.replay import Replay, ReplayedRelease
 
 __all__ = ["show"]
 
 _MARKS = {"ship": "ok  ", "hold": "miss", "undecided": "open"}
+_NAMED = 10  #: remembered images shown; all are in the JSON
 _WORST = 5  #: classes shown; all are in the JSON and on the page
 _RATES = (
     ("nfr", "NFR: newly wrong"),
@@ -54,6 +57,8 @@ def show(found: Comparison, *, names: tuple[str, str]) -> None:
         say("No class has a new mistake.")
     for column in dict.fromkeys(row.column for row in found.slices):
         _groups(f"by {column}", "value", [row for row in found.slices if row.column == column])
+    if found.replay:
+        _replay(found.replay)
     if found.others:
         table = [
             [row["name"], percent(row["error"], row["error_interval"]), percent(row["nfr"], row["nfr_interval"])]
@@ -99,6 +104,29 @@ def _groups(title: str, key: str, rows: Sequence[Group]) -> None:
         for row in rows
     ]
     show_table(title, [key, "images", "old", "new", "NFR", "PFR", "p"], table)
+
+
+def _replay(replay: Replay) -> None:
+    if replay.releases:
+        rows = [[one.release, one.file, *_again(one)] for one in replay.releases]
+        heads = ["release", "file ", "images", "wrong again", "gone"]
+        show_table("remembered images, on the new model", heads, [*rows, ["all", "", *_again(replay)]])
+    else:
+        say(f"{replay.path} remembers no image of an earlier release.")
+    if replay.wrong:
+        say(f"Wrong again: {_some(replay.wrong_ids)}")
+    if replay.gone:
+        say(f"Gone from the data: {_some(replay.gone_ids)}")
+    if replay.own:
+        say(f"Note: {replay.own:,} remembered images of this very release are left out.")
+
+
+def _again(one: Replay | ReplayedRelease) -> list[str]:
+    return [f"{one.n:,}", f"{one.wrong:,}, {_rate(one.share)}" if one.n else "-", f"{one.gone:,}"]
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(map(shorten, ids[:_NAMED])) + (f", and {len(ids) - _NAMED:,} more" if len(ids) > _NAMED else "")
 
 
 def _verdict(gate: Verdict) -> None:

@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
     rows, page = report_runs(said.words, config, command=["modelheir", "report", *argv])
     table = [
         [
-            row["name"],
+            row["name"] + (" (old)" if row.get("reference") else ""),
             percent(row["error"], row.get("error_interval")) if "failed" not in row else row["failed"],
             percent(row.get("nfr"), row.get("nfr_interval")),
         ]

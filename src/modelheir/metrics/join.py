@@ -13,7 +13,7 @@ from modelheir.classes import renumber
 from modelheir.printable import shorten
 from modelheir.types import Predictions
 
-__all__ = ["match_rows", "name_ids", "pair_rows", "renumber_labels", "text_hash"]
+__all__ = ["find_rows", "match_rows", "name_ids", "pair_rows", "renumber_labels", "text_hash"]
 
 
 def pair_rows(
@@ -130,6 +130,21 @@ def match_rows(
             if (ids[rows] == reference).all():
                 return rows
     return _exact(reference.tolist(), ids.tolist(), names)
+
+
+def find_rows(ids: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """Return for each of ``ids`` its row in ``among``, ``-1`` where it is not there.
+
+    Args:
+        ids: Text ids, shape ``(N,)``.
+        among: Text ids, unique, shape ``(M,)``.
+
+    Example:
+        >>> find_rows(np.array(["c", "x", "a"]), np.array(["a", "b", "c"])).tolist()
+        [2, -1, 0]
+    """
+    place = {text: row for row, text in enumerate(np.asarray(among).tolist())}
+    return np.array([place.get(text, -1) for text in np.asarray(ids).tolist()], np.int64)
 
 
 def _exact(reference: list[str], ids: list[str], names: tuple[str, str]) -> np.ndarray:

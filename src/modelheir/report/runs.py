@@ -47,7 +47,8 @@ def write_runs(
             ``baseline``) with ``..._interval``; ``gate`` (``verdict``, ``passed``, ``reasons``, and ``seeds_passed``
             where known);
             ``group`` (runs of a group are joined in the plane); ``chosen`` (true for the run of the gallery). A run
-            that did not finish has ``failed``, the reason as a sentence, and stays in the table.
+            that did not finish has ``failed``, the reason as a sentence, and stays in the table; the old model itself
+            has ``reference`` (true) and no verdict.
         title: Heading of the page.
         note: A sentence under the heading, such as what the data are and what the intervals cover.
         error_old: Error of the old model, a fraction.
@@ -100,6 +101,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **run,
         "name": str(run["name"]),
+        "reference": bool(run.get("reference")),
         "state": state,
         "verdict": gate.get("verdict"),
         "seeds_passed": gate.get("seeds_passed"),

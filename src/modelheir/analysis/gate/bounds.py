@@ -15,7 +15,7 @@ from modelheir.metrics.flips import FRACTIONS
 from modelheir.metrics.intervals import exact
 from modelheir.metrics.paired import paired_difference
 
-__all__ = ["WORDS", "Bounds", "GateConfig", "Measured", "images_needed", "measure", "measure_groups"]
+__all__ = ["WORDS", "Bounds", "GateConfig", "Measured", "images_needed", "measure", "measure_groups", "measure_share"]
 
 MOST_IMAGES = 10**9  #: where even so many would not decide, none would
 
@@ -31,6 +31,7 @@ class Bounds:
     min_accuracy_gain: Annotated[float, InRange(-1, 1)] | None = None  #: smallest new minus old accuracy
     max_churn: Annotated[float, InRange(0, 1)] | None = None  #: largest share of predictions that changed
     max_ece: Annotated[float, InRange(0, 1)] | None = None  #: largest calibration error of the new model
+    max_replayed: Annotated[float, InRange(0, 1)] | None = None  #: largest share of remembered images wrong again
 
     def __post_init__(self) -> None:
         checks.validate(self)
@@ -65,6 +66,7 @@ WORDS = {
     "min_accuracy_gain": "accuracy gain",
     "max_churn": "churn",
     "max_ece": "calibration error of the new model",
+    "max_replayed": "share of remembered images that are wrong again",
 }
 _SHARES = {"max_nfr": "nfr", "min_kept": "btc", "max_churn": "churn"}  #: bounds on a share of images
 
@@ -99,6 +101,11 @@ def measure(name: str, counts: np.ndarray, reliability: Sequence[Mapping[str, An
 def measure_groups(counts: np.ndarray) -> Measured:
     """Return the NFR of groups of images, from their outcome counts, shape ``(G, 5)``, each with at least one image."""
     return _share("nfr", counts)
+
+
+def measure_share(count: int, total: int) -> Measured:
+    """Return a share of images other than the comparison's, from a count and its total, ``>= 1``."""
+    return Measured(count / total, total, lambda k, c: exact(count * k, total * k, confidence=c))
 
 
 def _share(rate: str, counts: np.ndarray) -> Measured:

@@ -23,9 +23,18 @@ from typing import Any
 
 import numpy as np
 
-from modelheir.analysis.gate.bounds import WORDS, GateConfig, Measured, images_needed, measure, measure_groups
+from modelheir.analysis.gate.bounds import (
+    WORDS,
+    GateConfig,
+    Measured,
+    images_needed,
+    measure,
+    measure_groups,
+    measure_share,
+)
 from modelheir.analysis.gate.notes import near_chance, worse_slices
 from modelheir.analysis.gate.verdict import HOLD, SHIP, SHOWN, UNDECIDED, Check, Verdict
+from modelheir.analysis.replay import Replay
 from modelheir.checks import InputError
 from modelheir.metrics.correction import bonferroni_confidence
 
@@ -43,6 +52,7 @@ def judge(
     slice_counts: np.ndarray | None = None,
     slice_names: Sequence[str] = (),
     reliability: Sequence[Mapping[str, Any]] | None = None,
+    replay: Replay | None = None,
 ) -> Verdict:
     """Hold a comparison against the bounds.
 
@@ -54,12 +64,13 @@ def judge(
         slice_counts: The same by slice, of all columns, shape ``(S, 5)``; ``None`` without slices.
         slice_names: One a slice, such as ``country = jp``.
         reliability: The new model's reliability table; ``None`` where it has no scores.
+        replay: Images that earlier releases broke, on the new model; ``None`` where none were replayed.
 
     Returns:
         The verdict with every bound, its value and interval, and the class or slice that it judges.
 
     Raises:
-        InputError: If slices have a bound and there are none, or the calibration error has one and there are no scores.
+        InputError: If there is a bound and not what it is about: slices, the new model's scores, remembered images.
     """
     found: list[Check] = []
     notes: list[str] = []
@@ -73,10 +84,16 @@ def judge(
                 "a bound on the calibration error (max_ece) needs the new model's scores: "
                 "give a file with logits or probabilities."
             )
+        if "max_replayed" in of and replay is None:
+            raise InputError(
+                "a bound on remembered images (max_replayed) needs the list of them: give it to replay (--replay FILE)."
+            )
         for name, bound in of.items():
             kind = next((kind for kind in groups if name == f"max_{kind}_nfr"), "")
             if kind:
                 made = _groups(kind, bound, config, *groups[kind], notes)  # type: ignore[arg-type]
+            elif name == "max_replayed":
+                made = _replayed(bound, config, replay)  # type: ignore[arg-type]
             else:
                 made = _checks(name, bound, config, [WORDS[name]], measure(name, counts, reliability))
             found += [dataclasses.replace(check, advisory=advisory) for check in made]
@@ -122,6 +139,20 @@ def _groups(
         return order.index(check.verdict), -float(end or 0.0)
 
     return sorted(made, key=worst)
+
+
+def _replayed(bound: float, config: GateConfig, replay: Replay) -> list[Check]:
+    """Check the bound on remembered images; where none is remembered yet, none is wrong again."""
+    name = "max_replayed"
+    if replay.n:
+        return _checks(name, bound, config, [WORDS[name]], measure_share(replay.wrong, replay.n))
+    if not replay.gone and not replay.own:
+        return [Check(name, SHIP, "no image is remembered yet, so none is wrong again.", bound=bound)]
+    sentence = (
+        f"no remembered image can be judged: {replay.gone:,} are gone from the data, and {replay.own:,} are of this "
+        "very release (name each release's folder or file differently)."
+    )
+    return [Check(name, UNDECIDED, sentence, bound=bound)]
 
 
 def _checks(name: str, bound: float, config: GateConfig, words: Sequence[str], of: Measured) -> list[Check]:

@@ -1,0 +1,169 @@
+"""A comparison of models as a user names them: what is read, joined and replayed for it, and what is remembered."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from modelheir import analysis, runs
+from modelheir.address import predictions_place
+from modelheir.analysis.comparison import Comparison
+from modelheir.analysis.gate.bounds import GateConfig
+from modelheir.analysis.replay import broken
+from modelheir.checks import InputError
+from modelheir.printable import printable
+from modelheir.runs.by_id.metadata import read_metadata
+from modelheir.runs.by_id.remembered import add_remembered, read_remembered
+from modelheir.runs.outputs import check_outputs
+from modelheir.types import Predictions
+
+__all__ = ["Compared", "Source", "compare_models", "find_sources"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """Where one model's predictions are: in a file, or given as they are."""
+
+    name: str  #: the file, or ``model 2`` where predictions were given
+    place: Path | None = None  #: the run folder or file that was named
+    file: Path | None = None
+    given: Predictions | None = None
+
+    def read(self, *, classes: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> Predictions:
+        """Return the predictions; see :func:`~modelheir.runs.predictions.read_predictions`."""
+        if self.given is not None:
+            return self.given
+        assert self.file is not None
+        return runs.read_predictions(self.file, classes=classes, columns=columns)
+
+    @property
+    def release(self) -> tuple[str, str]:
+        """Short name and file, as a list of remembered images writes them; empty where predictions were given."""
+        return (printable(runs.short_names([self.place])[0]), printable(self.name)) if self.place else ("", "")
+
+
+class Compared(NamedTuple):
+    """A comparison and what it was made of."""
+
+    result: Comparison
+    sources: list[Source]  #: old, new, and the further models
+    old: Predictions
+    new: Predictions
+    remembered: tuple[int, int]  #: images that were added to the list, and that it has
+
+
+def find_sources(models: Sequence[str | Path | Predictions], split: str | None) -> tuple[list[Source], str]:
+    """Find the predictions of models; nothing is read yet.
+
+    Args:
+        models: Run folders, files of predictions, or predictions.
+        split: Split to take from run folders; ``None`` takes test, else val.
+
+    Returns:
+        One source a model, and a note where another split than usual was taken.
+
+    Raises:
+        InputError: If a run folder has no such predictions.
+    """
+    places = [None if isinstance(one, Predictions) else predictions_place(str(one)) for one in models]
+    paths, note = runs.find_files([place for place in places if place is not None], split)
+    files = iter(paths)
+    found = []
+    for number, (one, place) in enumerate(zip(models, places, strict=True)):
+        if isinstance(one, Predictions):
+            found.append(Source(f"model {number + 1}", given=one))
+        else:
+            file = next(files)
+            found.append(Source(str(file), place, file))
+    return found, note
+
+
+def compare_models(
+    models: Sequence[str | Path | Predictions],
+    *,
+    gate: GateConfig,
+    slices: Sequence[str] = (),
+    columns: Path | str | None = None,
+    replay: Path | str | None = None,
+    remember: Path | str | None = None,
+    split: str | None = None,
+    classes: Sequence[str] | None = None,
+    errors_of: str = "new",
+    correction: str = "holm",
+    max_flips: int | None = None,
+    outputs: Iterable[Path] = (),
+    inputs: Iterable[Path] = (),
+) -> Compared:
+    """Read, compare, and remember what the new model broke.
+
+    Args:
+        models: The old model, the new one, and further ones for the plane.
+        gate: The bounds.
+        slices: Columns to slice by.
+        columns: Table of metadata that has some of them.
+        replay: List of images that earlier releases broke; where it is the file of ``remember`` it need not be there.
+        remember: List that the images which the new model broke are added to, whatever the verdict.
+        split: As of :func:`find_sources`.
+        classes: Class names by number, for files without them.
+        errors_of: As of :func:`~modelheir.analysis.compare.compare`, and so the next two.
+        correction: Of p-values.
+        max_flips: Sample ids listed.
+        outputs: Files that the caller writes.
+        inputs: Further files that were read.
+
+    Raises:
+        InputError: If the models cannot be compared, a table or list is none, or an output would replace an input.
+    """
+    if columns and not slices:
+        raise InputError(f"{columns} holds columns to slice by: name one to slice by (--slice COLUMN).")
+    sources, note = find_sources(models, split)
+    one_list = replay and remember and Path(replay).resolve() == Path(remember).resolve()
+    read = [columns, None if one_list else replay]
+    check_outputs(
+        [*outputs, *([Path(remember)] if remember else [])],
+        [*(one.file for one in sources if one.file), *inputs, *(Path(path) for path in read if path)],
+    )
+    if remember and not sources[1].file:
+        raise InputError("a list of remembered images names the release: give the new model as a file or a run folder.")
+    if remember:
+        read_remembered(remember, missing=True)  # what is no list is refused before the work
+    remembered = read_remembered(replay, missing=bool(one_list)) if replay else None
+    paths = [one.file for one in sources[:2] if one.file]
+    if len(paths) == 2:
+        runs.require_columns([*paths, *([Path(columns)] if columns else [])], slices)
+    table = read_metadata(columns, slices) if columns else None
+    old, new, *others = (one.read(classes=classes, columns=slices) for one in sources)
+    names = (sources[0].name, sources[1].name)
+    lacking = ""
+    if table:
+        old, lacking = analysis.join_metadata(old, new, table, names=names)
+    result = analysis.compare.compare(
+        old,
+        new,
+        slices=slices,
+        confidence=gate.confidence,
+        gate=gate,
+        errors_of=errors_of,
+        correction=correction,
+        max_flips=max_flips,
+        names=names,
+        remembered=remembered,
+        release=sources[1].release,
+    )
+    short = runs.short_names([one.place or Path(one.name) for one in sources])
+    plane = analysis.plane(old, dict(zip(short[2:], others, strict=True)), confidence=gate.confidence)
+    result = dataclasses.replace(
+        result,
+        old=str(sources[0].file or ""),
+        new=str(sources[1].file or ""),
+        note="; ".join(filter(None, (note, lacking))),
+        others=tuple(plane),
+    )
+    added = (0, 0)
+    if remember:
+        today = datetime.datetime.now(datetime.UTC).date()
+        added = add_remembered(remember, broken(old, new, release=sources[1].release, date=today))
+    return Compared(result, sources, old, new, added)

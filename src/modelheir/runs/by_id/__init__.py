@@ -1,0 +1,1 @@
+"""Tables that stand beside predictions and are joined to them by sample id: metadata, and images to remember."""
