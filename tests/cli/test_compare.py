@@ -18,7 +18,7 @@ N, C = 300, 4
 
 @pytest.fixture
 def files(tmp_path):
-    """Files ``old``, ``new``, ``third`` and ``weak``, and a run folder ``run`` whose predictions are those of ``new``."""
+    """Files ``old``, ``new``, ``third`` and ``weak``, and a run folder ``run`` with the predictions of ``new``."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, C, N)
     site = np.array(["north", "south"])[rng.integers(0, 2, N)]
@@ -102,6 +102,24 @@ def test_the_gate_judges_slices(files, capsys):
         assert reason in page.read_text()
     assert run(files, "old.parquet", "new.parquet", "--max-slice-nfr", "0.5") == 2
     assert "name one with --slice COLUMN" in capsys.readouterr().err
+
+
+def test_a_policy_bounds_single_slices(files, capsys):
+    policy, target = files / "gate.yaml", files / "r.json"
+    policy.write_text("required: {max_slice_nfr: {site = north: 0.0001}}\nadvisory: {max_slice_nfr: 0.9}\nslice: site")
+    words = ("new.parquet", "old.parquet", "--policy", str(policy), "--json", str(target))
+    assert run(files, *words, "--html", str(files / "p.html")) == 1
+    gate = json.loads(target.read_text())["gate"]
+    found = [(check["slice"], check["bound"], check["advisory"]) for check in gate["checks"]]
+    assert found[0] == ("site = north", 0.0001, False)
+    assert sorted(found[1:]) == [("site = north", 0.9, True), ("site = south", 0.9, True)]
+    assert gate["bounds"]["max_slice_nfr"] == {"site = north": 0.0001}
+    capsys.readouterr()
+    policy.write_text("required: {max_slice_nfr: {site = nort: 0.1}}\nslice: site")
+    assert run(files, *words) == 2
+    said = capsys.readouterr().err
+    assert "there is no such slice. Did you mean 'site = north'?" in said
+    assert said.count("\n") == 1
 
 
 def broken(found, before, after):
