@@ -56,6 +56,33 @@ def test_settings_of_the_commands_have_the_same_names_here():
     assert here["cache"].default == fields["cache"]
 
 
+def test_compare_remembers_replays_and_joins_a_table(tmp_path):
+    """The same settings as on the command line; values in the place of files where files are not needed."""
+    from modelheir.runs.predictions import write_predictions
+
+    flips, new = tmp_path / "flips.parquet", tmp_path / "new.parquet"
+    write_predictions(new, NEW)
+    found = modelheir.compare(OLD, new, remember=flips)
+    assert found["flips"]["negative"] == pq.read_table(flips)["sample_id"].to_pylist() == ["c", "h"]
+    assert (found["new"], found.old) == (str(new), "")
+    for release, wrong in ((NEW, ("c", "h")), (OLD, ())):  # predictions as they are belong to no release
+        replay = modelheir.compare(OLD, release, replay=str(flips)).replay
+        assert (replay.n, replay.wrong_ids, replay.own) == (2, wrong, 0)
+    assert modelheir.compare(OLD, NEW, replay=flips, max_replayed=0.1).gate.verdict == "hold"
+    assert modelheir.compare(OLD, new, replay=flips).replay.own == 2
+    with pytest.raises(InputError, match=r"max_replayed\) needs the list"):
+        modelheir.compare(OLD, NEW, max_replayed=0.1)
+    with pytest.raises(InputError, match="names the release: give the new model as a file or a run folder"):
+        modelheir.compare(OLD, NEW, remember=flips)
+    (tmp_path / "meta.csv").write_text("sample_id,country\n" + "".join(f"{name},{name < 'c'}\n" for name in "abcdefg"))
+    for old, after in ((OLD, NEW), (OLD, new)):
+        found = modelheir.compare(old, after, columns=tmp_path / "meta.csv", slice="country")
+        assert [(row.name, row.n) for row in found.slices] == [(False, 5), (True, 2), ("(empty)", 1)]
+        assert found.note.endswith("meta.csv lacks 1 of 8 images (h): their cells are empty")
+    with pytest.raises(InputError, match="name one to slice by"):
+        modelheir.compare(OLD, NEW, columns=tmp_path / "meta.csv")
+
+
 def test_compare_takes_files_in_any_order(tmp_path):
     from modelheir.runs.predictions import write_predictions
 

@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import math
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 __all__ = [
@@ -197,7 +197,8 @@ def validate(config: Any, where: str = "") -> None:
         if dataclasses.is_dataclass(value):
             validate(value, key)
         elif limit is not None and value is not None:
-            for one in value if isinstance(value, tuple | list) else (value,):
+            several = value.values() if isinstance(value, Mapping) else value
+            for one in several if isinstance(value, Mapping | tuple | list) else (value,):
                 if (isinstance(one, float) and not math.isfinite(one)) or not limit.holds(one):
                     near = nearest(one, limit.words) if isinstance(limit, OneOf) and isinstance(one, str) else ""
                     raise InputError(f"{key} = {one!r}: must be {limit}.{near}")

@@ -81,3 +81,14 @@ def test_without_names_the_classes_are_those_that_have_a_score_or_occur():
     scored = dataclasses.replace(bare, logits=np.zeros((2, 4)))
     for pair in (pair_up(bare, scored), pair_up(scored, bare)):
         assert pair.numbers.tolist() == [0, 1, 2, 3, 5]
+
+
+def test_confidence_is_of_the_answer_and_of_the_pairs_rows(make):
+    old, new = make(1), make(2, order=3)
+    pair = pair_up(old, new)
+    rows = np.array([7, 3])
+    at = [new.sample_id.tolist().index(old.sample_id[row]) for row in rows]
+    want = [np.exp(new.logits[k].max()) / np.exp(new.logits[k]).sum() for k in at]
+    np.testing.assert_allclose(pair.new.confidence(rows), want, rtol=1e-5)
+    np.testing.assert_allclose(pair_up(old, make(2, order=3, scores="probabilities")).new.confidence(rows), want, 1e-5)
+    assert pair_up(make(1, scores=None), new).old.confidence(rows) is None

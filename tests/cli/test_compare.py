@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from modelheir.cli import main
@@ -17,11 +18,11 @@ N, C = 300, 4
 
 @pytest.fixture
 def files(tmp_path):
-    """Files ``old``, ``new`` and ``third``, and a run folder ``run`` whose predictions are those of ``new``."""
+    """Files ``old``, ``new``, ``third`` and ``weak``, and a run folder ``run`` with the predictions of ``new``."""
     rng = np.random.default_rng(0)
     label = rng.integers(0, C, N)
     site = np.array(["north", "south"])[rng.integers(0, 2, N)]
-    for name, strength in (("old", 3.0), ("new", 4.5), ("third", 4.0)):
+    for name, strength in (("old", 3.0), ("new", 4.5), ("third", 4.0), ("weak", 1.5)):
         logits = rng.normal(size=(N, C)).astype(np.float32)
         logits[np.arange(N), label] += strength
         order = rng.permutation(N)
@@ -101,6 +102,207 @@ def test_the_gate_judges_slices(files, capsys):
         assert reason in page.read_text()
     assert run(files, "old.parquet", "new.parquet", "--max-slice-nfr", "0.5") == 2
     assert "name one with --slice COLUMN" in capsys.readouterr().err
+
+
+def test_a_policy_bounds_single_slices(files, capsys):
+    policy, target = files / "gate.yaml", files / "r.json"
+    policy.write_text("required: {max_slice_nfr: {site = north: 0.0001}}\nadvisory: {max_slice_nfr: 0.9}\nslice: site")
+    words = ("new.parquet", "old.parquet", "--policy", str(policy), "--json", str(target))
+    assert run(files, *words, "--html", str(files / "p.html")) == 1
+    gate = json.loads(target.read_text())["gate"]
+    found = [(check["slice"], check["bound"], check["advisory"]) for check in gate["checks"]]
+    assert found[0] == ("site = north", 0.0001, False)
+    assert sorted(found[1:]) == [("site = north", 0.9, True), ("site = south", 0.9, True)]
+    assert gate["bounds"]["max_slice_nfr"] == {"site = north": 0.0001}
+    capsys.readouterr()
+    policy.write_text("required: {max_slice_nfr: {site = nort: 0.1}}\nslice: site")
+    assert run(files, *words) == 2
+    said = capsys.readouterr().err
+    assert "there is no such slice. Did you mean 'site = north'?" in said
+    assert said.count("\n") == 1
+
+
+def broken(found, before, after):
+    """Return the negative flips between two files of the fixture, by a loop."""
+    right = []
+    for name in (before, after):
+        rows = pq.read_table(found / f"{name}.parquet").to_pylist()
+        right.append({row["sample_id"]: row["label"] == row["prediction"] for row in rows})
+    return {name for name, was in right[0].items() if was and not right[1][name]}
+
+
+def test_what_a_release_broke_is_remembered_in_any_verdict_and_replayed_on_the_next(files, capsys):
+    """New to old, held; then old to weak, with the same file to read and to add to."""
+    flips, result = files / "lists" / "flips.parquet", files / "r.json"
+    first, second = broken(files, "new", "old"), broken(files, "old", "weak")
+    assert first
+    assert second
+    words = ("--remember", str(flips), "--max-nfr", "0.0001", "--point")
+    for added in (len(first), 0):  # the second time all of them are there
+        assert run(files, "new.parquet", "old.parquet", *words) == 1
+        said = capsys.readouterr().out
+        assert f"Remembered: {flips}, {added} images added, {len(first)} in all" in said
+    rows = pq.read_table(flips).to_pylist()
+    assert {row["sample_id"] for row in rows} == first
+    assert {(row["release"], row["file"]) for row in rows} == {("old", str(files / "old.parquet"))}
+    assert {row["label"] for row in rows} <= {"cat", "dog", "<b>", "emu"}
+    assert all(0.25 < row["confidence"] <= 1 for row in rows)
+    words = ("--replay", str(flips), "--remember", str(flips), "--json", str(result))
+    assert run(files, "old.parquet", "weak.parquet", *words) == 0
+    said = capsys.readouterr().out
+    table = pq.read_table(files / "weak.parquet").to_pylist()
+    again = {row["sample_id"] for row in table if row["label"] != row["prediction"]} & first
+    replay = json.loads(result.read_text())["replay"]
+    assert (replay["n"], replay["wrong"], set(replay["wrong_ids"])) == (len(first), len(again), again)
+    assert [row["release"] for row in replay["releases"]] == ["old"]
+    assert "remembered images, on the new model" in said
+    assert f"{len(again)}, {100 * len(again) / len(first):.2f}% [" in said
+    assert "Wrong again: " in said
+    assert {row["sample_id"] for row in pq.read_table(flips).to_pylist() if row["release"] == "weak"} == second
+    assert pq.read_table(flips).num_rows == len(first) + len(second)
+    assert run(files, "old.parquet", "weak.parquet", *words) == 0  # run again, with its own images in the list
+    assert json.loads(result.read_text())["replay"] == {**replay, "own": len(second)}
+    assert f"{len(second)} remembered images of this very release are left out" in capsys.readouterr().out
+
+
+def test_the_share_that_came_back_has_a_bound_on_the_command_line_and_in_a_policy(files, capsys):
+    flips, policy = files / "flips.parquet", files / "gate.yaml"
+    run(files, "third.parquet", "old.parquet", "--remember", str(flips))
+    capsys.readouterr()
+    words = ("new.parquet", "old.parquet", "--replay", str(flips))  # all that old broke, it breaks again
+    assert run(files, *words[:2], "--max-replayed", "0.1") == 2
+    said = capsys.readouterr().err
+    assert "max_replayed) needs the list of them: give it to replay (--replay FILE)." in said
+    assert said.count("\n") == 1
+    (files / "copy.parquet").write_bytes((files / "old.parquet").read_bytes())  # another release with the same answers
+    words = ("new.parquet", "copy.parquet", "--replay", str(flips))
+    assert run(files, *words, "--max-replayed", "0.1") == 1
+    assert "miss share of remembered images that are wrong again is 100.00%" in capsys.readouterr().out
+    policy.write_text("required: {max_replayed: 0.1}")
+    assert run(files, *words, "--policy", str(policy)) == 1
+    policy.write_text("advisory: {max_replayed: 0.1}")
+    assert run(files, *words, "--policy", str(policy)) == 0
+    assert "miss advisory: share of remembered images" in capsys.readouterr().out
+    assert run(files, "new.parquet", "third.parquet", "--replay", str(flips), "--max-replayed", "0.9") in (0, 3)
+    capsys.readouterr()
+
+
+def test_a_pipeline_begins_without_a_list(files, capsys):
+    """The file to add to need not be there to be replayed; any other one must."""
+    flips = str(files / "flips.parquet")
+    words = ("old.parquet", "new.parquet", "--replay", flips, "--max-replayed", "0.1")
+    assert run(files, *words) == 2
+    assert "flips.parquet does not exist" in capsys.readouterr().err
+    assert run(files, *words, "--remember", flips) == 0
+    said = capsys.readouterr().out
+    assert "ok   no image is remembered yet, so none is wrong again" in said
+    assert f"{flips} remembers no image of an earlier release." in said
+
+
+def test_images_that_are_gone_are_counted_and_named(files, capsys):
+    flips, page, result = files / "flips.parquet", files / "p.html", files / "r.json"
+    run(files, "new.parquet", "old.parquet", "--remember", str(flips))
+    gone = sorted(broken(files, "new", "old"))[:2]
+    for name in ("old", "weak"):
+        table = pq.read_table(files / f"{name}.parquet")
+        keep = [row not in gone for row in table["sample_id"].to_pylist()]
+        pq.write_table(table.filter(keep), files / f"{name}.parquet")
+    words = ("--replay", str(flips), "--html", str(page), "--json", str(result))
+    assert run(files, "old.parquet", "weak.parquet", *words) == 0
+    said = capsys.readouterr().out
+    replay = json.loads(result.read_text())["replay"]
+    assert sorted(replay["gone_ids"]) == gone
+    assert replay["gone"] == replay["releases"][0]["gone"] == 2
+    assert f"Gone from the data: {', '.join(replay['gone_ids'])}\n" in said
+    text = page.read_text()
+    assert "2 more are gone from the data" in text
+    assert f"Gone from the data:</b> {', '.join(replay['gone_ids'])}." in text
+
+
+def test_a_table_of_metadata_slices_run_folders_too(files, capsys):
+    """Held against counts by a dictionary; an image that the table lacks has an empty cell."""
+    ids = [f"im{k}" for k in range(N)]
+    country = {name: ("jp", "de", "br")[k % 3] for k, name in enumerate(ids[:-20])}
+    text = "".join(f"{name},{cell},{k}\n" for k, (name, cell) in enumerate(country.items()))
+    (files / "meta.csv").write_text("sample_id,country,other\n" + text)
+    result, page = files / "r.json", files / "p.html"
+    words = ("old.parquet", "run", "--columns", str(files / "meta.csv"), "--json", str(result), "--html", str(page))
+    assert run(files, *words, "--slice", "country", "--slice", "site", "--max-slice-nfr", "0.9") == 0
+    said, found = capsys.readouterr().out, json.loads(result.read_text())
+    flips = broken(files, "old", "new")
+    for row in found["slices"]:
+        if row["column"] == "country":
+            of = [name for name in ids if country.get(name, "(empty)") == row["value"]]
+            assert (row["n"], round(row["n"] * row["nfr"])) == (len(of), len(flips & set(of)))
+    assert {row["value"] for row in found["slices"]} == {"jp", "de", "br", "(empty)", "north", "south"}
+    assert "slice country = jp" in str(found["gate"]["checks"])
+    note = "meta.csv lacks 20 of 300 images (im"
+    assert note in said
+    assert note in found["note"]
+    assert "no predictions on test, so val is compared; " in found["note"]
+    assert note in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "error"),
+    [
+        ("sample_id,country\nim1,jp\n", (), r"meta.csv holds columns to slice by: name one to slice by"),
+        ("sample_id,country\nim1,jp\n", ("--slice", "contry"), r"unknown column 'contry'. Did you mean 'country'\?"),
+        ("name,country\nim1,jp\n", ("--slice", "country"), "meta.csv has no column 'sample_id'"),
+        ("sample_id,country\nim1,jp\nim1,jp\n", ("--slice", "country"), "repeat a sample_id"),
+        ("sample_id,country\n1,jp\n", ("--slice", "country"), r"meta.csv shares no sample_id with .*old.parquet"),
+        ("sample_id,site\nim1,mars\n", ("--slice", "site"), r"column 'site' of .*meta.csv differs from that of .*old"),
+        (
+            "sample_id,country\nim1,jp\n",
+            ("--slice", "site"),
+            r"none of the columns to slice by \(site\): it has country",
+        ),
+        ("sample_id,country\nim1,jp\n", ("--slice", "country", "--json", "meta.csv"), "would replace .*which is read"),
+    ],
+)
+def test_a_table_that_cannot_be_joined_is_one_sentence(files, capsys, text, words, error):
+    (files / "meta.csv").write_text(text)
+    assert run(files, "old.parquet", "new.parquet", "--columns", "meta.csv", *words) == 2
+    said = capsys.readouterr().err
+    assert re.search(error, said)
+    assert said.count("\n") == 1
+    assert (files / "meta.csv").read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("--remember", "new.parquet"), "would replace .*new.parquet, which is read"),
+        (("--remember", "f.csv"), "f.csv: a list of remembered images is a Parquet file"),
+        (("--remember", "run/predictions/flips.parquet"), "would replace a file of the run"),
+        (("--remember", "third.parquet"), "third.parquet is no list of remembered images .*: it has no 'release'"),
+        (("--replay", "third.parquet"), "third.parquet is no list of remembered images"),
+        (("--replay", "flips.parquet", "--json", "flips.parquet"), "would replace .*flips.parquet, which is read"),
+        (("--remember", "a.parquet", "--json", "a.parquet"), "would replace .*a.parquet, which is written too"),
+    ],
+)
+def test_a_list_that_cannot_be_is_one_sentence_and_nothing_is_written(files, monkeypatch, capsys, words, error):
+    monkeypatch.chdir(files)
+    run(files, "third.parquet", "old.parquet", "--remember", "flips.parquet")
+    (files / "run" / "status.json").write_text('{"version": 1, "state": "finished"}')
+    before = {path: path.read_bytes() for path in files.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(["compare", "old.parquet", "new.parquet", *words]) == 2
+    said = capsys.readouterr().err
+    assert re.search(error, said)
+    assert said.count("\n") == 1
+    assert {path: path.read_bytes() for path in files.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_is_remembered_by_its_folder(files, capsys):
+    flips, kept = files / "flips.parquet", files / "v2" / "predictions" / "val.parquet"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes((files / "weak.parquet").read_bytes())
+    assert run(files, "old.parquet", f"run:{files / 'v2'}", "--remember", str(flips)) == 0
+    rows = pq.read_table(flips).to_pylist()
+    assert {row["sample_id"] for row in rows} == broken(files, "old", "weak")
+    assert {(row["release"], row["file"]) for row in rows} == {("v2", str(kept))}
+    capsys.readouterr()
 
 
 def test_a_run_folder_falls_back_to_val_and_says_so(files, capsys):

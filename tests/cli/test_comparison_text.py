@@ -1,8 +1,11 @@
+import datetime
+
 import numpy as np
 
 from modelheir.analysis.compare import compare
 from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.cli.comparison_text import show
+from modelheir.runs.by_id.remembered import Remembered
 from modelheir.types import Predictions
 
 
@@ -48,3 +51,21 @@ def test_only_classes_with_new_mistakes_are_the_worst(capsys):
     text = capsys.readouterr().out
     assert "No class has a new mistake." in text
     assert "classes with the most" not in text
+
+
+def test_remembered_images_are_told_by_release_and_some_by_name(capsys):
+    ids = np.array([f"i{k:02d}" for k in range(20)])
+    label = np.zeros(20, int)
+    old, new = Predictions(ids, label, label), Predictions(ids, label, np.where(np.arange(20) < 13, 1, 0))
+    rows = [(f"i{k:02d}", "[red]v1" if k < 15 else "v2") for k in range(22)] + [("i00", "v3")]
+    day = datetime.date(2026, 11, 29)
+    known = Remembered(*zip(*rows, strict=True), *((cell,) * 23 for cell in ("f.csv", "cat", None, day)))
+    show(compare(old, new, remembered=known, release=("v3", "f.csv")), names=("v1", "v2"))
+    lines = capsys.readouterr().out.splitlines()
+    table = [" ".join(line.split()) for line in lines]
+    assert "[red]v1 f.csv 15 13, 86.67% [59.54, 98.34] 0" in table
+    assert "v2 f.csv 5 0, 0.00% [0.00, 52.18] 2" in table
+    assert "all 20 13, 65.00% [40.78, 84.61] 2" in table
+    assert f"Wrong again: {', '.join(ids[:10])}, and 3 more" in lines
+    assert "Gone from the data: i20, i21" in lines
+    assert "Note: 1 remembered images of this very release are left out." in lines

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from modelheir.checks import InputError
 from modelheir.metrics import join
-from modelheir.metrics.join import match_rows, pair_rows, renumber_labels
+from modelheir.metrics.join import find_rows, match_rows, pair_rows, renumber_labels
 from modelheir.types import Predictions
 
 
@@ -15,6 +15,13 @@ def test_any_order_is_found(ids, random):
     first = np.array(sorted(ids), dtype=object)
     second = np.array(random.sample(sorted(ids), len(ids)), dtype=object)
     assert second[match_rows(first, second)].tolist() == first.tolist()
+
+
+@given(st.lists(st.text(max_size=2), max_size=9), st.lists(st.text(max_size=2), unique=True, max_size=9))
+def test_rows_that_may_be_missing_are_found(ids, among):
+    found = find_rows(np.array(ids, object), np.array(among, object))
+    assert found.dtype == np.int64
+    assert found.tolist() == [among.index(name) if name in among else -1 for name in ids]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import csv
 import dataclasses
+import datetime
 import json
 import re
 import subprocess
@@ -14,7 +15,10 @@ from modelheir.analysis.flipped import flipped
 from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.analysis.gate.verdict import HOLD, SHIP, UNDECIDED, Verdict
 from modelheir.checks import InputError
+from modelheir.runs.by_id.remembered import Remembered
 from modelheir.types import Predictions
+
+DAY = datetime.date(2026, 11, 29)
 
 
 @pytest.fixture
@@ -80,6 +84,38 @@ def test_the_gate_has_four_states(tmp_path, result, chosen, outline):
         found = dataclasses.replace(result, gate=Verdict(verdict, (), (), GateConfig()))
         page = outline(report.write_compare(tmp_path / "p.html", found, flipped=chosen, names=("a", "b")))
         assert words in page.text
+
+
+def test_remembered_images_have_a_section(tmp_path, pair, chosen, outline):
+    """Two of three that are there are wrong again; a name is text."""
+    ids, names = ("a", "b", "f", "<i>x", "a"), ("</td><b>v1", "v2", "v2", "v2", "v3")
+    known = Remembered(ids, names, ("v<u>.csv",) * 5, ("cat",) * 5, (None,) * 5, (DAY,) * 5, "flips.parquet")
+    found = compare(*pair, remembered=known, release=("v3", "v<u>.csv"))
+    page = outline(report.write_compare(tmp_path / "p.html", found, flipped=chosen, names=("a", "b")))
+    for words in (
+        "Of 3 images that earlier releases broke, the new model gets 2 wrong again: 66.67% [9.43, 99.16].",
+        "1 more is gone from the data.",
+        "1 of this very release is left out.",
+        "</td><b>v1 v<u>.csv 1 1 100.00%",
+        "v2 v<u>.csv 2 1 50.00%",
+        "Wrong again: a, f.",
+        "Gone from the data: <i>x.",
+    ):
+        assert words in page.text, words
+    assert page.all("a", href="#replay")
+    assert not page.all("i")
+    assert not page.all("u")
+    none = report.write_compare(tmp_path / "n.html", compare(*pair), flipped=chosen, names=("a", "b"))
+    assert "Remembered images" not in outline(none).text
+    empty = compare(*pair, remembered=Remembered())
+    path = report.write_compare(tmp_path / "e.html", empty, flipped=chosen, names=("a", "b"))
+    assert "No image that an earlier release broke is in the data." in outline(path).text
+
+
+def test_a_note_stands_with_the_verdict(tmp_path, result, chosen, outline):
+    found = dataclasses.replace(result, note="<b>meta.csv lacks 1 of 6 images")
+    page = outline(report.write_compare(tmp_path / "p.html", found, flipped=chosen, names=("a", "b")))
+    assert "<b>meta.csv lacks 1 of 6 images." in page.text
 
 
 def test_every_picture_of_the_gallery_has_a_text(written, outline):

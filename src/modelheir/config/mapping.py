@@ -153,7 +153,10 @@ def _convert(hint: Any, value: Any) -> tuple[bool, Any]:
         items = [_convert(arguments[0], one) for one in (value if isinstance(value, list | tuple) else [value])]
         return all(fits for fits, _ in items), origin(one for _, one in items)
     if hint is dict or origin in (dict, Mapping):
-        return isinstance(value, Mapping), value
+        if not isinstance(value, Mapping) or not arguments:
+            return isinstance(value, Mapping), value
+        items = {key: _convert(arguments[1], one) for key, one in value.items()}
+        return all(fits for fits, _ in items.values()), {key: one for key, (_, one) in items.items()}
     if hint is float:
         fits = isinstance(value, int | float) and not isinstance(value, bool)
         fits = fits and (isinstance(value, float) or abs(value) < 2**63)  # a larger one may be no float

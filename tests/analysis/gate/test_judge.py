@@ -6,6 +6,8 @@ from scipy.stats import beta, binom, binomtest
 
 from modelheir.analysis.gate.bounds import Bounds, GateConfig
 from modelheir.analysis.gate.judge import judge
+from modelheir.analysis.record import Rate
+from modelheir.analysis.replay import Replay
 from modelheir.checks import InputError
 from modelheir.metrics.paired import paired_difference
 
@@ -119,6 +121,98 @@ def test_the_calibration_error_is_bounded_too():
     assert verdict(max_ece=0.03 + reach + 1e-6)["verdict"] == SHIP
     with pytest.raises(InputError, match=r"max_ece\) needs the new model's scores"):
         judge(GateConfig(max_ece=0.1), COUNTS, class_counts=CLASSES, class_names=("cat", "dog"))
+
+
+def slices(*rows, **bounds):
+    """Judge slices of which each is (name, images, negative flips); all images are one class."""
+    counts = np.array([[total - lost, lost, 0, 0, 0] for _, total, lost in rows])
+    config, names = GateConfig(**bounds), [name for name, *_ in rows]
+    whole = {"class_counts": counts.sum(0, keepdims=True), "class_names": ("cat",)}
+    return judge(config, counts.sum(0), **whole, slice_counts=counts, slice_names=names)
+
+
+def test_single_slices_have_bounds_of_their_own():
+    """Each is held against its own bound, whatever its place; slices without one are not judged."""
+    rows = [("day = 1", 500, 400), ("day = 2", 800, 8), ("site = a", 400, 20)]
+    ends_of = {name: ends(lost, total) for name, total, lost in rows}
+    for name, _, _ in rows:
+        for change, said in ((1e-9, SHIP), (-1e-9, OPEN)):
+            high = ends_of[name][1] + change
+            assert slices(*rows, max_slice_nfr={name: high})["verdict"] == (said if high < 1 else SHIP)
+    bounds = {"site = a": ends_of["site = a"][1] + 1e-9, "day = 2": ends_of["day = 2"][1] - 1e-9}
+    found = slices(*rows, max_slice_nfr=bounds)
+    assert [(check["slice"], check["verdict"], check["bound"], check["n"]) for check in found["checks"]] == [
+        ("day = 2", OPEN, bounds["day = 2"], 800),
+        ("site = a", SHIP, bounds["site = a"], 400),
+    ]
+    assert f"bound of {bounds['day = 2']:.2%}" in found["reasons"][0]
+    worse = "New mistakes are more frequent than in all other images in day = 1"
+    assert any(note.startswith(worse) for note in found["notes"])  # of which the bounds say nothing
+    assert not any("not judged" in note for note in found["notes"])
+    two = slices(*rows, max_slice_nfr={"day = 1": 0.5, "day = 2": 0.5})
+    assert "Bonferroni for 2 slices" in " ".join(two["notes"])
+    small = slices(*rows, max_slice_nfr=bounds, min_class_count=500)
+    assert [check["slice"] for check in small["checks"]] == ["day = 2"]
+    assert "not judged: site = a" in " ".join(small["notes"])
+    none = slices(*rows, max_slice_nfr=bounds, min_class_count=5000)["checks"]
+    assert [check["verdict"] for check in none] == [OPEN]
+
+
+def test_a_slice_that_is_not_there_is_named_with_the_nearest():
+    rows = [(f"country = {name}", 10, 0) for name in ("jp", "de", "br", "fr", "it", "es")]
+    with pytest.raises(
+        InputError, match=r"bounds 'country = pj', and there is no such slice. Did you mean 'country = jp'"
+    ):
+        slices(*rows, max_slice_nfr={"country = de": 0.5, "country = pj": 0.1})
+    with pytest.raises(InputError, match=r"no such slice. There are country = jp, .*country = it, \.\.\.\."):
+        slices(*rows, advisory=Bounds(max_slice_nfr={"x": 0.1}))
+
+
+def replay(n, wrong, gone=0, own=0):
+    share = Rate(wrong / n) if n else Rate(None)
+    return Replay("flips.parquet", n, wrong, share, gone, own, ("x",) * wrong, ("y",) * gone, ())
+
+
+def replay_verdict(of, **bounds):
+    names = {"class_counts": CLASSES, "class_names": ("cat", "dog")}
+    return judge(GateConfig(**bounds), COUNTS, **names, replay=of)
+
+
+def test_remembered_images_have_a_bound_of_their_own():
+    """A share of the remembered images, judged as every share is, with the images that a decision needs."""
+    low, high = ends(6, 80)
+    (check,) = replay_verdict(replay(80, 6), max_replayed=0.5)["checks"]
+    assert (check["value"], check["n"]) == (6 / 80, 80)
+    assert check["interval"] == pytest.approx((low, high))
+    for bound, said in ((high + 1e-9, SHIP), (high - 1e-9, OPEN), (low + 1e-9, OPEN), (low - 1e-9, HOLD)):
+        assert replay_verdict(replay(80, 6), max_replayed=bound)["verdict"] == said
+    assert replay_verdict(replay(80, 6), max_replayed=6 / 80, point=True)["verdict"] == SHIP
+    assert replay_verdict(replay(80, 6), max_replayed=6 / 80 - 1e-9, point=True)["verdict"] == HOLD
+    needed = replay_verdict(replay(80, 6), max_replayed=0.1)["needed"]["max_replayed"]
+
+    def upper(n):  # for a count that need not be whole
+        return beta.ppf(0.975, n * 6 / 80 + 1, n - n * 6 / 80)
+
+    assert upper(80 + needed) <= 0.1 < upper(80 + needed - 1)
+    both = replay_verdict(replay(80, 6), max_nfr=0.5, advisory=Bounds(max_replayed=0.01))
+    assert [(check["name"], check["verdict"], check["advisory"]) for check in both["checks"]] == [
+        ("max_nfr", SHIP, False),
+        ("max_replayed", HOLD, True),
+    ]
+    assert both["verdict"] == SHIP
+
+
+def test_where_nothing_can_be_replayed():
+    """Nothing remembered yet: nothing came back. All of it gone, or this very release's: nobody knows."""
+    assert replay_verdict(replay(0, 0), max_replayed=0.0)["verdict"] == SHIP
+    for of, words in ((replay(0, 0, gone=7), "7 are gone from the data, and 0"), (replay(0, 0, own=4), "and 4 are of")):
+        found = replay_verdict(of, max_replayed=0.9)
+        assert (found["verdict"], found["needed"]) == (OPEN, {"max_replayed": None})
+        assert words in found["reasons"][0]
+    for bounds in ({"max_replayed": 0.1}, {"advisory": Bounds(max_replayed=0.1)}):
+        with pytest.raises(InputError, match=r"max_replayed\) needs the list of them") as found:
+            replay_verdict(None, **bounds)
+        assert "\n" not in str(found.value)
 
 
 @pytest.mark.parametrize("bound", [0.015, 0.03, 0.025, 0.0201])

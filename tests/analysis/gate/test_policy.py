@@ -52,6 +52,13 @@ def test_a_flag_may_add_to_a_policy_and_not_soften_it(write):
             make_gate(path, {name: value})
 
 
+def test_single_slices_have_bounds_of_their_own(write):
+    made, _ = make_gate(write("required: {max_slice_nfr: {country = jp: 0.01, site.a = b: 0}}\nslice: country\n"), {})
+    assert made.max_slice_nfr == {"country = jp": 0.01, "site.a = b": 0.0}
+    with pytest.raises(InputError, match="max_slice_nfr is set by the policy"):
+        make_gate(write("required: {max_slice_nfr: {country = jp: 0.01}}"), {"max_slice_nfr": 0.5})
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -60,6 +67,10 @@ def test_a_flag_may_add_to_a_policy_and_not_soften_it(write):
         ("required: {max_nfr: 2}", r"gate.yaml: max_nfr = 2.0: must be from 0 to 1"),
         ("required: {max_nfr: '0.1'}", r"required.max_nfr = '0.1': must be"),
         ("required: 0.1", r"required is a group of settings, got 0.1"),
+        ("required: {max_slice_nfr: {a = b: 2}}", r"gate.yaml: max_slice_nfr = 2.0: must be from 0 to 1"),
+        ("required: {max_slice_nfr: {a = b: low}}", r"max_slice_nfr = \{'a = b': 'low'\}: must be a number"),
+        ("required: {max_slice_nfr: {a = b: true}}", r"max_slice_nfr = \{'a = b': True\}: must be a number"),
+        ("advisory: {max_slice_nfr: {}}", r"max_slice_nfr names no slice"),
         ("undecided: perhaps", r"undecided = 'perhaps': must be one of"),
         ("slice: {a: 1}", r"slice = "),
         ("- 1", r"gate.yaml"),

@@ -26,7 +26,7 @@ class Bounds:
 
     max_nfr: Annotated[float, InRange(0, 1)] | None = None  #: largest NFR over all images
     max_class_nfr: Annotated[float, InRange(0, 1)] | None = None  #: largest NFR within any one class
-    max_slice_nfr: Annotated[float, InRange(0, 1)] | None = None  #: largest NFR within any one slice
+    max_slice_nfr: Annotated[float | Mapping[str, float], InRange(0, 1)] | None = None  #: of any slice, or by name
     min_kept: Annotated[float, InRange(0, 1)] | None = None  #: smallest share of right answers kept (BTC)
     min_accuracy_gain: Annotated[float, InRange(-1, 1)] | None = None  #: smallest new minus old accuracy
     max_churn: Annotated[float, InRange(0, 1)] | None = None  #: largest share of predictions that changed
@@ -35,9 +35,11 @@ class Bounds:
 
     def __post_init__(self) -> None:
         checks.validate(self)
+        if isinstance(self.max_slice_nfr, Mapping) and not self.max_slice_nfr:
+            raise checks.InputError("max_slice_nfr names no slice: write `country = jp: 0.01`, or leave it out.")
 
     @property
-    def given(self) -> dict[str, float]:
+    def given(self) -> dict[str, Any]:
         """The bounds that are set."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(Bounds)}
         return {name: value for name, value in values.items() if value is not None}

@@ -35,7 +35,7 @@ from modelheir.analysis.gate.bounds import (
 from modelheir.analysis.gate.notes import near_chance, worse_slices
 from modelheir.analysis.gate.verdict import HOLD, SHIP, SHOWN, UNDECIDED, Check, Verdict
 from modelheir.analysis.replay import Replay
-from modelheir.checks import InputError
+from modelheir.checks import InputError, nearest
 from modelheir.metrics.correction import bonferroni_confidence
 
 __all__ = ["judge"]
@@ -97,8 +97,10 @@ def judge(
             else:
                 made = _checks(name, bound, config, [WORDS[name]], measure(name, counts, reliability))
             found += [dataclasses.replace(check, advisory=advisory) for check in made]
-    if not any("max_slice_nfr" in bounds.given for bounds in (config, config.advisory)) and slice_counts is not None:
-        notes += worse_slices(config.confidence, counts, slice_counts, slice_names, judged=bool(found))
+    sliced = [one.max_slice_nfr for one in (config, config.advisory) if one.max_slice_nfr is not None]
+    if slice_counts is not None and all(isinstance(bound, Mapping) for bound in sliced):  # some at most are judged
+        judged = bool(found) and not sliced
+        notes += worse_slices(config.confidence, counts, slice_counts, slice_names, judged=judged)
     if found:
         notes += near_chance(config.confidence, counts, class_counts, class_names)
     said = {check.verdict for check in found if not check.advisory}
@@ -107,10 +109,18 @@ def judge(
 
 
 def _groups(
-    kind: str, bound: float, config: GateConfig, counts: np.ndarray, names: Sequence[str], notes: list[str]
+    kind: str,
+    bound: float | Mapping[str, float],
+    config: GateConfig,
+    counts: np.ndarray,
+    names: Sequence[str],
+    notes: list[str],
 ) -> list[Check]:
     """Check the bound on single classes or slices: those that miss it first, then the undecided, worst first."""
     name, many = f"max_{kind}_nfr", _MANY[kind]
+    bounds = np.full(len(names), bound) if isinstance(bound, float | int) else np.array(list(bound.values()), float)
+    if isinstance(bound, Mapping):
+        counts, names = counts[[_place(kind, group, names) for group in bound]], list(bound)
     total = counts.sum(axis=1)
     small = np.flatnonzero(total < config.min_class_count)
     if small.size:
@@ -121,10 +131,10 @@ def _groups(
     judged = np.flatnonzero(total >= config.min_class_count)
     if not judged.size:
         sentence = f"no {kind} has the {config.min_class_count} images that the bound on {many} asks for."
-        return [Check(name, UNDECIDED, sentence, bound=bound)]
+        return [Check(name, UNDECIDED, sentence, bound=None if isinstance(bound, Mapping) else bound)]
     known = [names[int(k)] for k in judged]
     measured = measure_groups(counts[judged])
-    made = _checks(name, bound, config, [f"NFR of {kind} {group}" for group in known], measured)
+    made = _checks(name, bounds[judged], config, [f"NFR of {kind} {group}" for group in known], measured)
     made = [
         dataclasses.replace(check, kind=kind, group=group, n=int(n))
         for check, group, n in zip(made, known, measured.n, strict=True)
@@ -141,6 +151,14 @@ def _groups(
     return sorted(made, key=worst)
 
 
+def _place(kind: str, group: str, names: Sequence[str]) -> int:
+    """Return the number of the group of a name."""
+    if group not in names:
+        some = nearest(group, names) or f" There are {', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}."
+        raise InputError(f"max_{kind}_nfr bounds {group!r}, and there is no such {kind}.{some}")
+    return names.index(group)
+
+
 def _replayed(bound: float, config: GateConfig, replay: Replay) -> list[Check]:
     """Check the bound on remembered images; where none is remembered yet, none is wrong again."""
     name = "max_replayed"
@@ -155,15 +173,18 @@ def _replayed(bound: float, config: GateConfig, replay: Replay) -> list[Check]:
     return [Check(name, UNDECIDED, sentence, bound=bound)]
 
 
-def _checks(name: str, bound: float, config: GateConfig, words: Sequence[str], of: Measured) -> list[Check]:
+def _checks(
+    name: str, bound: float | np.ndarray, config: GateConfig, words: Sequence[str], of: Measured
+) -> list[Check]:
     """Hold one bound against one rate, or the same rate of several groups; a name with ``max`` is an upper bound."""
     upper = name.startswith("max")
     value, n = np.atleast_1d(np.asarray(of.value, np.float64)), np.atleast_1d(np.asarray(of.n))
     strict = bonferroni_confidence(config.confidence, len(value))
+    bounds = np.broadcast_to(np.asarray(bound, np.float64), value.shape)
 
     def meets(number: Any) -> np.ndarray:
         number = np.atleast_1d(number)
-        return number <= bound if upper else number >= bound
+        return number <= bounds if upper else number >= bounds
 
     def ships(k: Any) -> np.ndarray:
         return meets(value if config.point else of.ends(k, config.confidence)[1 if upper else 0])
@@ -188,13 +209,13 @@ def _checks(name: str, bound: float, config: GateConfig, words: Sequence[str], o
         ends = (float(low[k]), float(high[k]))
         verdict = SHIP if ship[k] else HOLD if hold[k] else UNDECIDED
         shown = f"{value[k]:.2%}" + ("" if config.point else f" [{ends[0]:.2%}, {ends[1]:.2%}]")
-        sentence = f"{what} is {shown}: {_relation(verdict, upper, config.point)} {bound:.2%}"
+        sentence = f"{what} is {shown}: {_relation(verdict, upper, config.point)} {bounds[k]:.2%}"
         if verdict == UNDECIDED:
             sentence += f"; {_price(needed[k], bool(np.ndim(of.value)))}"
         made.append(
             Check(
                 *(name, verdict, f"{sentence}."),
-                bound=bound,
+                bound=float(bounds[k]),
                 value=float(value[k]),
                 interval=ends,
                 needed=needed[k] if verdict == UNDECIDED else None,
