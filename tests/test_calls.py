@@ -47,7 +47,7 @@ def test_compare_slices_by_one_column_or_several():
 
 def test_settings_of_the_commands_have_the_same_names_here():
     """What README says is on the command line alone writes files, except the class names."""
-    files = {"json", "html", "data", "also", "classes", "help"}
+    files = {"json", "html", "summary", "junit", "data", "also", "classes", "help"}
     of_command = {action.dest for action in parser()._actions} - files
     assert of_command == set(inspect.signature(modelheir.compare).parameters)
     here = inspect.signature(modelheir.evaluate).parameters

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -67,6 +68,30 @@ def test_numbers_page_and_exit_codes(files, capsys):
     assert "miss NFR is" in text
     assert run(files, "old.parquet", "new.parquet") == 0
     assert "No verdict" in capsys.readouterr().out
+
+
+def test_summary_and_test_cases(files, capsys):
+    summary, junit = files / "out" / "s.md", files / "out" / "j.xml"
+    words = ("new.parquet", "old.parquet", "--summary", str(summary), "--junit", str(junit))
+    assert run(files, *words, "--max-nfr", "0.0001", "--max-class-nfr", "0.9") == 1
+    text = capsys.readouterr().out
+    assert f"\nSummary: {summary}\nTest cases: {junit}\n" in text
+    assert summary.read_text(encoding="utf-8").startswith("## ❌ HOLD: `new` → `old`\n")
+    root = ElementTree.parse(junit).getroot()
+    assert next(case.get("name") for case in root.iter("testcase")) == "NFR"
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("5", "1", "0")
+    assert 0 < float(root.get("time")) < 60
+
+
+@pytest.mark.parametrize("option", ["--summary", "--junit", "--json"])
+def test_what_cannot_be_written_is_refused_before_anything_is_read(files, capsys, option):
+    (files / "note.txt").write_text("x")
+    (files / "bad.csv").write_text("nothing to read")
+    assert run(files, "old.parquet", "bad.csv", option, str(files / "note.txt" / "out.file")) == 2
+    assert "note.txt is no folder. Choose another place." in capsys.readouterr().err
+    assert run(files, "old.parquet", "bad.csv", option, str(files / "fine")) == 2
+    assert "bad.csv" in capsys.readouterr().err
+    assert not (files / "fine").exists()
 
 
 def test_point_estimates_and_class_bounds(files, capsys):
@@ -339,6 +364,9 @@ def test_no_output_replaces_an_input(tmp_path, monkeypatch, capsys):
     for words in (
         ("old.csv", "new.csv", "--json", "new.csv"),
         ("old.csv", "new.csv", "--html", "new.csv"),
+        ("old.csv", "new.csv", "--summary", "new.csv"),
+        ("old.csv", "new.csv", "--junit", "old.csv"),
+        ("old.csv", "new.csv", "--junit", "a.xml", "--summary", "a.xml"),
         ("old.csv", "new.table.csv", "--html", "new.html"),
     ):
         assert main(["compare", *words]) == 2

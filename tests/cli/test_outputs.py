@@ -68,6 +68,8 @@ OVER_A_RUN = {
     "link": "compare v1 v1 --json link",
     "way": "compare v1 v1 --json there/result.json",
     "other_run": "compare right.csv right.csv --json v1/metrics.jsonl",
+    "summary": "compare v1 v1 --summary v1/status.json",
+    "junit": "compare v1 v1 --junit v1/result.json",
     "page": "compare v1 v1 --html v1/predictions/page.html",
     "predict": "predict v1 --out v1/predictions/val.parquet",
     "crops": "predict v1 --out p.parquet --ten_crop --crops v1/stages/00_train/weights.npz",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import time
 from pathlib import Path
 from typing import NoReturn
 
-from modelheir import analysis, assemble, runs
+from modelheir import analysis, assemble, report, runs
 from modelheir.checks import InputError, nearest
 from modelheir.cli.comparison_text import show
 from modelheir.runs.files import write_json
@@ -108,6 +109,8 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument(
         "--remember", type=Path, metavar="FILE", help="add the images that NEW broke to a list (Parquet) for --replay"
     )
+    out.add_argument("--summary", type=Path, metavar="FILE", help="write Markdown for a pull request")
+    out.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML: a test case for every bound")
     out.add_argument("--max-flips", type=int, metavar="N", help="ids listed of each kind of flip (default: all)")
     out.add_argument("--html", type=Path, metavar="FILE", help="write a page, and beside it its table (.table.csv)")
     out.add_argument("--data", metavar="SPEC", help="where the page finds pictures, such as folder:DIR")
@@ -121,7 +124,7 @@ def main(argv: list[str] | None = None) -> int:
     Raises:
         InputError: If what was given cannot be compared; the dispatcher turns it into code 2.
     """
-    words = sys.argv[1:] if argv is None else argv
+    words, began = sys.argv[1:] if argv is None else argv, time.perf_counter()
     given = parser().parse_args(words)
     named = {field.name for field in dataclasses.fields(analysis.GateConfig)} | {"slice"}
     gate, slices = analysis.make_gate(
@@ -147,7 +150,7 @@ def main(argv: list[str] | None = None) -> int:
         errors_of=given.bec,
         correction=given.correction,
         max_flips=given.max_flips,
-        outputs=[*pages, *([given.json] if given.json else [])],
+        outputs=[*pages, *(path for path in (given.json, given.summary, given.junit) if path)],
         inputs=[path for path in (given.classes, given.policy) if path],
     )
     result, places = made.result, [one.place for one in made.sources if one.place]
@@ -170,6 +173,12 @@ def main(argv: list[str] | None = None) -> int:
             command=["modelheir", "compare", *words],
         )
         say(*map("{}: {}".format, ("Page", "Table"), pages))
+    if given.summary:
+        report.write_summary(given.summary, result, names=(names[0], names[1]))
+        say(f"Summary: {given.summary}")
+    if given.junit:
+        report.write_junit(given.junit, result, names=(names[0], names[1]), seconds=time.perf_counter() - began)
+        say(f"Test cases: {given.junit}")
     return result.gate.exit_code
 
 

@@ -1,5 +1,7 @@
 """Pages that people can look at: one comparison (:func:`write_compare`) or many runs (:func:`write_runs`).
 
+And what a pull request shows of a comparison: Markdown (:func:`write_summary`) and JUnit XML (:func:`write_junit`).
+
 Renders plain values and computes no statistics; every table is also written as comma-separated values beside the page.
 """
 

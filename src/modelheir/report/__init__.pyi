@@ -1,2 +1,4 @@
 from .comparison import write_compare as write_compare
+from .junit import write_junit as write_junit
 from .runs import write_runs as write_runs
+from .summary import write_summary as write_summary
