@@ -24,7 +24,7 @@ from modelheir.runs import prediction_cells as cells
 from modelheir.runs import prediction_scores as matrices
 from modelheir.runs.files import replace_file
 from modelheir.runs.prediction_checks import check
-from modelheir.runs.tables import column_names, file_notes, read_table
+from modelheir.runs.tables import column_names, file_notes, read_table, write_csv
 from modelheir.types import Predictions
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ _ROWS = 65_536  #: rows a row group
 
 
 def write_predictions(path: Path | str, predictions: Predictions, *, members: float = 1) -> None:
-    """Write predictions as Parquet, whole or not at all.
+    """Write predictions as Parquet, or as CSV where the name ends in ``.csv``, whole or not at all.
 
     Args:
         path: The file; folders on the way are made.
-        predictions: What a model said.
+        predictions: What a model said. CSV keeps neither the class list nor ``members``.
         members: Number of models whose average this is; a later average counts it so often.
 
     Raises:
@@ -74,12 +74,17 @@ def write_predictions(path: Path | str, predictions: Predictions, *, members: fl
     def part(start: int) -> pa.Table:
         rows = slice(start, start + _ROWS)
         columns: dict[str, Any] = {name: pa.array(values[rows]) for name, values in plain.items()}
-        columns |= {name: matrices.list_array(np.asarray(values[rows], np.float32)) for name, values in lists.items()}
         columns |= {str(name): pa.array(values[rows]) for name, values in predictions.columns.items()}
+        for name, values in lists.items():
+            as_columns = matrices.text_columns if path.suffix == ".csv" else matrices.list_column
+            columns |= as_columns(name, np.asarray(values[rows], np.float32))
         return pa.table(columns)
 
     def write(temporary: Path) -> None:
         first = part(0)
+        if path.suffix == ".csv":
+            write_csv(temporary, (part(start) for start in range(0, max(len(predictions), 1), _ROWS)))
+            return
         schema = first.schema.with_metadata({_KEY: json.dumps(about).encode()})
         small = [name for name in first.schema.names if name not in ("sample_id", *_LISTS)]
         options: dict[str, Any] = {"compression": "zstd", "use_dictionary": small}
