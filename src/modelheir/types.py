@@ -184,6 +184,10 @@ class Progress(Protocol):
         """Count one step over ``images`` images."""
         ...
 
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """Take what an epoch logged, to be shown until the next one."""
+        ...
+
     def note(self, text: str) -> None:
         """Say one line."""
         ...
