@@ -6,6 +6,7 @@ Stands above every layer, as ``cli`` does. Importing it imports no torch; only t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from modelheir.config.nearest import nearest_setting
 from modelheir.config.run import TrainConfig
 from modelheir.methods import METHODS
 from modelheir.runs.prediction_files import find_files
-from modelheir.runs.predictions import members_of, read_predictions, require_columns
+from modelheir.runs.predictions import members_of, read_predictions, require_columns, take_predictions
 from modelheir.screen import say
 from modelheir.types import Predictions
 
@@ -94,10 +95,10 @@ def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def _read(
-    models: Sequence[str | Path | Predictions], split: str | None, columns: Sequence[str] | None = None
+    models: Sequence[Any], split: str | None, columns: Sequence[str] | None = None, *, called: Sequence[str] = ()
 ) -> tuple[list[Predictions], list[str]]:
-    """Read files and run folders, all their columns or the named ones; predictions are taken as they are."""
-    places = [predictions_place(str(one)) for one in models if not isinstance(one, Predictions)]
+    """Read files, run folders and tables, all their columns or the named ones; predictions are taken as they are."""
+    places = [predictions_place(str(one)) for one in models if isinstance(one, str | PathLike)]
     paths = find_files(places, split)[0]
     if columns and len(paths) == len(models):
         require_columns(paths, columns)
@@ -105,15 +106,21 @@ def _read(
     found: list[Predictions] = []
     names: list[str] = []
     for number, one in enumerate(models):
-        path = None if isinstance(one, Predictions) else next(files)
-        found.append(one if isinstance(one, Predictions) else read_predictions(path, columns=columns))  # type: ignore[arg-type]
-        names.append(f"model {number + 1}" if path is None else str(path))
+        if isinstance(one, Predictions):
+            names.append(f"model {number + 1}")
+            found.append(one)
+        elif isinstance(one, str | PathLike):
+            names.append(str(path := next(files)))
+            found.append(read_predictions(path, columns=columns))
+        else:
+            names.append(called[number] if called else f"table {number + 1}")
+            found.append(take_predictions(one, names[-1], columns=columns))
     return found, names
 
 
 def compare(
-    old: str | Path | Predictions,
-    new: str | Path | Predictions,
+    old: Any,
+    new: Any,
     *,
     split: str | None = None,
     max_nfr: float | None = None,
@@ -136,8 +143,9 @@ def compare(
     """Compare an old model with a new one: flips with intervals, by class and slice, and the verdict of the gate.
 
     Args:
-        old: The model in production: a run folder, a file of predictions, or predictions.
-        new: The model that is to replace it.
+        old: The model in production: a run folder, a file of predictions, predictions, or a table in memory with the
+            columns of such a file: of pyarrow, a frame of pandas or polars, or a dict of NumPy arrays or lists.
+        new: The model that is to replace it; either may be any of these.
         split: Split to read from run folders; ``None`` takes test, else val.
         max_nfr: Largest negative flip rate, a fraction; ``None`` sets no bound.
         max_class_nfr: Largest negative flip rate of any class, a fraction.
@@ -171,7 +179,8 @@ def compare(
         "slice": [slice] if isinstance(slice, str) else slice,
     }
     gate, slices = analysis.make_gate(policy, given)
-    (before, after), (name_old, name_new) = _read([old, new], split, slices)
+    called = ("the old table", "the new table")
+    (before, after), (name_old, name_new) = _read([old, new], split, slices, called=called)
     return analysis.compare.compare(
         before,
         after,
@@ -186,7 +195,7 @@ def compare(
 
 
 def ensemble(
-    models: Sequence[str | Path | Predictions],
+    models: Sequence[Any],
     *,
     split: str | None = None,
     weights: Sequence[float] | None = None,
@@ -195,7 +204,7 @@ def ensemble(
     """Average what models said about the same images.
 
     Args:
-        models: Run folders, files of predictions (an average counts as its members), or predictions.
+        models: Run folders, files of predictions (an average counts as its members), predictions, or tables in memory.
         split: Split to read from run folders; ``None`` takes test, else val.
         weights: One a model; ``None``: all models count alike.
         by: ``logits`` or ``probabilities``.
@@ -208,7 +217,7 @@ def ensemble(
     """
     found, names = _read(models, split)
     pairs = zip(models, names, strict=True)
-    held = [1.0 if isinstance(one, Predictions) else members_of(Path(name)) for one, name in pairs]
+    held = [members_of(Path(name)) if isinstance(one, str | PathLike) else 1.0 for one, name in pairs]
     if len(set(names)) < len(names):  # one file twice
         names = [f"{name} ({number + 1})" for number, name in enumerate(names)]
     return analysis.ensemble.ensemble(dict(zip(names, found, strict=True)), members=held, weights=weights, by=by)

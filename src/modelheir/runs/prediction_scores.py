@@ -22,7 +22,7 @@ _STEMS = {"logits": "logit", "probabilities": "prob"}
 WIDE = re.compile(r"(logit|prob)_(\d+)")  #: names of plain score columns
 
 
-def scores(path: Path, table: pa.Table, ids: np.ndarray, name: str) -> np.ndarray | None:
+def scores(path: Path | str, table: pa.Table, ids: np.ndarray, name: str) -> np.ndarray | None:
     """Read scores ``(N, C)`` from a list column or from plain columns; ``None`` where there are none."""
     if name in table.column_names:
         return lists(path, table[name], ids, name)
@@ -44,7 +44,7 @@ def scores(path: Path, table: pa.Table, ids: np.ndarray, name: str) -> np.ndarra
     return values
 
 
-def lists(path: Path, column: pa.ChunkedArray, ids: np.ndarray, name: str) -> np.ndarray:
+def lists(path: Path | str, column: pa.ChunkedArray, ids: np.ndarray, name: str) -> np.ndarray:
     """Put a column of equally long lists of numbers into a matrix, float32."""
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["Table", "column_names", "file_notes", "read_table", "write_csv"]
+__all__ = ["Table", "column_names", "file_notes", "pick_columns", "read_table", "write_csv"]
 
 _FORMULA = r"^('*[=+\-@\t\r])"  #: how a formula begins, or one with apostrophes before it
 _HEAD = 1 << 20  #: bytes in which a CSV file's header ends
@@ -91,6 +91,12 @@ def read_table(path: Path, wanted: Callable[[str], bool], *, text: tuple[str, ..
         return Table(table, list(schema.names), schema.metadata or {})
 
 
+def pick_columns(called: str, table: pa.Table, wanted: Callable[[str], bool]) -> Table:
+    """Take the wanted columns of a table in memory, each of which must be there once."""
+    names = list(table.column_names)
+    return Table(table.select(_once(called, names, wanted)), names, table.schema.metadata or {})
+
+
 def write_csv(path: Path, parts: Iterable[pa.Table]) -> None:
     """Write tables of the same columns as one CSV file that a spreadsheet can open.
 
@@ -156,7 +162,7 @@ def _parquet(path: Path, read_dictionary: list[str] | None = None) -> pq.Parquet
     return pq.ParquetFile(path, read_dictionary=read_dictionary)
 
 
-def _once(path: Path, names: list[str], wanted: Callable[[str], bool]) -> list[str]:
+def _once(path: Path | str, names: list[str], wanted: Callable[[str], bool]) -> list[str]:
     """Return the wanted names, each there once."""
     chosen = Counter(name for name in names if wanted(name))
     twice = [name for name, count in chosen.items() if count > 1]
