@@ -46,6 +46,9 @@ class Quiet:
     def stage(self, name, steps, done=0):
         pass
 
+    def epoch(self, row):
+        pass
+
     def note(self, text):
         pass
 

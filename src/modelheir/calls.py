@@ -19,7 +19,6 @@ from modelheir.config.run import TrainConfig
 from modelheir.methods import METHODS
 from modelheir.runs.predictions import members_of
 from modelheir.screen import say
-from modelheir.types import Predictions
 
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison
@@ -92,8 +91,8 @@ def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
 
 
 def compare(
-    old: str | Path | Predictions,
-    new: str | Path | Predictions,
+    old: Any,
+    new: Any,
     *,
     split: str | None = None,
     max_nfr: float | None = None,
@@ -120,8 +119,9 @@ def compare(
     """Compare an old model with a new one: flips with intervals, by class and slice, and the verdict of the gate.
 
     Args:
-        old: The model in production: a run folder, a file of predictions, or predictions.
-        new: The model that is to replace it.
+        old: The model in production: a run folder, a file of predictions, predictions, or a table in memory with the
+            columns of such a file: of pyarrow, a frame of pandas or polars, or a dict of NumPy arrays or lists.
+        new: The model that is to replace it; either may be any of these.
         split: Split to read from run folders; ``None`` takes test, else val.
         max_nfr: Largest negative flip rate, a fraction; ``None`` sets no bound.
         max_class_nfr: Largest negative flip rate of any class, a fraction.
@@ -177,7 +177,7 @@ def compare(
 
 
 def ensemble(
-    models: Sequence[str | Path | Predictions],
+    models: Sequence[Any],
     *,
     split: str | None = None,
     weights: Sequence[float] | None = None,
@@ -186,7 +186,7 @@ def ensemble(
     """Average what models said about the same images.
 
     Args:
-        models: Run folders, files of predictions (an average counts as its members), or predictions.
+        models: Run folders, files of predictions (an average counts as its members), predictions, or tables in memory.
         split: Split to read from run folders; ``None`` takes test, else val.
         weights: One a model; ``None``: all models count alike.
         by: ``logits`` or ``probabilities``.

@@ -91,6 +91,7 @@ class Predictions:
     classes: tuple[str, ...] | None = None
     columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)  #: further columns, for slices
     features: np.ndarray | None = None  #: ``(N, D)`` float32, saved on request
+    skipped: tuple[str, ...] = ()  #: ids of images that could not be decoded and have no row; in no file
 
     def __len__(self) -> int:
         return len(self.sample_id)
@@ -181,6 +182,10 @@ class Progress(Protocol):
 
     def advance(self, images: int) -> None:
         """Count one step over ``images`` images."""
+        ...
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """Take what an epoch logged, to be shown until the next one."""
         ...
 
     def note(self, text: str) -> None:

@@ -1,13 +1,16 @@
 """Predictions of a split: evaluation transform everywhere, ten crops and their single logits, features."""
 
+import dataclasses
 import os
 
 import numpy as np
 import pytest
+import scipy.special
 import torch
 import torchvision.transforms.functional as tv
+from PIL import Image
 
-from modelheir.assemble import evaluate, predict
+from modelheir.assemble import evaluate, predict, with_names
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
@@ -18,6 +21,7 @@ from modelheir.runs.crops import read_crops
 from modelheir.runs.files import write_json, write_text
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import save_weights
+from modelheir.types import Predictions
 
 DATA = "synthetic:n=60,classes=3,size=12"
 INPUTS = InputConfig(image_size=8, resize=10)
@@ -49,6 +53,47 @@ def test_the_training_split_is_read_as_in_evaluation(model, images):
     again = predict(model, DATA, split="train", inputs=INPUTS, device="cpu")
     assert again.logits == pytest.approx(found.logits, abs=1e-5)  # nothing is drawn
     assert again.features is None
+
+
+def test_names_and_confidence_stand_beside_the_numbers():
+    logits = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, -1e4], [-3.0, 1.0, 1.5]], np.float32)
+    made = Predictions(
+        np.array(list("abc")),
+        np.array([2, -1, 0]),
+        logits.argmax(1),
+        logits,
+        classes=("cat", "<b>", "Ünï"),
+        columns={"site": np.array(["x", "y", "z"])},
+    )
+    columns = with_names(made).columns
+    assert list(columns) == ["class", "predicted_class", "confidence", "site"]
+    assert columns["class"].tolist() == ["Ünï", "", "cat"]
+    assert columns["predicted_class"].tolist() == ["cat", "cat", "Ünï"]
+    assert columns["confidence"] == pytest.approx(scipy.special.softmax(logits.astype(float), axis=1).max(1), abs=1e-6)
+    assert list(made.columns) == ["site"]
+    unlabelled = dataclasses.replace(made, label=np.full(3, -1), columns={"confidence": np.array([7, 8, 9])})
+    columns = with_names(unlabelled).columns
+    assert sorted(columns) == ["confidence", "predicted_class"]
+    assert columns["confidence"].tolist() == [7, 8, 9]  # the data's own stays
+    assert list(with_names(dataclasses.replace(made, classes=None, columns={})).columns) == ["confidence"]
+
+
+def test_images_that_cannot_be_decoded_are_named(tmp_path):
+    for name in ("a", "sub/b", "c"):
+        file = tmp_path / "unlabelled" / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), 90, np.uint8)).save(file)
+    (tmp_path / "unlabelled/sub/bad.png").write_bytes(b"no picture")
+    model = build("convnet", classes=("x", "y"), image_size=8).eval()
+    data = f"folder:{tmp_path}"
+    for changes in ({}, {"resident_gib": 0.0, "verify": "none"}):  # found at the start, and on the way
+        inputs = InputConfig(image_size=8, workers=0, max_bad_share=0.25, **changes)
+        found = predict(model, data, inputs=inputs, device="cpu")
+        assert found.skipped == ("unlabelled/sub/bad.png",)
+        assert sorted(found.sample_id) == [f"unlabelled/{name}.png" for name in ("a", "c", "sub/b")]
+        said = r"1 of 4 .* over the share inputs.max_bad_share = 0.2: mend or remove them, or raise it"
+        with pytest.raises(InputError, match=said):
+            predict(model, data, inputs=dataclasses.replace(inputs, max_bad_share=0.2), device="cpu")
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """``predict``: a run's own settings are the defaults, and the file is the library's predictions."""
 
+import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -53,6 +55,37 @@ def test_classes_go_through_and_no_model_takes_data_that_nobody_named(calls, pre
         assert calls["predict"][1]["classes"] == expected
     with pytest.raises(InputError, match="Did you mean 'by-order'"):
         predict.main([*words, "--classes", "by-oder"])
+
+
+def test_csv_says_names_and_counts_what_cannot_be_decoded(calls, predictions, tmp_path, capsys):
+    lost = ("a\x1b[2J.jpg", *(f"{k}.png" for k in range(21)))
+    calls.replace(modelheir.assemble, "predict", dataclasses.replace(predictions, skipped=lost))
+    out = tmp_path / "p.csv"
+    assert predict.main(["tv:resnet18", "--data", "synthetic", "--out", str(out), "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert "22 of 27 images cannot be decoded and have no row: a\\x1b[2J.jpg, 0.png" in said
+    assert ", 18.png, ...\n" in said
+    with out.open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [row["sample_id"] for row in rows] == list("abcde")
+    assert [row["class"] for row in rows] == ["x", "y", "z", "y", ""]
+    assert [row["predicted_class"] for row in rows] == ["x", "y", "z", "x", "y"]
+    share = np.exp(4) / (np.exp(4) + 2)
+    assert [float(row["confidence"]) for row in rows] == pytest.approx([share] * 5)
+    assert np.array_equal(read_predictions(out).logits, predictions.logits)
+    assert compare.main([str(out), str(out), "--slice", "predicted_class"]) == 0
+
+
+def test_digits_are_compared_by_writer(tmp_path):
+    made, folder = build("convnet", classes=tuple("0123456789"), image_size=8), RunFolder(tmp_path / "run")
+    write_json(folder.model, made.spec)
+    save_weights(folder.weights, made.state_dict())
+    out = str(tmp_path / "p.csv")
+    assert predict.main([f"run:{folder.path}", "--data", "digits", "--out", out, "--quiet", "--device", "cpu"]) == 0
+    assert compare.main([out, out, "--slice", "writer", "--json", str(tmp_path / "c.json")]) == 0
+    rows = json.loads((tmp_path / "c.json").read_text())["slices"]
+    assert [str(row["value"]) for row in rows] == [str(k) for k in range(14)]
+    assert sum(row["n"] for row in rows) == 359
 
 
 def test_an_old_model_of_fewer_classes_is_compared(tmp_path, capsys):
@@ -124,7 +157,7 @@ def test_new_images_without_labels_are_no_training_data(here, refused, monkeypat
         ([], "MODEL is missing: modelheir predict MODEL"),
         (["a", "b"], "unexpected 'b'"),
         (["a"], "--out FILE is missing"),
-        (["a", "--out", "x.csv"], "must end with .parquet"),
+        (["a", "--out", "x.txt"], "must end in .parquet or .csv"),
         (["a", "--split", "tset"], "Did you mean 'test'?"),
         (["a", "--device", "tpu"], "device = 'tpu'"),
     ],

@@ -54,6 +54,9 @@ class Quiet:
             if self.left == 0:
                 raise Stopped
 
+    def epoch(self, row):
+        pass
+
     def note(self, text):
         pass
 
@@ -180,7 +183,7 @@ def toy():
         same_rows = staticmethod(same_rows)
 
         @staticmethod
-        def run(plan, path, *, stop_after=None, log=None, seed=3, device="cpu", **settings):
+        def run(plan, path, *, stop_after=None, log=None, progress=None, seed=3, device="cpu", **settings):
             fit = dataclasses.replace(FIT, **settings)
             return run_plan(
                 plan,
@@ -189,7 +192,7 @@ def toy():
                 fit_config=fit,
                 seed=seed,
                 log=Rows() if log is None else log,
-                progress=Quiet(stop_after),
+                progress=Quiet(stop_after) if progress is None else progress,
             )
 
     return Toy

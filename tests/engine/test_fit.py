@@ -26,6 +26,15 @@ def test_best_weights_are_those_of_the_best_epoch(toy, tmp_path):
     assert kept.metrics["val/accuracy"] == max(row["val/accuracy"] for row in rows)
 
 
+def test_the_watcher_is_told_what_each_epoch_came_to(toy, tmp_path):
+    rows, told = toy.rows(), []
+    watcher = toy.quiet()
+    watcher.epoch = told.append
+    toy.run(toy.plain(), tmp_path, log=rows, progress=watcher, epochs=3, evaluate_every=2)
+    assert [row["loss"] for row in told] == [row["loss"] for row in rows]
+    assert ["val/accuracy" in row for row in told] == [False, True, True]
+
+
 def test_average_of_weights_follows_its_recursion(toy, tmp_path):
     seen, net = [], toy.net(seed=1)
     plan = toy.plain(net=net)

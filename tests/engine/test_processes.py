@@ -76,7 +76,7 @@ class Stopped(Exception): pass
 class Progress:
     def __init__(self, left=None): self.left = left
     def stage(self, *a): pass
-    note = stage
+    note = epoch = stage
     def advance(self, images):
         if self.left is not None:
             self.left -= 1

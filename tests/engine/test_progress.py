@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import time
 from pathlib import Path
 
@@ -37,6 +38,29 @@ def test_time_left_is_the_pace_so_far(monkeypatch):
     monkeypatch.setattr(time, "monotonic", lambda: 8.0)
     assert lines.left == 8.0
     assert lines.rate == 50.0
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_the_last_epoch_stands_beside_the_time_left(kind, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    out = kind()
+    with make_progress(stream=out) as progress:
+        progress.every = 0.0
+        progress.stage("a", 8)
+        progress.advance(4)
+        assert "loss" not in out.getvalue()
+        progress.epoch({"loss": 1.23456, "val/accuracy": 0.875, "lr": 0.1})
+        progress.advance(4)
+        assert re.search(r" left,? +loss 1.235, val accuracy 87.5%", out.getvalue())
+        progress.epoch({"loss": 0.5})  # not every epoch is evaluated
+        progress.advance(4)
+        assert re.search(r" left,? +loss 0.5, val accuracy 87.5%", out.getvalue())
+        before = len(out.getvalue())
+        progress.stage("b", 2)
+        progress.advance(4)
+        last = out.getvalue()[before:].split("b")[-1]
+        assert "loss" not in last
+    assert out.getvalue().count("loss 0.5") >= 2  # and where the stage ended
 
 
 def test_a_line_only_every_few_seconds():

@@ -1,3 +1,4 @@
+import csv as csv_module
 import errno
 import json
 
@@ -49,6 +50,50 @@ def test_a_round_trip_keeps_everything(found, tmp_path):
     assert members_of(path) == 3  # the old system forgot this, and counted an ensemble as one model
     assert [file.name for file in path.parent.iterdir()] == ["test.parquet"]
     assert str(pq.read_schema(path).field("logits").type) == "list<element: float>"
+
+
+@pytest.mark.parametrize("score", ["logits", "probabilities"])
+def test_csv_keeps_every_value_and_runs_in_no_spreadsheet(found, tmp_path, monkeypatch, score):
+    monkeypatch.setattr("modelheir.runs.predictions._ROWS", 3)  # several parts, one header
+    ids = np.array(["=1+1", "'=1+1", "''-a", "@b,c", 'q"uo\nte', "'plain", "007"])
+    values = found.logits if score == "logits" else np.full((N, C), 1 / C, np.float32)
+    found = replace(
+        found,
+        sample_id=ids,
+        prediction=values.argmax(1),
+        columns={"site": np.array(["", "+x", "a", "a", "a", "a", "a"]), "year": -np.arange(N)},
+        **{"logits": None, score: values},
+    )
+    path = tmp_path / "new" / "a.csv"
+    write_predictions(path, found)
+    back = read_predictions(path)
+    for name in ("sample_id", "label", "prediction", score, "features"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(found, name))
+    assert back.columns["site"].tolist() == [None, "+x", "a", "a", "a", "a", "a"]
+    assert back.columns["year"].tolist() == (-np.arange(N)).tolist()
+    with path.open(newline="", encoding="utf-8") as handle:
+        header, *rows = csv_module.reader(handle)
+    stem = {"logits": "logit", "probabilities": "prob"}[score]
+    assert header == [
+        "sample_id",
+        "label",
+        "prediction",
+        "site",
+        "year",
+        *(f"{stem}_{k}" for k in range(C)),
+        "features",
+    ]
+    assert [row[0] for row in rows] == ["'=1+1", "''=1+1", "'''-a", "'@b,c", 'q"uo\nte', "'plain", "007"]
+    assert rows[1][3] == "'+x"
+    np.testing.assert_array_equal(np.array([row[5 : 5 + C] for row in rows], np.float32), values)
+
+
+def test_csv_refuses_lists_in_a_further_column_and_leaves_nothing(found, tmp_path):
+    nested = np.empty(N, object)
+    nested[:] = [[1, 2]] * N
+    with pytest.raises(InputError, match=r"column 'boxes' holds list<.*CSV cannot: let the name end in .parquet"):
+        write_predictions(tmp_path / "a.csv", replace(found, columns={"boxes": nested}))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_many_row_groups(tmp_path, monkeypatch, found):

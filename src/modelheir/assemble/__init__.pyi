@@ -6,6 +6,7 @@ from .explain import explain_text as explain_text
 from .exporting import export as export
 from .pages import comparison_page as comparison_page
 from .prediction import predict as predict
+from .prediction import with_names as with_names
 from .report import ReportConfig as ReportConfig
 from .report import report_runs as report_runs
 from .training import train as train

@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Iterable, Sequence
+from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from modelheir import analysis, runs
 from modelheir.address import predictions_place
@@ -27,16 +28,17 @@ __all__ = ["Compared", "Source", "compare_models", "find_sources"]
 class Source:
     """Where one model's predictions are: in a file, or given as they are."""
 
-    name: str  #: the file, or ``model 2`` where predictions were given
+    name: str  #: the file, or ``model 2`` or ``the new table`` where predictions or a table were given
     place: Path | None = None  #: the run folder or file that was named
     file: Path | None = None
-    given: Predictions | None = None
+    given: Any = None  #: predictions, or what :func:`~modelheir.runs.predictions.take_predictions` takes
 
     def read(self, *, classes: Sequence[str] | None = None, columns: Sequence[str] | None = None) -> Predictions:
         """Return the predictions; see :func:`~modelheir.runs.predictions.read_predictions`."""
-        if self.given is not None:
+        if isinstance(self.given, Predictions):
             return self.given
-        assert self.file is not None
+        if self.file is None:
+            return runs.take_predictions(self.given, self.name, columns=columns)
         return runs.read_predictions(self.file, classes=classes, columns=columns)
 
     @property
@@ -55,12 +57,13 @@ class Compared(NamedTuple):
     remembered: tuple[int, int]  #: images that were added to the list, and that it has
 
 
-def find_sources(models: Sequence[str | Path | Predictions], split: str | None) -> tuple[list[Source], str]:
+def find_sources(models: Sequence[Any], split: str | None, *, called: Sequence[str] = ()) -> tuple[list[Source], str]:
     """Find the predictions of models; nothing is read yet.
 
     Args:
-        models: Run folders, files of predictions, or predictions.
+        models: Run folders, files of predictions, predictions, or tables of them.
         split: Split to take from run folders; ``None`` takes test, else val.
+        called: What to call tables, a name a model; ``()`` numbers them.
 
     Returns:
         One source a model, and a note where another split than usual was taken.
@@ -68,21 +71,23 @@ def find_sources(models: Sequence[str | Path | Predictions], split: str | None) 
     Raises:
         InputError: If a run folder has no such predictions.
     """
-    places = [None if isinstance(one, Predictions) else predictions_place(str(one)) for one in models]
+    places = [predictions_place(str(one)) if isinstance(one, str | PathLike) else None for one in models]
     paths, note = runs.find_files([place for place in places if place is not None], split)
     files = iter(paths)
     found = []
     for number, (one, place) in enumerate(zip(models, places, strict=True)):
-        if isinstance(one, Predictions):
-            found.append(Source(f"model {number + 1}", given=one))
-        else:
+        if place is not None:
             file = next(files)
             found.append(Source(str(file), place, file))
+        elif isinstance(one, Predictions):
+            found.append(Source(f"model {number + 1}", given=one))
+        else:
+            found.append(Source(called[number] if called else f"table {number + 1}", given=one))
     return found, note
 
 
 def compare_models(
-    models: Sequence[str | Path | Predictions],
+    models: Sequence[Any],
     *,
     gate: GateConfig,
     slices: Sequence[str] = (),
@@ -119,7 +124,7 @@ def compare_models(
     """
     if columns and not slices:
         raise InputError(f"{columns} holds columns to slice by: name one to slice by (--slice COLUMN).")
-    sources, note = find_sources(models, split)
+    sources, note = find_sources(models, split, called=("the old table", "the new table"))
     one_list = replay and remember and Path(replay).resolve() == Path(remember).resolve()
     read = [columns, None if one_list else replay]
     check_outputs(

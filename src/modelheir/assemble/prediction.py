@@ -19,6 +19,7 @@ from modelheir.checks import InputError, one_of
 from modelheir.classes import BY_NAME, BY_ORDER_ADVICE, match_classes
 from modelheir.config.inputs import InputConfig
 from modelheir.extras import need_train
+from modelheir.metrics.confidence import max_confidence, softmax
 from modelheir.metrics.unknown_classes import GAP
 from modelheir.runs.crops import write_crops
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from modelheir.models import Classifier
     from modelheir.types import Predictions
 
-__all__ = ["predict", "predict_images"]
+__all__ = ["predict", "predict_images", "with_names"]
 
 _say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
 
@@ -68,7 +69,8 @@ def predict(
 
     Returns:
         Predictions whose logits stand in the order of the data's classes. A class that the model does not know has a
-        logit far below all others (:func:`~modelheir.metrics.unknown_classes.unknown_classes` names it).
+        logit far below all others (:func:`~modelheir.metrics.unknown_classes.unknown_classes` names it). ``skipped``
+        has the ids of images that could not be decoded, at most ``inputs.max_bad_share`` of the split.
 
     Raises:
         InputError: If model and data share no class, no data is given and the model is no run, or ``crops`` is given
@@ -150,7 +152,25 @@ def predict_images(
         values = kept.together(runtime)
         if runtime.main:
             write_crops(crops, found.sample_id, values, classes=images.classes)  # type: ignore[arg-type]
-    return found
+    lost = images.ids[~np.isin(images.ids, found.sample_id)].tolist()
+    return dataclasses.replace(found, skipped=(*images.skipped, *lost))
+
+
+def with_names(found: Predictions) -> Predictions:
+    """Add columns for people: ``class`` and ``predicted_class`` by name, and ``confidence``, 0 to 1.
+
+    ``class`` is empty where an image is unlabelled, and left out where all are. A column of the data that has one of
+    these names stays as it is.
+    """
+    added: dict[str, np.ndarray] = {}
+    if found.classes:
+        names = np.array([*found.classes, ""])  # -1, an unlabelled image, is the last
+        if (found.label >= 0).any():
+            added["class"] = names[found.label]
+        added["predicted_class"] = names[found.prediction]
+    if found.logits is not None:
+        added["confidence"] = max_confidence(softmax(found.logits))
+    return dataclasses.replace(found, columns={**added, **found.columns})
 
 
 def _columns(images: ImageSet, network: Classifier, rule: str, *, called: str) -> np.ndarray | None:

@@ -7,11 +7,12 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from modelheir import analysis, assemble, report, runs
 from modelheir.checks import InputError, nearest
 from modelheir.cli.comparison_text import show
+from modelheir.cli.spec import flag_name
 from modelheir.runs.files import write_json
 from modelheir.runs.outputs import page_files
 from modelheir.screen import say
@@ -41,7 +42,18 @@ gate.yaml:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence, like those of every other command."""
+    """A parser whose errors are one sentence and whose flags may have underscores, as in every other command."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Read words, with each flag in the spelling that the help shows."""
+        words = list(sys.argv[1:] if args is None else args)
+        shown = {flag_name(option): option for option in self._option_string_actions if option.startswith("--")}
+        flags = words[: words.index("--")] if "--" in words else words
+        for number, word in enumerate(flags):
+            flag, equals, value = word.partition("=")
+            if flag.startswith("--") and flag_name(flag) in shown:
+                words[number] = shown[flag_name(flag)] + equals + value
+        return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Raise :class:`InputError`; for an unknown option with the nearest known one."""

@@ -20,18 +20,19 @@ from modelheir.engine.progress import make_progress
 from modelheir.extras import need_train
 from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.models import files
+from modelheir.printable import shorten
 from modelheir.runs.outputs import check_outputs
 from modelheir.runs.predictions import write_predictions
 from modelheir.screen import percent, say, speaks
 
-__all__ = ["PredictConfig", "does_not_know", "main"]
+__all__ = ["PredictConfig", "cannot_decode", "does_not_know", "main"]
 
 
 @dataclasses.dataclass(frozen=True)
 class PredictConfig:
     """Settings of ``predict``."""
 
-    out: str = ""  #: predictions file to write, ending .parquet
+    out: str = ""  #: predictions file to write, ending .parquet or .csv
     data: str = ""  #: where images come from; empty is the run's own where MODEL is a run
     split: Annotated[str, OneOf("auto", "train", "val", "test", "unlabelled")] = (
         "auto"  #: which images; auto is the data's only split, else test
@@ -69,6 +70,16 @@ def does_not_know(model: str, classes: Sequence[str]) -> str:
     return f"{model} does not know {len(classes)} of the classes ({some}): their images count as wrong."
 
 
+def cannot_decode(skipped: Sequence[str], rest: int) -> str:
+    """Count the images that have no row, beside ``rest`` that have one, and name up to twenty.
+
+    >>> cannot_decode(["a.jpg", "b.jpg"], 198)
+    '2 of 200 images cannot be decoded and have no row: a.jpg, b.jpg'
+    """
+    named = ", ".join(shorten(name) for name in skipped[:20]) + (", ..." if len(skipped) > 20 else "")
+    return f"{len(skipped):,} of {len(skipped) + rest:,} images cannot be decoded and have no row: {named}"
+
+
 def main(argv: list[str]) -> int:
     """Predict, write the file and say what came out."""
     (model,) = parse(SPEC, argv).words
@@ -76,8 +87,10 @@ def main(argv: list[str]) -> int:
     config = parse(dataclasses.replace(SPEC, defaults=run_settings(model)), argv).configs[""]
     if not config.out:
         raise InputError("--out FILE is missing: where should the predictions go? For example --out new.parquet.")
-    if not config.out.endswith(".parquet"):
-        raise InputError(f"--out {config.out}: predictions are written as Parquet, so the name must end with .parquet.")
+    if not config.out.endswith((".parquet", ".csv")):
+        raise InputError(
+            f"--out {config.out}: predictions are Parquet or CSV, so the name must end in .parquet or .csv."
+        )
 
     outputs = [Path(name) for name in (config.out, config.crops) if name]
     check_outputs(outputs, files.files_of(model))
@@ -102,9 +115,11 @@ def main(argv: list[str]) -> int:
         )
     if not speaks():
         return 0
-    write_predictions(Path(config.out), found)
+    write_predictions(Path(config.out), assemble.with_names(found))
     known = found.label >= 0
     right = float((found.prediction == found.label)[known].mean()) if known.any() else None
+    if found.skipped:
+        say(cannot_decode(found.skipped, len(found)))
     if missing := unknown_classes(found.logits, found.classes):
         say(does_not_know(model, missing))
     accuracy = "" if right is None else f" accuracy {percent(right)},"

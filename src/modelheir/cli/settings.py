@@ -16,7 +16,7 @@ from typing import Any
 
 from modelheir.checks import InputError
 from modelheir.cli.help_text import build_parser, takes_many
-from modelheir.cli.spec import Spec, usage
+from modelheir.cli.spec import Spec, flag_name, usage
 from modelheir.config.describe import Setting, settings
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
 from modelheir.config.nearest import nearest_setting
@@ -138,8 +138,8 @@ def _words(
         if not word.startswith("--") or word == "--":
             words.append(word)
             continue
-        key, equals, value = word[2:].partition("=")
-        key = key.replace("-", "_")
+        flag, equals, value = word.partition("=")
+        key = flag_name(flag)
         if key in ("help", *(["print_config"] if spec.prints else [])) and not equals:
             asked.add(key)
             continue

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["Spec", "usage"]
+__all__ = ["Spec", "flag_name", "usage"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +22,15 @@ class Spec:
     ignored: tuple[str, ...] = ()  #: keys that a settings file may hold for others to read
     prints: bool = False  #: whether there is ``--print_config``
     epilog: str = ""
+
+
+def flag_name(flag: str) -> str:
+    """Return what a flag is called: dashes and underscores mean the same, in every command.
+
+    >>> flag_name("--max-nfr") == flag_name("--max_nfr") == "max_nfr"
+    True
+    """
+    return flag.removeprefix("--").replace("-", "_")
 
 
 def usage(spec: Spec) -> str:

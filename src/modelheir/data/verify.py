@@ -71,7 +71,8 @@ def skip(images: ImageSet, bad: Sequence[tuple[int, str]], config: InputConfig) 
     message = f"{images.name}: {len(bad)} of {len(images)} images cannot be decoded ({named})"
     if len(bad) > config.max_bad_share * len(images):
         raise InputError(
-            f"{message}, over the share inputs.max_bad_share = {config.max_bad_share:g}; mend or remove them."
+            f"{message}, over the share inputs.max_bad_share = {config.max_bad_share:g}: mend or remove them, or "
+            "raise it."
         )
     _log.warning("%s; they are skipped.", message)
     keep = np.ones(len(images), dtype=bool)

@@ -146,6 +146,7 @@ class Fit:
         if "val" in self.task.evaluate and ((epoch + 1) % self.fit.evaluate_every == 0 or last):
             row |= select(now)
         self.log.write({"stage": self.folder.name, "epoch": epoch, "step": now.number, **row})
+        self.progress.epoch(row)
         write_checkpoint(now, epoch + 1)
         every = self.fit.save_every_epochs
         if (every and ((epoch + 1) % every == 0 or last)) or self.runtime.agree(self.cadence.due()):

@@ -1,4 +1,4 @@
-"""What a person watches: a bar with the time left and images a second; plain lines where there is no terminal.
+"""What a person watches: a bar with the time left and how the last epoch went; plain lines where there is no terminal.
 
 Counts are plain integers and the screen is touched at most a few times a second, so a step costs well under a
 microsecond's worth of arithmetic and never waits for the device.
@@ -10,7 +10,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, TYPE_CHECKING, Any
 
 from modelheir.printable import printable
@@ -30,6 +30,9 @@ class SilentProgress:
     def advance(self, images: int) -> None:
         """Ignore the step."""
 
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """Ignore the row."""
+
     def note(self, text: str) -> None:
         """Ignore the line."""
 
@@ -44,12 +47,14 @@ class _Counting:
         self.every = every
         self.name, self.steps, self.number, self.first, self.images = "", 0, 0, 0, 0
         self.began = self.shown = 0.0
+        self.last: dict[str, float] = {}
 
     def stage(self, name: str, steps: int, done: int = 0) -> None:
         """Begin a stage of ``steps`` steps, ``done`` of them behind us; 0 steps is an unknown number."""
         self.close()
         self.name, self.steps, self.number, self.first, self.images = printable(name), steps, done, done, 0
         self.began = self.shown = time.monotonic()
+        self.last = {}
         self.begin()
 
     def advance(self, images: int) -> None:
@@ -60,6 +65,19 @@ class _Counting:
         if now - self.shown >= self.every:
             self.shown = now
             self.show()
+
+    def epoch(self, row: Mapping[str, Any]) -> None:
+        """Keep the loss, and the accuracy where it was looked at, which is not in every epoch."""
+        self.last |= {name: row[name] for name in ("loss", "val/accuracy") if name in row}
+
+    @property
+    def results(self) -> list[str]:
+        """What the last epoch came to, in words; nothing before the first ends."""
+        loss, accuracy = self.last.get("loss"), self.last.get("val/accuracy")
+        return [
+            *([] if loss is None else [f"loss {loss:.4g}"]),
+            *([] if accuracy is None else [f"val accuracy {accuracy:.1%}"]),
+        ]
 
     @property
     def rate(self) -> float:
@@ -73,6 +91,9 @@ class _Counting:
         if not self.steps or not done:
             return None
         return (time.monotonic() - self.began) / done * max(self.steps - self.number, 0)
+
+    def _rate(self) -> str:
+        return f"{self.rate:,.0f} images/s"
 
     def begin(self) -> None:
         """Show that a stage begins."""
@@ -102,10 +123,10 @@ class LineProgress(_Counting):
         self.note(f"{self.name}: {_steps(self.steps)}{resumed}" if self.steps else self.name)
 
     def show(self) -> None:
-        """Print step, share, images a second and the time left."""
+        """Print step, share, images a second, the time left and the results of the last epoch."""
         share = f"/{self.steps:,} ({self.number / self.steps:.0%})" if self.steps else ""
-        left = f", {clock(self.left)} left" if self.left is not None else ""
-        self.note(f"{self.name}: step {self.number:,}{share}, {self.rate:,.0f} images/s{left}")
+        left = [f"{clock(self.left)} left"] if self.left is not None else []
+        self.note(", ".join([f"{self.name}: step {self.number:,}{share}", self._rate(), *left, *self.results]))
 
     def note(self, text: str) -> None:
         """Print one line."""
@@ -120,7 +141,8 @@ class LineProgress(_Counting):
         """Print what the stage took."""
         if self.name and self.number > self.first:
             took = clock(time.monotonic() - self.began)
-            self.note(f"{self.name}: {_steps(self.number - self.first)} in {took}, {self.rate:,.0f} images/s")
+            what = f"{self.name}: {_steps(self.number - self.first)} in {took}"
+            self.note(", ".join([what, self._rate(), *self.results]))
         self.name = ""
 
 
@@ -139,6 +161,7 @@ class BarProgress(_Counting):
             progress.MofNCompleteColumn(),
             progress.TextColumn("{task.fields[rate]}", markup=False),
             progress.TextColumn("{task.fields[eta]}", markup=False),
+            progress.TextColumn("{task.fields[results]}", markup=False),
             console=self.console,
             auto_refresh=False,
         )
@@ -148,13 +171,14 @@ class BarProgress(_Counting):
     def begin(self) -> None:
         """Add the stage's bar."""
         total = self.steps or None
-        self.task = self.bars.add_task(self.name, total=total, completed=self.first, rate="", eta="")
+        self.task = self.bars.add_task(self.name, total=total, completed=self.first, rate="", eta="", results="")
         self.bars.refresh()
 
     def show(self) -> None:
         """Move the bar."""
         eta = f"{clock(self.left)} left" if self.left is not None and self.number < self.steps else ""
-        self.bars.update(self.task, completed=self.number, rate=f"{self.rate:,.0f} images/s", eta=eta)
+        results = ", ".join(self.results)
+        self.bars.update(self.task, completed=self.number, rate=self._rate(), eta=eta, results=results)
         self.bars.refresh()
 
     def note(self, text: str) -> None:

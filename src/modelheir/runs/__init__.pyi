@@ -9,6 +9,7 @@ from .prediction_files import short_names as short_names
 from .predictions import members_of as members_of
 from .predictions import read_predictions as read_predictions
 from .predictions import require_columns as require_columns
+from .predictions import take_predictions as take_predictions
 from .predictions import write_predictions as write_predictions
 from .tensors import load_weights as load_weights
 from .tensors import save_weights as save_weights

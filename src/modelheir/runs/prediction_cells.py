@@ -24,7 +24,7 @@ _LARGEST = 2.0**53  #: above it a float64 does not know every whole number
 
 
 def class_numbers(
-    path: Path, columns: Mapping[str, pa.ChunkedArray], names: tuple[str, ...] | None, scored: bool
+    path: Path | str, columns: Mapping[str, pa.ChunkedArray], names: tuple[str, ...] | None, scored: bool
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...] | None]:
     """Turn labels and predictions into class numbers; an empty label is -1."""
     texts = {name: encoded(path, name, column) for name, column in columns.items() if _is_text(column.type)}
@@ -47,7 +47,7 @@ def class_numbers(
     return found, names
 
 
-def _named(path: Path, name: str, codes: np.ndarray, words: list[str], names: tuple[str, ...]) -> np.ndarray:
+def _named(path: Path | str, name: str, codes: np.ndarray, words: list[str], names: tuple[str, ...]) -> np.ndarray:
     """Turn class names into numbers by the list of classes."""
     place = {word: number for number, word in enumerate(names)}
     values = np.array([*(place.get(word, -1) for word in words), -1], np.int64)[codes]  # code -1 is an empty cell
@@ -60,7 +60,7 @@ def _named(path: Path, name: str, codes: np.ndarray, words: list[str], names: tu
     return values
 
 
-def _whole_numbers(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:
+def _whole_numbers(path: Path | str, name: str, column: pa.ChunkedArray) -> np.ndarray:
     """Return a column of whole numbers; an empty cell is -1, also where data frames made it NaN."""
     import pyarrow as pa
 
@@ -81,7 +81,7 @@ def _whole_numbers(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray
     )
 
 
-def encoded(path: Path, name: str, column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
+def encoded(path: Path | str, name: str, column: pa.ChunkedArray) -> tuple[np.ndarray, list[str]]:
     """Return text as numbers ``(N,)`` into a list of words; an empty cell is -1.
 
     Raises:
@@ -125,7 +125,7 @@ def kind_name(kind: pa.DataType) -> str:
     return shorten(str(kind))
 
 
-def array(path: Path, name: str, column: pa.ChunkedArray, *, flat: bool) -> np.ndarray:
+def array(path: Path | str, name: str, column: pa.ChunkedArray, *, flat: bool) -> np.ndarray:
     """Turn a further column into an array; words without holes become a NumPy array of text.
 
     Raises:
@@ -144,14 +144,14 @@ def array(path: Path, name: str, column: pa.ChunkedArray, *, flat: bool) -> np.n
     return column.to_numpy()
 
 
-def numbers(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:
+def numbers(path: Path | str, name: str, column: pa.ChunkedArray) -> np.ndarray:
     """Return a column of numbers as float64 ``(N,)``; an empty cell is NaN."""
     if not is_number(column.type):
         raise InputError(f"{path}: column {name!r} must hold numbers, not {kind_name(column.type)}.")
     return column.to_numpy().astype(np.float64)
 
 
-def as_text(path: Path, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def as_text(path: Path | str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the column ``sample_id`` as text; numbers and dates are written out."""
     import pyarrow as pa
 
@@ -163,7 +163,7 @@ def as_text(path: Path, column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(plain).cast(pa.string())
 
 
-def text_ids(path: Path, column: pa.ChunkedArray) -> np.ndarray:
+def text_ids(path: Path | str, column: pa.ChunkedArray) -> np.ndarray:
     """Turn the column ``sample_id`` into texts, ``(N,)``; each must be there, once.
 
     Raises:

@@ -19,7 +19,7 @@ __all__ = ["check", "count_rows"]
 _SUM_TOLERANCE = 1e-3  #: how far a row of probabilities may be from adding up to 1
 
 
-def check(path: Path, found: Predictions) -> None:
+def check(path: Path | str, found: Predictions) -> None:
     """Refuse values that contradict each other."""
     widths = [len(found.classes)] if found.classes else []
     for name in ("logits", "probabilities"):
@@ -62,12 +62,12 @@ def _over_blocks(values: np.ndarray, test: Any) -> np.ndarray:
     return np.concatenate([test(values[rows], rows) for rows in _blocks(values)] or [np.zeros(0, bool)])
 
 
-def _refuse(path: Path, found: Predictions, bad: np.ndarray, what: str) -> None:
+def _refuse(path: Path | str, found: Predictions, bad: np.ndarray, what: str) -> None:
     if bad.any():
         raise InputError(f"{path} has {count_rows(bad, found.sample_id)} with {what}.")
 
 
-def _range(path: Path, found: Predictions, name: str, low: int, top: int | None) -> None:
+def _range(path: Path | str, found: Predictions, name: str, low: int, top: int | None) -> None:
     values = np.asarray(getattr(found, name))
     bad = (values < low) | (values >= top if top is not None else False)
     allowed = f"outside the {top} classes" if top is not None else "below zero"

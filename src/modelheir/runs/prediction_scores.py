@@ -16,16 +16,17 @@ from modelheir.runs.prediction_checks import count_rows
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["WIDE", "list_array", "lists", "scores"]
+__all__ = ["WIDE", "list_column", "lists", "scores", "text_columns"]
 
+_STEMS = {"logits": "logit", "probabilities": "prob"}
 WIDE = re.compile(r"(logit|prob)_(\d+)")  #: names of plain score columns
 
 
-def scores(path: Path, table: pa.Table, ids: np.ndarray, name: str) -> np.ndarray | None:
+def scores(path: Path | str, table: pa.Table, ids: np.ndarray, name: str) -> np.ndarray | None:
     """Read scores ``(N, C)`` from a list column or from plain columns; ``None`` where there are none."""
     if name in table.column_names:
         return lists(path, table[name], ids, name)
-    stem = {"logits": "logit", "probabilities": "prob"}[name]
+    stem = _STEMS[name]
     wide = [match for match in map(WIDE.fullmatch, table.column_names) if match and match[1] == stem]
     if not wide:
         return None
@@ -43,7 +44,7 @@ def scores(path: Path, table: pa.Table, ids: np.ndarray, name: str) -> np.ndarra
     return values
 
 
-def lists(path: Path, column: pa.ChunkedArray, ids: np.ndarray, name: str) -> np.ndarray:
+def lists(path: Path | str, column: pa.ChunkedArray, ids: np.ndarray, name: str) -> np.ndarray:
     """Put a column of equally long lists of numbers into a matrix, float32."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -73,9 +74,18 @@ def lists(path: Path, column: pa.ChunkedArray, ids: np.ndarray, name: str) -> np
     return values
 
 
-def list_array(values: np.ndarray) -> pa.Array:
-    """Turn a matrix ``(N, C)`` into a column of lists."""
+def list_column(name: str, values: np.ndarray) -> dict[str, pa.Array]:
+    """Turn a matrix ``(N, C)`` into one column of lists."""
     import pyarrow as pa
 
     offsets = np.arange(0, values.size + 1, values.shape[1], dtype=np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))
+    return {name: pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))}
+
+
+def text_columns(name: str, values: np.ndarray) -> dict[str, pa.Array]:
+    """Turn a matrix ``(N, C)`` into what CSV holds: scores are a column a class, features the text of a list."""
+    import pyarrow as pa
+
+    if name == "features":
+        return {name: pa.array([json.dumps([float(str(value)) for value in row]) for row in values])}
+    return {f"{_STEMS[name]}_{k}": pa.array(values[:, k]) for k in range(values.shape[1])}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,18 +19,19 @@ import numpy as np
 
 from modelheir import checks
 from modelheir.checks import InputError
+from modelheir.frames import to_arrow
 from modelheir.printable import shorten
 from modelheir.runs import prediction_cells as cells
 from modelheir.runs import prediction_scores as matrices
 from modelheir.runs.files import replace_file
 from modelheir.runs.prediction_checks import check
-from modelheir.runs.tables import column_names, file_notes, read_table
+from modelheir.runs.tables import Table, column_names, file_notes, pick_columns, read_table, write_csv
 from modelheir.types import Predictions
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["members_of", "read_predictions", "require_columns", "write_predictions"]
+__all__ = ["members_of", "read_predictions", "require_columns", "take_predictions", "write_predictions"]
 
 _KEY = b"modelheir"
 _LISTS = ("logits", "probabilities", "features")
@@ -40,11 +41,11 @@ _ROWS = 65_536  #: rows a row group
 
 
 def write_predictions(path: Path | str, predictions: Predictions, *, members: float = 1) -> None:
-    """Write predictions as Parquet, whole or not at all.
+    """Write predictions as Parquet, or as CSV where the name ends in ``.csv``, whole or not at all.
 
     Args:
         path: The file; folders on the way are made.
-        predictions: What a model said.
+        predictions: What a model said. CSV keeps neither the class list nor ``members``.
         members: Number of models whose average this is; a later average counts it so often.
 
     Raises:
@@ -74,12 +75,17 @@ def write_predictions(path: Path | str, predictions: Predictions, *, members: fl
     def part(start: int) -> pa.Table:
         rows = slice(start, start + _ROWS)
         columns: dict[str, Any] = {name: pa.array(values[rows]) for name, values in plain.items()}
-        columns |= {name: matrices.list_array(np.asarray(values[rows], np.float32)) for name, values in lists.items()}
         columns |= {str(name): pa.array(values[rows]) for name, values in predictions.columns.items()}
+        for name, values in lists.items():
+            as_columns = matrices.text_columns if path.suffix == ".csv" else matrices.list_column
+            columns |= as_columns(name, np.asarray(values[rows], np.float32))
         return pa.table(columns)
 
     def write(temporary: Path) -> None:
         first = part(0)
+        if path.suffix == ".csv":
+            write_csv(temporary, (part(start) for start in range(0, max(len(predictions), 1), _ROWS)))
+            return
         schema = first.schema.with_metadata({_KEY: json.dumps(about).encode()})
         small = [name for name in first.schema.names if name not in ("sample_id", *_LISTS)]
         options: dict[str, Any] = {"compression": "zstd", "use_dictionary": small}
@@ -135,11 +141,29 @@ def read_predictions(
             ``prediction``; if a class is not in the list. Rows are counted and the first five ids named.
     """
     path = Path(path)
+    return _made(path, read_table(path, _wanted(columns), text=("sample_id",)), classes, columns)
 
-    def wanted(name: str) -> bool:
-        return (_has_meaning(name) and name != "features") or columns is None or name in columns
 
-    table, every, notes = read_table(path, wanted, text=("sample_id",))
+def take_predictions(given: Any, called: str, *, columns: Sequence[str] | None = None) -> Predictions:
+    """Take predictions from a table in memory, with the checks and sentences of :func:`read_predictions`.
+
+    Args:
+        given: What :func:`~modelheir.frames.to_arrow` takes: a table of pyarrow, a frame, a mapping of columns.
+        called: What messages call it, such as ``the old table``.
+        columns: Further columns to take; ``None`` takes all.
+
+    Raises:
+        InputError: If it is no table, or for a reason of :func:`read_predictions`.
+    """
+    return _made(called, pick_columns(called, to_arrow(given, called), _wanted(columns)), None, columns)
+
+
+def _wanted(columns: Sequence[str] | None) -> Callable[[str], bool]:
+    return lambda name: (_has_meaning(name) and name != "features") or columns is None or name in columns
+
+
+def _made(path: Path | str, read: Table, classes: Sequence[str] | None, columns: Sequence[str] | None) -> Predictions:
+    table, every, notes = read
     for column in ("sample_id", "label"):
         _require(path, every, column)
     if table.num_rows == 0:
@@ -177,7 +201,7 @@ def _has_meaning(name: str) -> bool:
     return name in _RESERVED or matrices.WIDE.fullmatch(name) is not None
 
 
-def _about(path: Path, notes: Mapping[bytes, bytes]) -> dict[str, Any]:
+def _about(path: Path | str, notes: Mapping[bytes, bytes]) -> dict[str, Any]:
     """Read the note that :func:`write_predictions` leaves in a file; files of others have none."""
     text = notes.get(_KEY, b"{}")
     try:
@@ -189,7 +213,7 @@ def _about(path: Path, notes: Mapping[bytes, bytes]) -> dict[str, Any]:
     return found
 
 
-def _class_names(path: Path, notes: Mapping[bytes, bytes], given: Sequence[str] | None) -> tuple[str, ...] | None:
+def _class_names(path: Path | str, notes: Mapping[bytes, bytes], given: Sequence[str] | None) -> tuple[str, ...] | None:
     known = _about(path, notes).get("classes")
     if known is not None and not (isinstance(known, list) and all(_is_name(name) for name in known)):
         raise InputError(f"{path}: its own list of classes is no list of names: write the file again.")
@@ -205,7 +229,7 @@ def _is_name(name: Any) -> bool:
     return isinstance(name, str) and len(name) <= cells.LONGEST and not re.search("[\ud800-\udfff]", name)
 
 
-def _require(path: Path, names: Sequence[str], column: str, also: str = "") -> None:
+def _require(path: Path | str, names: Sequence[str], column: str, also: str = "") -> None:
     if column not in names:
         shown = ", ".join(shorten(name) for name in names[:12]) + (", ..." if len(names) > 12 else "")
         raise InputError(f"{path} has no column {column!r}{also}.{checks.nearest(column, names)} It has: {shown}.")

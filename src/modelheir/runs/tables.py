@@ -12,9 +12,9 @@ import csv as text_csv
 import io
 import mmap
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelheir.checks import InputError
 from modelheir.printable import shorten
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-__all__ = ["Table", "column_names", "file_notes", "read_table"]
+__all__ = ["Table", "column_names", "file_notes", "pick_columns", "read_table", "write_csv"]
 
+_FORMULA = r"^('*[=+\-@\t\r])"  #: how a formula begins, or one with apostrophes before it
 _HEAD = 1 << 20  #: bytes in which a CSV file's header ends
 _BLOCK = 1 << 20  #: bytes of CSV read at a time, sixteen times as many where a row is longer
 _LARGE = 1 << 30  #: bytes that any file may unpack to
@@ -75,7 +76,8 @@ def read_table(path: Path, wanted: Callable[[str], bool], *, text: tuple[str, ..
     with _reading(path):
         if kind == "csv":
             names = _header(path)
-            return Table(_csv(path, _once(path, names, wanted), text), names, {})
+            found = _csv(path, _once(path, names, wanted), text)
+            return Table(_texts(found, f"^'{_FORMULA[1:]}", r"\1"), names, {})
         import pyarrow as pa
 
         file = _parquet(path)
@@ -87,6 +89,44 @@ def read_table(path: Path, wanted: Callable[[str], bool], *, text: tuple[str, ..
         table = file.read(columns=chosen)
         table.validate(full=True)  # a flipped bit makes codes that point at no word
         return Table(table, list(schema.names), schema.metadata or {})
+
+
+def pick_columns(called: str, table: pa.Table, wanted: Callable[[str], bool]) -> Table:
+    """Take the wanted columns of a table in memory, each of which must be there once."""
+    names = list(table.column_names)
+    return Table(table.select(_once(called, names, wanted)), names, table.schema.metadata or {})
+
+
+def write_csv(path: Path, parts: Iterable[pa.Table]) -> None:
+    """Write tables of the same columns as one CSV file that a spreadsheet can open.
+
+    A text that a spreadsheet would run as a formula gets an apostrophe before it, which :func:`read_table` takes away.
+
+    Raises:
+        InputError: If a column holds lists or records.
+    """
+    import pyarrow as pa
+    from pyarrow import csv
+
+    for number, part in enumerate(parts):
+        nested = next((field for field in part.schema if pa.types.is_nested(field.type)), None)
+        if nested is not None:
+            kind = shorten(str(nested.type))
+            raise InputError(f"column {nested.name!r} holds {kind}, which CSV cannot: let the name end in .parquet.")
+        with path.open("ab") as handle:
+            csv.write_csv(_texts(part, _FORMULA, r"'\1"), handle, csv.WriteOptions(include_header=number == 0))
+
+
+def _texts(table: pa.Table, pattern: str, by: str) -> pa.Table:
+    """Replace a pattern in every text of a table."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for number, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            column: Any = pc.replace_substring_regex(table.column(number), pattern=pattern, replacement=by)  # type: ignore[attr-defined]
+            table = table.set_column(number, field.name, column)
+    return table
 
 
 def _kind(path: Path) -> str:
@@ -122,7 +162,7 @@ def _parquet(path: Path, read_dictionary: list[str] | None = None) -> pq.Parquet
     return pq.ParquetFile(path, read_dictionary=read_dictionary)
 
 
-def _once(path: Path, names: list[str], wanted: Callable[[str], bool]) -> list[str]:
+def _once(path: Path | str, names: list[str], wanted: Callable[[str], bool]) -> list[str]:
     """Return the wanted names, each there once."""
     chosen = Counter(name for name in names if wanted(name))
     twice = [name for name, count in chosen.items() if count > 1]
