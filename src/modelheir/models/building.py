@@ -173,7 +173,9 @@ def _split(kind: str, rest: str, given: Mapping[str, Any], config: NetworkConfig
         )
         return split_torchvision(net, classes)
     if kind == "pkg":
-        kind, rest, fetch = "timm", packaged(rest).network, False
+        split = _split("timm", packaged(rest).network, given, config, size, fetch=False)
+        split.head.reset_parameters()  # type: ignore[union-attr] # timm draws it for many classes: too large for few
+        return split
     if kind == "timm":
         net, _ = library.make_timm(rest, classes=classes, image_size=size, fetch=fetch, arguments=arguments)
         return split_timm(net, rest)

@@ -7,10 +7,12 @@ import shutil
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import timm
 import torch
 
+import modelheir
 from modelheir import assemble
 from modelheir.assemble.declared import model_digests
 from modelheir.checks import InputError
@@ -21,12 +23,15 @@ from modelheir.models.files import packaged
 from modelheir.models.files.export import export_safetensors
 from modelheir.models.files.load import files_of
 from modelheir.models.files.packaged import PACKAGED, read_packaged, to_timm
+from modelheir.runs.files import read_json
+from modelheir.runs.folder import RunFolder
 
 NAMES = tuple(PACKAGED)
 LITE0 = "pkg:efficientnet_lite0"
 FILE = "models/weights.pth"
 THREE = ("a", "b", "c")
 PRETRAINED = NetworkConfig(pretrained=True)
+CIFAR = Path(__file__).parents[4] / "shared" / "data" / "cifar10"
 
 
 def their_names(blocks):
@@ -127,6 +132,7 @@ def test_other_classes_get_a_new_head_on_the_same_body(shelf, state):
         assert torch.equal(model.body.conv_stem.weight, state["_conv_stem.weight"])
         assert torch.equal(model.body.blocks[6][0].bn3.running_mean, state["_blocks.15._bn2.running_mean"])
         assert (model.head.out_features, model.mean.flatten().tolist()) == (3, [0.5] * 3)
+        assert 0.9 < model.head.weight.abs().max() * 1280**0.5 <= 1  # as torch draws a layer of 1,280 inputs
     with pytest.raises(InputError, match=f"{LITE0} knows 1000 classes, and 3 of the 3 are new to it"):
         load(LITE0, classes=THREE)
 
@@ -231,3 +237,26 @@ def test_real_weights_see_what_is_on_a_photo(model, photo, seen, tmp_path):
     assert list(found.sample_id) == [photo]
     assert found.classes[found.logits[0].argmax()] == seen
     assert found.prediction[0] == found.logits[0].argmax()
+
+
+@pytest.mark.slow
+@pytest.mark.extras
+@pytest.mark.skipif(not CIFAR.is_dir(), reason="CIFAR-10 (JPEG) is not beside the checkout")
+def test_a_new_head_on_real_weights_learns_from_few_images(tmp_path):
+    """One pass over 570 images, of 32 pixels made 96; chance is a tenth."""
+    (tmp_path / "data").mkdir()
+    for split, count in (("train", 600), ("test", 300)):
+        rows = pq.read_table(CIFAR / f"{split}.parquet").slice(0, count)
+        pq.write_table(rows, tmp_path / "data" / f"{split}.parquet")
+    path = modelheir.train(
+        "finetune",
+        data=f"parquet:{tmp_path / 'data'}",
+        model=LITE0,
+        trainable="head",
+        network={"pretrained": True, "resolution": 96},
+        inputs={"val_fraction": 0.05},
+        fit={"epochs": 1, "lr": 0.01},
+        out=str(tmp_path / "run"),
+        quiet=True,
+    )
+    assert read_json(RunFolder(path).result)["test/accuracy"]["value"] > 0.4
