@@ -39,6 +39,8 @@ def here(tmp_path, monkeypatch):
         ("run:x.csv", ("run", "x.csv", "", "")),
         ("tv:resnet18", ("tv", "resnet18", "", "")),
         ("timm:vit_tiny.csv", ("timm", "vit_tiny.csv", "", "")),
+        ("pkg:efficientnet_lite0", ("pkg", "efficientnet_lite0", "", "")),
+        ("pkg:x.csv", ("pkg", "x.csv", "", "")),
         ("nothing", ("", "nothing", "", "")),
         ("rnu:v1", ("", "rnu:v1", "", "")),
     ],
@@ -49,7 +51,7 @@ def test_every_form(here, text, expected):
     assert (parse_address(text).run is not None) == (kind == "run")
 
 
-@pytest.mark.parametrize("text", ["run:", "file: ", "tv:", "timm:"])
+@pytest.mark.parametrize("text", ["run:", "file: ", "tv:", "timm:", "pkg:"])
 def test_nothing_behind_the_colon(text):
     with pytest.raises(InputError, match="names nothing: what should follow"):
         parse_address(text)
@@ -61,6 +63,7 @@ def test_nothing_behind_the_colon(text):
         ("rnu:v1", r"no trained model: .* Did you mean 'run:'\?"),
         ("fiel:w.pt", r"Did you mean 'file:'\?"),
         ("tim:vit", r"Did you mean 'timm:'\?"),
+        ("pgk:efficientnet_lite0", r"tv:NAME, timm:NAME or pkg:NAME .* Did you mean 'pkg:'\?"),
         ("nothing", r"and is the path right\?\)\.$"),
         ("old.parquet", "old.parquet holds predictions, and the model itself is needed"),
     ],
@@ -75,7 +78,7 @@ def test_where_predictions_are(here):
         assert str(predictions_place(text)) == place
     with pytest.raises(InputError, match="run:v1#a names a stage: give the stage's own file of predictions"):
         predictions_place("run:v1#a")
-    for text in ("tv:resnet18", "file:w.pt:mlp"):
+    for text in ("tv:resnet18", "pkg:efficientnet_lite0", "file:w.pt:mlp"):
         with pytest.raises(InputError, match="is a model, not what it said"):
             predictions_place(text)
 

@@ -12,9 +12,19 @@ from pathlib import Path
 
 from modelheir.checks import InputError, nearest
 
-__all__ = ["MODEL_KINDS", "Address", "DataAddress", "parse_address", "parse_data", "predictions_place", "without_run"]
+__all__ = [
+    "LIBRARIES",
+    "MODEL_KINDS",
+    "Address",
+    "DataAddress",
+    "parse_address",
+    "parse_data",
+    "predictions_place",
+    "without_run",
+]
 
-MODEL_KINDS = ("run", "file", "tv", "timm")  #: words before the colon of a model's address
+LIBRARIES = ("tv", "timm", "pkg")  #: of published weights: torchvision's, timm's, files in packages
+MODEL_KINDS = ("run", "file", *LIBRARIES)  #: words before the colon of a model's address
 _PREDICTIONS = (".parquet", ".csv")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".tar", ".ckpt", ".bin")
 
@@ -24,7 +34,7 @@ class Address:
     """Where a model, or what a model said, is found."""
 
     text: str  #: as the user wrote it
-    kind: str  #: run, file, tv, timm or predictions; "" for a bare path where nothing is
+    kind: str  #: run, file, tv, timm, pkg or predictions; "" for a bare path where nothing is
     place: str  #: folder, file or library's name, without what stands before and behind it
     stage: str = ""  #: of a run; "" is the final model
     network: str = ""  #: of a file that does not say it
@@ -51,7 +61,7 @@ class Address:
             word, colon, _ = self.text.partition(":")
             near = nearest(f"{word}:", [f"{kind}:" for kind in MODEL_KINDS]) if colon else ""
             raise InputError(
-                f"{self.text!r} is no trained model: give run:DIR, file:PATH, tv:NAME or timm:NAME "
+                f"{self.text!r} is no trained model: give run:DIR, file:PATH, tv:NAME, timm:NAME or pkg:NAME "
                 f"(and is the path right?).{near}"
             )
 
@@ -75,7 +85,7 @@ def parse_address(text: str) -> Address:
         kind, rest = "", text
     elif not rest.strip():
         raise InputError(f"{text!r} names nothing: what should follow {kind}:?")
-    if kind in ("tv", "timm"):
+    if kind in LIBRARIES:
         return Address(text, kind, rest)
     whole, (before, mark, stage) = Path(rest), rest.partition("#")
     if kind == "run" or (not kind and (whole.is_dir() or (mark and not whole.exists() and Path(before).is_dir()))):
@@ -99,7 +109,7 @@ def predictions_place(text: str) -> Path:
     found = parse_address(text)
     if found.stage:
         raise InputError(f"{text} names a stage: give the stage's own file of predictions, or the run {found.place}.")
-    if found.kind in ("tv", "timm") or found.network:
+    if found.kind in LIBRARIES or found.network:
         raise InputError(f"{text} is a model, not what it said: give a file that `modelheir predict` wrote.")
     return found.path
 

@@ -94,6 +94,10 @@ def test_patterns_take_library_names(monkeypatch):
         evaluate.expand(["tv:z*"])
 
 
+def test_a_pattern_takes_packaged_weights_too():
+    assert evaluate.expand(["pkg:*2"]) == ["pkg:efficientnet_lite2"]
+
+
 @pytest.mark.slow
 def test_torchvision_lists_its_models():
     assert "tv:resnet18" in evaluate.expand(["tv:resnet*"])

@@ -49,7 +49,7 @@ def evaluate(
     A model whose weights or description have changed since is run again.
 
     Args:
-        models: Run folders, ``file:``, ``tv:`` or ``timm:`` names.
+        models: Run folders, ``file:``, ``tv:``, ``timm:`` or ``pkg:`` names.
         data: A data source; ``None`` takes the own data of the first model that is a run.
         cache: Folder of the kept predictions, one Parquet file a model and data set.
         split: The split to evaluate.

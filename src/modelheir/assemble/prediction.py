@@ -53,7 +53,7 @@ def predict(
     """Run a model over one split, each sample once.
 
     Args:
-        model: A run folder, ``file:``, ``tv:`` or ``timm:`` name, or a loaded classifier.
+        model: A run folder, ``file:``, ``tv:``, ``timm:`` or ``pkg:`` name, or a loaded classifier.
         data: A data source, such as ``folder:DIR``; ``None`` takes the own data of a run.
         split: ``train``, ``val``, ``test`` or ``unlabelled``; ``auto`` is the data's only split, else ``test``.
         classes: How classes of model and data are matched: ``by-name``, or ``by-order`` where their names differ.

@@ -56,7 +56,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
     refuse_unread(settings, chosen.config(), "method")
     if chosen.needs_old and not config.old:
         raise InputError(
-            f"train {method} needs --old, the model in production: run:DIR, file:PATH, tv:NAME, timm:NAME."
+            f"train {method} needs --old, the model in production: run:DIR, file:PATH, tv:NAME, timm:NAME, pkg:NAME."
         )
     sources, models = declared_sources(chosen, settings), declared_models(chosen, settings)
     if config.classes != BY_NAME and not (config.old or sources or models):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from modelheir import assemble
-from modelheir.address import parse_address
+from modelheir.address import LIBRARIES, parse_address
 from modelheir.assemble.run_settings import own_data, run_settings
 from modelheir.checks import AtLeast, InputError, OneOf
 from modelheir.classes import BY_NAME, RULES
@@ -51,7 +51,7 @@ class EvaluateConfig:
 SPEC = Spec(
     command="evaluate",
     about=(
-        "Evaluate models on one split. MODEL is a run folder, run:DIR, file:PATH, tv:NAME or timm:NAME;\n"
+        "Evaluate models on one split. MODEL is a run folder, run:DIR, file:PATH, tv:NAME, timm:NAME or pkg:NAME;\n"
         "a pattern such as 'tv:resnet*' or 'tv:*' takes every pretrained model of that name."
     ),
     configs={"": EvaluateConfig},
@@ -72,7 +72,7 @@ def expand(models: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for model in models:
         address = parse_address(model)
-        if address.kind not in ("tv", "timm") or not set("*?[") & set(address.place):
+        if address.kind not in LIBRARIES or not set("*?[") & set(address.place):
             found[model] = None
             continue
         names = fnmatch.filter(_pretrained(address.kind), address.place)
@@ -87,6 +87,10 @@ def _pretrained(kind: str) -> list[str]:
         import timm
 
         return timm.list_models(pretrained=True)
+    if kind == "pkg":
+        from modelheir.models.files.packaged import PACKAGED
+
+        return list(PACKAGED)
     from torchvision import models
 
     return models.list_models(module=models)

@@ -53,7 +53,7 @@ class PredictConfig:
 
 SPEC = Spec(
     command="predict",
-    about="Run MODEL (run:DIR or a run folder, file:PATH, tv:NAME, timm:NAME) over a split, each image once.",
+    about="Run MODEL (run:DIR or a run folder, file:PATH, tv:NAME, timm:NAME, pkg:NAME) over a split, each image once.",
     configs={"": PredictConfig},
     words="MODEL",
     epilog="A run brings its own data and input settings; flags change them.",

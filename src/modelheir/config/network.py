@@ -14,7 +14,7 @@ __all__ = ["NetworkConfig"]
 class NetworkConfig:
     """Settings of the network, the same for every method and every architecture."""
 
-    pretrained: bool = False  #: start from the library's published weights (fetched once by the library)
+    pretrained: bool = False  #: start from the library's published weights (fetched once, or pkg:NAME)
     head: Annotated[str, OneOf("linear", "cosine")] = "linear"  #: cosine has no bias and compares directions only
     cosine_temperature: Annotated[float, Above(0)] = 0.01  #: divides the cosines; smaller is sharper
     dropout: Annotated[float, InRange(0, 1)] = 0.0  #: of the features before the classifier; 0 keeps the network's own

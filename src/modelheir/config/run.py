@@ -30,7 +30,7 @@ class TrainConfig:
     """Everything that decides a run's numbers, but for the method's own settings."""
 
     data: str = "digits"  #: digits, cifar10, folder:DIR, parquet:PATH, list:FILE, manifest:FILE, hf:NAME, synthetic
-    old: tuple[str, ...] = ()  #: models in production: run:DIR, file:PATH, tv:NAME, timm:NAME, or predictions files
+    old: tuple[str, ...] = ()  #: models in production: run:DIR, file:PATH, tv:, timm: or pkg:NAME, or predictions files
     old_weights: Annotated[tuple[float, ...], AtLeast(0)] = ()  #: one an old model; () is all equal
     classes: Annotated[str, OneOf(*RULES)] = BY_NAME  #: how classes of old models and data are matched
     model: str = ""  #: the network to train; empty takes one that suits the image size

@@ -23,7 +23,7 @@ __all__ = ["METHOD", "Config", "plan"]
 class Config:
     """Settings of ``finetune``."""
 
-    start: str = ""  #: model whose weights to start from (run:DIR, file:PATH); "" starts from ``--model`` as built
+    start: str = ""  #: model to start from (run:DIR, file:PATH, pkg:NAME); "" starts from ``--model`` as built
     replace_head: bool = False  #: start: another class list; rows of classes that the start does not know begin anew
     reinit_linear: bool = False  #: draw the classifier layer anew first, such as for ``--trainable linear``
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)

@@ -1,4 +1,4 @@
-"""Build a classifier from a name: ``tv:NAME``, ``timm:NAME``, or one of our own small and special networks.
+"""Build a classifier from a name: ``tv:NAME``, ``timm:NAME``, ``pkg:NAME``, or a small or special one of our own.
 
 The same seed gives the same weights, and building leaves the global random state as it was. ``Classifier.spec`` holds
 everything that :func:`from_spec` needs, as JSON values; weights are kept apart from it.
@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from modelheir.address import LIBRARIES
 from modelheir.checks import InputError, nearest, validate
 from modelheir.config.mapping import from_mapping
 from modelheir.config.network import NetworkConfig
@@ -22,6 +23,7 @@ from modelheir.models.bodies.mimo import widen_input
 from modelheir.models.bodies.small import SMALL
 from modelheir.models.classifier import Classifier
 from modelheir.models.files.fit_weights import fit_weights, from_library
+from modelheir.models.files.packaged import packaged, read_packaged
 from modelheir.models.heads import make_head
 
 __all__ = ["build", "from_spec", "names"]
@@ -30,7 +32,7 @@ _PROBE = 128  #: pixels up to which a network is tried on one blank image when i
 
 
 def names() -> list[str]:
-    """Return the names that need no ``tv:`` or ``timm:`` in front."""
+    """Return the names that need nothing such as ``tv:`` in front."""
     from modelheir.models.bodies.table import BODIES
 
     return sorted({*SMALL, *BODIES})
@@ -49,7 +51,7 @@ def build(
     Pretrained weights include the classifier layer only where it is linear, without embedding, and has as many classes.
 
     Args:
-        spec: ``tv:NAME``, ``timm:NAME``, or a name of :func:`names`.
+        spec: ``tv:NAME``, ``timm:NAME``, ``pkg:NAME`` (with its weights only), or a name of :func:`names`.
         classes: Class names, one a logit.
         image_size: Height and width of the images, in pixels; 0 is unknown, which some networks refuse.
         config: Settings of the network.
@@ -68,6 +70,9 @@ def build(
         raise InputError("a classifier needs at least one class.")
     if len(set(classes)) != len(classes):
         raise InputError("class names must differ from each other.")
+    if spec.startswith("pkg:") and not config.pretrained:
+        new = f"timm:{packaged(spec.removeprefix('pkg:')).network}"
+        raise InputError(f"{spec} names weights: set network.pretrained to start from them, or take {new} without.")
     given = {"name": spec, "classes": list(classes), "image_size": image_size, "seed": seed}
     return _build(given, config, fetch=config.pretrained)
 
@@ -120,7 +125,7 @@ def _assemble(
     kind, _, rest = name.partition(":")
     mean, std, size = library.IMAGENET_MEAN, library.IMAGENET_STD, config.resolution or given["image_size"]
     resolution = config.resolution
-    if config.pretrained and kind in ("tv", "timm"):
+    if config.pretrained and kind in LIBRARIES:
         told = library.published(name)
         mean, std = told.mean, told.std
         if rest.startswith("vit_") and kind == "tv":
@@ -154,8 +159,8 @@ def _assemble(
         auxiliary_heads=heads,
         layout=split.layout,
     )
-    if fetch and kind == "tv":
-        _take_published(model, rest)
+    if fetch and kind in ("tv", "pkg"):
+        _take_published(model, name, library.fetch_torchvision(rest) if kind == "tv" else read_packaged(rest))
     _probe(model, size)
     return model
 
@@ -167,6 +172,10 @@ def _split(kind: str, rest: str, given: Mapping[str, Any], config: NetworkConfig
             rest, classes=classes, image_size=size, pretrained=config.pretrained, arguments=arguments
         )
         return split_torchvision(net, classes)
+    if kind == "pkg":
+        split = _split("timm", packaged(rest).network, given, config, size, fetch=False)
+        split.head.reset_parameters()  # type: ignore[union-attr] # timm draws it for many classes: too large for few
+        return split
     if kind == "timm":
         net, _ = library.make_timm(rest, classes=classes, image_size=size, fetch=fetch, arguments=arguments)
         return split_timm(net, rest)
@@ -181,7 +190,8 @@ def _split(kind: str, rest: str, given: Mapping[str, Any], config: NetworkConfig
 
         there = name in torchvision.models.list_models(module=torchvision.models)
         near = f" Did you mean 'tv:{name}'?" if there else nearest(name, makers)
-        raise InputError(f"unknown network {name!r}.{near} Known: tv:NAME, timm:NAME, {', '.join(sorted(makers))}.")
+        known = ", ".join(("tv:NAME", "timm:NAME", "pkg:NAME", *sorted(makers)))
+        raise InputError(f"unknown network {name!r}.{near} Known: {known}.")
     if config.pretrained and name in SMALL:
         raise InputError(f"{name} has no published weights: leave network.pretrained off, or load a file.")
     if name in SMALL:
@@ -193,9 +203,9 @@ def _split(kind: str, rest: str, given: Mapping[str, Any], config: NetworkConfig
     return Split(body, body.feature_size, None, {"head": "fc", "body": ""}, auxiliary_sizes=sizes)
 
 
-def _take_published(model: Classifier, name: str) -> None:
-    """Load the library's weights into everything that they fit by count of classes and kind of head."""
-    state = from_library(library.fetch_torchvision(name), model.layout)
+def _take_published(model: Classifier, name: str, found: Mapping[str, Tensor]) -> None:
+    """Load published weights into everything that they fit by count of classes and kind of head."""
+    state = from_library(found, model.layout)
     own = model.state_dict()
     new = ("embedding.", "head.", "auxiliary_heads.")
     for key in list(state):
@@ -205,7 +215,7 @@ def _take_published(model: Classifier, name: str) -> None:
     if first in state and state[first].shape != own[first].shape:  # several images, joined along the channels
         count = own[first].shape[1] // state[first].shape[1]
         state[first] = state[first].repeat(1, count, 1, 1) / count
-    fit_weights(model, state, f"the published weights of tv:{name}", optional=new)
+    fit_weights(model, state, f"the published weights of {name}", optional=new)
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from modelheir.checks import InputError, nearest
+from modelheir.models.files.packaged import packaged
 
 __all__ = [
     "IMAGENET_MEAN",
@@ -50,7 +51,7 @@ def _weights(name: str) -> Any:
 
 
 def published(spec: str) -> Published:
-    """Return what is known of the published weights of ``tv:NAME`` or ``timm:NAME``; fetches nothing.
+    """Return what is known of the published weights of ``tv:NAME``, ``timm:NAME`` or ``pkg:NAME``; fetches nothing.
 
     Raises:
         InputError: If there is no such network, or it has no published weights.
@@ -60,6 +61,8 @@ def published(spec: str) -> Published:
         weights = _weights(name)
         view = weights.transforms()
         return Published(int(view.crop_size[0]), tuple(view.mean), tuple(view.std), tuple(weights.meta["categories"]))
+    if kind == "pkg":
+        name = packaged(name).network
     import timm
 
     _check_name("timm", name.split(".")[0], timm.list_models())

@@ -1,4 +1,4 @@
-"""Load a trained classifier: ``run:DIR``, ``run:DIR#stage``, ``file:PATH``, ``file:PATH:MODEL``, ``tv:``, ``timm:``.
+"""Load a trained classifier: ``run:DIR``, ``run:DIR#stage``, ``file:PATH``, ``file:PATH:MODEL``, ``tv:NAME``, ...
 
 Weights fit whole or not at all. Another class list is never squeezed in silently: ``replace_head`` says so.
 """
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelheir.address import Address, parse_address
+from modelheir.address import LIBRARIES, Address, parse_address
 from modelheir.checks import InputError
 from modelheir.classes import match_classes, some_names
 from modelheir.config.network import NetworkConfig
@@ -19,6 +19,7 @@ from modelheir.models.building import build, from_spec
 from modelheir.models.classifier import Classifier
 from modelheir.models.files.checkpoint import read_spec, read_state
 from modelheir.models.files.fit_weights import fit_weights, from_library
+from modelheir.models.files.packaged import packaged_file
 from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.stage import StageFolder
@@ -44,11 +45,11 @@ def load(
 
     Args:
         spec: ``run:DIR`` (``#stage`` for one stage of it), ``file:PATH`` (``:MODEL`` says which network, where the
-            file does not), or ``tv:NAME`` and ``timm:NAME`` with the library's published weights.
+            file does not), or ``tv:NAME``, ``timm:NAME`` and ``pkg:NAME`` with published weights.
         classes: The class list that the model must have, in this order; ``None`` takes the model's own.
         names: Class names for a file that does not say them; without, they are "0", "1", ...
         model: The network of a ``file:``, in place of ``:MODEL``.
-        config: Settings of a ``file:``'s, ``tv:``'s or ``timm:``'s network; a run brings its own.
+        config: Settings of a ``file:``'s, ``tv:``'s, ``timm:``'s or ``pkg:``'s network; a run brings its own.
         image_size: Pixels a side that a ``file:``'s network was trained for; 0 is unknown, and nothing is resized.
         replace_head: Draw new classifier layers for ``classes`` and load everything else.
         seed: Of new classifier layers.
@@ -64,7 +65,7 @@ def load(
     address = parse_address(spec)
     address.need_model()
     network = config or NetworkConfig()
-    if address.kind in ("tv", "timm"):
+    if address.kind in LIBRARIES:
         found = _published(spec, network)
     elif address.kind == "file":
         wanted = classes if replace_head or names is None else names
@@ -85,11 +86,14 @@ def files_of(spec: str) -> tuple[Path, ...]:
         spec: As in :func:`load`. The files need not be there, the run folder and its stage must.
 
     Raises:
-        InputError: If there is no such run folder, or no finished stage of that name in it.
+        InputError: If there is no such run folder, or no finished stage of that name in it, or
+            the package of ``pkg:`` is not installed.
     """
     address = parse_address(spec)
     if address.kind == "file":
         return (address.path,)
+    if address.kind == "pkg":
+        return (packaged_file(address.place),)
     if address.kind != "run":
         return ()
     folder = _run(address)
