@@ -5,7 +5,8 @@ Stands above every layer, as ``cli`` does. Importing it imports no torch; only t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,13 @@ from modelheir import analysis, assemble
 from modelheir.address import predictions_place
 from modelheir.assemble import evaluate, export, predict
 from modelheir.checks import InputError, unknown
-from modelheir.config import describe
+from modelheir.config.keywords import check_keywords, part_keywords
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
-from modelheir.config.nearest import nearest_setting
 from modelheir.config.run import TrainConfig
 from modelheir.methods import METHODS
 from modelheir.runs.prediction_files import find_files
-from modelheir.runs.predictions import members_of, read_predictions, require_columns
+from modelheir.runs.prediction_scores import read_features
+from modelheir.runs.predictions import has_features, members_of, read_predictions, require_columns
 from modelheir.screen import say
 from modelheir.types import Predictions
 
@@ -49,9 +50,9 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     given = [{"out": f"runs/{name}", **method.defaults}, read_yaml(config) if config else {}, settings]
     shared: dict[str, Any] = {}
     own: dict[str, Any] = {}
-    _check(settings, name, method.config)
+    check_keywords(settings, name, method.config)
     for source, one in zip(("", str(config), ""), given, strict=True):
-        for_run, for_method = _split(one)
+        for_run, for_method = part_keywords(one)
         shared |= flatten(TrainConfig, for_run, source=source)
         own |= flatten(method.config, for_method, where="method", source=source)
     if epochs is not None:
@@ -72,41 +73,29 @@ def _call(function: str, *values: Any, **named: Any) -> str:
     return f"modelheir.{function}({', '.join([*words, *([f'**{dotted!r}'] if dotted else [])])})"
 
 
-def _check(given: Mapping[str, Any], name: str, own: type[Any]) -> None:
-    """Require that the first part of every given name is known; what is inside groups is checked where it is read."""
-    known = [
-        one.key for prefix, config in (("", TrainConfig), ("method", own)) for one in describe.settings(config, prefix)
-    ]
-    groups = {key.partition(".")[0] for key in known} | {"method", "train"}
-    for key in given:
-        if key.partition(".")[0] not in groups:
-            near = nearest_setting(key, known, ["config", "epochs"])
-            hint = f" Did you mean {near!r}?" if near else ""
-            raise InputError(f"unknown setting {key!r}.{hint} `modelheir train {name} --help` lists all.")
-
-
-def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part the settings of the run from those of the method."""
-    own = dict(settings.get("method") or {})
-    own |= {key.removeprefix("method."): value for key, value in settings.items() if key.startswith("method.")}
-    others = {k: v for k, v in settings.items() if k not in ("method", "train") and not k.startswith("method.")}
-    return others, own
-
-
 def _read(
-    models: Sequence[str | Path | Predictions], split: str | None, columns: Sequence[str] | None = None
+    models: Sequence[str | Path | Predictions],
+    split: str | None,
+    columns: Sequence[str] | None = None,
+    *,
+    features: bool = False,
 ) -> tuple[list[Predictions], list[str]]:
-    """Read files and run folders, all their columns or the named ones; predictions are taken as they are."""
+    """Read files and run folders, all their columns or the named ones; predictions are taken as they are.
+
+    With named columns, ``features`` also reads those of the last file that has some.
+    """
     places = [predictions_place(str(one)) for one in models if not isinstance(one, Predictions)]
     paths = find_files(places, split)[0]
     if columns and len(paths) == len(models):
         require_columns(paths, columns)
+    holder = next((path for path in reversed(paths) if has_features(path)), None) if features else None
     files = iter(paths)
     found: list[Predictions] = []
     names: list[str] = []
     for number, one in enumerate(models):
         path = None if isinstance(one, Predictions) else next(files)
-        found.append(one if isinstance(one, Predictions) else read_predictions(path, columns=columns))  # type: ignore[arg-type]
+        wanted = [*(columns or ()), "features"] if path is not None and path is holder else columns
+        found.append(one if isinstance(one, Predictions) else read_predictions(path, columns=wanted))  # type: ignore[arg-type]
         names.append(f"model {number + 1}" if path is None else str(path))
     return found, names
 
@@ -132,6 +121,8 @@ def compare(
     bec: str = "new",
     correction: str = "holm",
     max_flips: int | None = None,
+    find_slices: bool = False,
+    features: str | Path | None = None,
 ) -> Comparison:
     """Compare an old model with a new one: flips with intervals, by class and slice, and the verdict of the gate.
 
@@ -155,6 +146,8 @@ def compare(
         bec: Whose errors BEC counts, ``new`` or ``old``.
         correction: ``holm`` or ``benjamini_hochberg``.
         max_flips: Sample ids listed of each kind of flip; ``None`` lists all.
+        find_slices: Look for groups of like images in which the new model breaks more; needs features.
+        features: A file of features (see ``modelheir compare --help``); ``None`` takes those of ``new``, else ``old``.
 
     Returns:
         The comparison; rates are fractions from 0 to 1. It reads as the mapping that ``modelheir compare --json``
@@ -170,9 +163,11 @@ def compare(
         **{"min_class_count": min_class_count, "confidence": confidence, "point": point, "undecided": undecided},
         "slice": [slice] if isinstance(slice, str) else slice,
     }
+    if features is not None and not find_slices:
+        raise InputError("features are read to find slices: give find_slices=True with them.")
     gate, slices = analysis.make_gate(policy, given)
-    (before, after), (name_old, name_new) = _read([old, new], split, slices)
-    return analysis.compare.compare(
+    (before, after), (name_old, name_new) = _read([old, new], split, slices, features=find_slices and features is None)
+    compared = analysis.compare.compare(
         before,
         after,
         slices=slices,
@@ -183,6 +178,17 @@ def compare(
         max_flips=max_flips,
         names=(name_old, name_new),
     )
+    if not find_slices:
+        return compared
+    found = analysis.find_slices(
+        before,
+        after,
+        features=None if features is None else read_features(Path(features)),
+        columns=slices,
+        confidence=gate.confidence,
+        names=(name_old, name_new),
+    )
+    return dataclasses.replace(compared, found_slices=found)
 
 
 def ensemble(

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelheir.analysis.gate.verdict import Verdict
 from modelheir.analysis.record import Rate, Record, plain
+from modelheir.analysis.slices.found import FoundSlices
 
 __all__ = [
     "Calibration",
@@ -205,6 +206,7 @@ class Comparison(Record):
     old: str = ""  #: the file that was read, where one was
     new: str = ""
     note: str = ""  #: which split was taken, where that is not the usual one
+    found_slices: FoundSlices | None = None  #: groups that nobody named, where they were looked for
     others: tuple[Mapping[str, Any], ...] = ()  #: further models against the same old one, rows of ``analysis.front``
 
     def to_json(self) -> dict[str, Any]:
@@ -228,6 +230,7 @@ class Comparison(Record):
             "gate": plain(self.gate),
             "flips": plain(self.flips),
             **files,
+            **({"found_slices": plain(self.found_slices)} if self.found_slices is not None else {}),
             **({"others": plain(self.others)} if self.others else {}),
         }
 

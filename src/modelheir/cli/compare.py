@@ -24,6 +24,11 @@ or files of predictions from any framework: Parquet or CSV with sample_id,
 label, prediction, and optionally logits (a list column) or logit_0.. or
 prob_0.. columns. Rows are joined by sample_id.
 
+--find-slices reads a list column features of NEW or OLD (training with
+--fit.save_features true or predict with --features true writes it) or FILE:
+Parquet with sample_id and a list column, or X.npy of shape (images, features)
+with X.parquet or X.csv, whose sample_id names its rows.
+
 Exit code: 0 ship (or no bounds were set), 1 hold, 2 bad input, 3 not enough
 images to tell; the output says how many more a decision needs.
 
@@ -84,6 +89,12 @@ def parser() -> argparse.ArgumentParser:
     view.add_argument(
         "--slice", action="append", default=[], metavar="COLUMN", help="also by value of a column; repeatable"
     )
+    view.add_argument(
+        "--find-slices", action="store_true", help="find groups of like images that break more; needs features"
+    )
+    view.add_argument(
+        "--features", type=Path, metavar="FILE", help="features of the images (default: those of NEW, else of OLD)"
+    )
     view.add_argument("--split", metavar="NAME", help="split to read from run folders (default: test, else val)")
     view.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line, for files without them")
     view.add_argument("--bec", choices=("new", "old"), default="new", help="whose errors BEC counts (default: new)")
@@ -118,6 +129,8 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(f"--max-flips {given.max_flips}: must be >= 0.")
     if not slices and any(of.max_slice_nfr is not None for of in (gate, gate.advisory)):
         raise InputError("max_slice_nfr judges the values of a column: name one with --slice COLUMN.")
+    if given.features and not given.find_slices:
+        raise InputError("--features FILE is read to find slices: give --find-slices with it.")
     if given.data and not given.html:
         raise InputError("--data finds the pictures of the page: give --html FILE with it.")
     classes = _class_list(given.classes) if given.classes else None
@@ -126,13 +139,19 @@ def main(argv: list[str] | None = None) -> int:
     pages = page_files(given.html) if given.html else ()
     check_outputs(
         [*pages, *([given.json] if given.json else [])],
-        [*files, *(path for path in (given.classes, given.policy) if path)],
+        [
+            *files,
+            *(path for path in (given.classes, given.policy) if path),
+            *(runs.feature_files(given.features) if given.features else ()),
+        ],
     )
     names = runs.short_names(places)
     runs.require_columns(files[:2], slices)
+    inside = given.find_slices and not given.features
+    holder = next((k for k in (1, 0) if inside and runs.has_features(files[k])), None)
     found = {
-        name: runs.read_predictions(file, classes=classes, columns=slices)
-        for name, file in zip(names, files, strict=True)
+        name: runs.read_predictions(file, classes=classes, columns=[*slices, *(["features"] if k == holder else [])])
+        for k, (name, file) in enumerate(zip(names, files, strict=True))
     }
     old, new = found[names[0]], found[names[1]]
     result = analysis.compare.compare(
@@ -146,6 +165,10 @@ def main(argv: list[str] | None = None) -> int:
         max_flips=given.max_flips,
         names=(str(files[0]), str(files[1])),
     )
+    if given.find_slices:
+        features = runs.read_features(given.features) if given.features else None
+        groups = analysis.find_slices(old, new, features=features, columns=slices, confidence=gate.confidence)
+        result = dataclasses.replace(result, found_slices=groups)
     others = analysis.plane(old, {name: found[name] for name in names[2:]}, confidence=gate.confidence)
     result = dataclasses.replace(result, old=str(files[0]), new=str(files[1]), note=note, others=tuple(others))
     show(result, names=(names[0], names[1]))

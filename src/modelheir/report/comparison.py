@@ -8,7 +8,7 @@ from typing import Any
 
 from modelheir.analysis.comparison import Comparison, Group
 from modelheir.analysis.flipped import Flipped
-from modelheir.report import figures, gallery, glossary, page, table, training
+from modelheir.report import figures, found_slices, gallery, glossary, page, table, training
 from modelheir.report.provenance import rows as provenance_rows
 from modelheir.runs import files
 from modelheir.runs.outputs import page_files
@@ -74,6 +74,7 @@ def write_compare(
         drawn=len(changed[:_DRAWN]),
         changed=len(changed),
         slices=_by_column(found.slices),
+        sheets=found_slices.sheets(found.found_slices, images) if found.found_slices is not None else (),
         gallery=gallery.illustrated(flipped, images),
         kinds=gallery.KINDS,
         models=models,

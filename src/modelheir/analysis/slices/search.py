@@ -1,0 +1,257 @@
+"""Find groups of like images in which the new model breaks more, without being told where to look.
+
+A hash of the sample id splits the images in halves. On the finding half the features are clustered, for several numbers
+of clusters; a group is a cluster, or the images of one class in it. Those in which the new model breaks most beyond its
+rate elsewhere (Fisher's test) are kept, none of which shares half of its images with a better one. The testing half,
+which had no part in this, then decides: Fisher's one-sided test of the NFR in the group against that of all other
+images, the p-values corrected by Benjamini and Hochberg. So the expected share of false groups among those found stays
+below the level, whatever the features are worth.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from modelheir.analysis.pairing import Pair, pair_up
+from modelheir.analysis.record import Rate
+from modelheir.analysis.slices.clusters import k_means, nearest_centre, project
+from modelheir.analysis.slices.found import FoundSlice, FoundSlices, Member
+from modelheir.analysis.slices.words import Properties, properties, words
+from modelheir.checks import InputError
+from modelheir.metrics.correction import benjamini_hochberg
+from modelheir.metrics.fisher import fisher_greater
+from modelheir.metrics.intervals import exact
+from modelheir.metrics.join import name_ids
+from modelheir.metrics.outcomes import outcomes
+from modelheir.types import Predictions
+
+__all__ = ["find_slices", "in_finding_half"]
+
+_LEAST = 200  #: labelled images; below, the halves tell nothing
+_CLUSTERS = (4, 8, 16, 32, 64, 128)  #: numbers tried, while a cluster has _MEAN images of the finding half on average
+_MEAN = 20
+_FIT = 20_000  #: images of the finding half from which axes and centres are taken
+_HELD = 1 << 24  #: numbers of features held in memory for the axes
+_SMALLEST, _FEWEST = 10, 3  #: images, and newly wrong ones, of a group in the finding half
+_PROMISING = 0.05  #: largest p on the finding half of a group that is tested
+_TESTED, _RANKED = 10, 500  #: groups tested, at most; groups looked through for them
+_SHARED = 0.5  #: of the smaller one's images, with a group that is tested already
+_NEAREST, _BROKEN = 12, 200  #: images listed
+_BLOCK = 8192  #: rows of features at a time
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Images:
+    """The labelled images, by sample id, so that the order of rows in a file changes nothing."""
+
+    order: np.ndarray  #: ``(N,)`` places in the pair
+    flipped: np.ndarray  #: ``(N,)`` bool, newly wrong
+    finding: np.ndarray  #: ``(N,)`` bool, else testing
+    label: np.ndarray  #: ``(N,)`` place of the class among the pair's
+    points: np.ndarray  #: ``(N, d)`` main coordinates of the features
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Group:
+    """A group, as the finding half gives it."""
+
+    inside: np.ndarray  #: ``(N,)`` bool
+    label: int  #: place of its one class, -1 where it has several
+
+
+def find_slices(
+    old: Predictions,
+    new: Predictions,
+    *,
+    features: tuple[np.ndarray, np.ndarray] | None = None,
+    columns: Sequence[str] = (),
+    confidence: float = 0.95,
+    names: tuple[str, str] = ("the old file", "the new file"),
+) -> FoundSlices:
+    """Find groups of images whose NFR is above that of all others.
+
+    Args:
+        old: What the old model said.
+        new: What the new model said about the same images, in any order.
+        features: Sample ids ``(M,)`` and features ``(M, D)`` of the images and perhaps of others, which may be
+            memory-mapped; ``None`` takes those of ``new``, else of ``old``.
+        columns: Further columns whose values may describe a group.
+        confidence: Coverage of the intervals, between 0 and 1; what is missing to 1 is the level of the tests.
+        names: What to call the two in errors.
+
+    Returns:
+        The groups found, the smallest p first; the same for the same images, whatever the order of rows.
+
+    Raises:
+        InputError: If there are no features, an image has none, one is not finite, or there are fewer than 200
+            labelled images.
+    """
+    pair = pair_up(old, new, names=names)
+    count = len(pair.sample_id)
+    if count < _LEAST:
+        raise InputError(
+            f"finding slices needs at least {_LEAST} labelled images, a half to find groups and a half to test them; "
+            f"there are {count:,}."
+        )
+    images = _images(pair, *_features(pair, features))
+    finding, testing = images.finding, ~images.finding
+    tried = tuple(k for k in _CLUSTERS if k == _CLUSTERS[0] or k * _MEAN <= int(finding.sum()))
+    groups, looked_at = _promising(images, tried, pair.count)
+    hits, total = (
+        np.array([int((group.inside & testing & of).sum()) for group in groups], np.int64)
+        for of in (images.flipped, np.ones(count, bool))
+    )
+    all_hits, all_total = int((images.flipped & testing).sum()), int(testing.sum())
+    p = fisher_greater(hits, total, all_hits=all_hits, all_total=all_total)
+    corrected = benjamini_hochberg(p)
+    known = properties(pair, images.order, images.flipped, columns)
+    level = 1 - confidence
+    found = [
+        FoundSlice(
+            n=int(groups[k].inside.sum()),
+            true_class=pair.class_name(int(pair.numbers[groups[k].label])) if groups[k].label >= 0 else "",
+            n_tested=int(total[k]),
+            nfr=_rate(int(hits[k]), int(total[k]), confidence),
+            nfr_rest=_rate(all_hits - int(hits[k]), all_total - int(total[k]), confidence),
+            p=float(p[k]),
+            p_corrected=float(corrected[k]),
+            **_described(pair, images, groups[k], known),
+        )
+        for k in np.argsort(p, kind="stable")
+        if corrected[k] <= level
+    ]
+    return FoundSlices(tuple(found), int(finding.sum()), all_total, tried, looked_at, len(groups), level)
+
+
+def in_finding_half(ids: Sequence[str]) -> np.ndarray:
+    """Tell of each image, ``(N,)`` bool, whether groups are found on it or tested: one bit of its id's SHA-256.
+
+    >>> in_finding_half(["a", "b", "e"]).tolist()
+    [False, False, True]
+    """
+    bits = (hashlib.sha256(str(one).encode("utf-8", "surrogatepass")).digest()[0] & 1 for one in ids)
+    return np.fromiter(bits, bool, len(ids))
+
+
+def _features(pair: Pair, given: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return features, and the row of each image in them."""
+    for side in (pair.new, pair.old):
+        if given is None and side.predictions.features is not None:
+            values = side.predictions.features
+            return values, np.arange(len(values)) if side.rows is None else side.rows
+    if given is None:
+        raise InputError(
+            "finding slices needs features of the images, and neither file has a column 'features': predict with "
+            "--features true (or train with --fit.save_features true), or give --features FILE."
+        )
+    ids, values = given
+    order = np.argsort(ids, kind="stable")
+    place = np.searchsorted(ids, pair.sample_id, sorter=order).clip(max=max(len(ids) - 1, 0))
+    missing = pair.sample_id[ids[order[place]] != pair.sample_id] if len(ids) else pair.sample_id
+    if len(missing):
+        raise InputError(
+            f"the features lack {len(missing):,} of {len(pair.sample_id):,} images ({name_ids(missing[:6])}): "
+            "give a file with the features of all."
+        )
+    return values, order[place]
+
+
+def _images(pair: Pair, values: np.ndarray, rows: np.ndarray) -> _Images:
+    for start in range(0, len(rows), _BLOCK):
+        bad = ~np.isfinite(values[rows[start : start + _BLOCK]]).all(axis=1)
+        if bad.any():
+            named = name_ids(pair.sample_id[start : start + _BLOCK][bad][:6])
+            raise InputError(f"features are not finite numbers for some images, such as {named}: compute them again.")
+    order = np.argsort(pair.sample_id, kind="stable")
+    finding = in_finding_half(pair.sample_id[order].tolist())
+    if not 0 < finding.sum() < len(finding):
+        raise InputError("all sample ids fall into one half: use other ids.")
+    flips = outcomes(pair.old.prediction, pair.new.prediction, pair.label) == 1
+    return _Images(
+        order=order,
+        flipped=flips[order],
+        finding=finding,
+        label=np.searchsorted(pair.numbers, pair.label[order]),
+        points=project(values, rows[order], _drawn(finding, most=max(_MEAN, _HELD // values.shape[1]))),
+    )
+
+
+def _drawn(finding: np.ndarray, most: int = _FIT) -> np.ndarray:
+    """Return places of images of the finding half, evenly over them, for axes and centres."""
+    places = np.flatnonzero(finding)
+    return places[:: -(-len(places) // min(most, _FIT))]
+
+
+def _promising(images: _Images, tried: Sequence[int], classes: int) -> tuple[list[_Group], int]:
+    """Return the groups to test, chosen by the finding half alone, and how many groups it has."""
+    finding, flipped = images.finding, images.flipped
+    points = images.points[_drawn(finding)]
+    seen: list[np.ndarray] = []
+    ranked: list[tuple[float, int, int, int]] = []
+    looked_at = 0
+    for number, count in enumerate(tried):
+        of = nearest_centre(images.points, k_means(points, count))
+        seen.append(of)
+        for code, groups, one in ((of, count, False), (of * classes + images.label, count * classes, True)):
+            total = np.bincount(code[finding], minlength=groups)
+            hits = np.bincount(code[finding & flipped], minlength=groups)
+            large = (total >= _SMALLEST) & (total < finding.sum())
+            looked_at += int(large.sum())
+            above = hits * int(finding.sum()) > total * int((finding & flipped).sum())
+            at = np.flatnonzero(large & above & (hits >= _FEWEST))
+            p = fisher_greater(
+                hits[at], total[at], all_hits=int((finding & flipped).sum()), all_total=int(finding.sum())
+            )
+            ranked += [
+                (float(chance), number, int(group) // (classes if one else 1), int(group) % classes if one else -1)
+                for chance, group in zip(p, at, strict=True)
+                if chance <= _PROMISING
+            ]
+    chosen: list[_Group] = []
+    for _, number, cluster, label in sorted(ranked)[:_RANKED]:
+        inside = seen[number] == cluster
+        if label >= 0:
+            inside &= images.label == label
+        if not any(_share(inside & finding, other.inside & finding) > _SHARED for other in chosen):
+            chosen.append(_Group(inside, label))
+            if len(chosen) == _TESTED:
+                break
+    return chosen, looked_at
+
+
+def _share(one: np.ndarray, other: np.ndarray) -> float:
+    return int((one & other).sum()) / max(1, min(int(one.sum()), int(other.sum())))
+
+
+def _rate(hits: int, total: int, confidence: float) -> Rate:
+    return Rate(hits / total if total else None, exact(hits, total, confidence=confidence))
+
+
+def _described(pair: Pair, images: _Images, group: _Group, known: Properties) -> dict[str, Any]:
+    """Return what stands out in a group, and its images next to the centre."""
+    inside = np.flatnonzero(group.inside)
+    centre = images.points[group.inside & images.finding].mean(axis=0)
+    far = ((images.points[inside] - centre) ** 2).sum(axis=1)
+    near = inside[np.argsort(far, kind="stable")]
+    broken = near[images.flipped[near]]
+    return {
+        "words": words(known, group.inside),
+        "sample_id": tuple(pair.sample_id[images.order[near]].tolist()),
+        "nearest": _members(pair, images.order[near[:_NEAREST]]),
+        "n_broken": len(broken),
+        "broken": _members(pair, images.order[broken[:_BROKEN]]),
+    }
+
+
+def _members(pair: Pair, rows: np.ndarray) -> tuple[Member, ...]:
+    cells = zip(
+        pair.sample_id[rows].tolist(),
+        *(of[rows].tolist() for of in (pair.label, pair.old.prediction, pair.new.prediction)),
+        strict=True,
+    )
+    return tuple(Member(name, *map(pair.class_name, numbers)) for name, *numbers in cells)
