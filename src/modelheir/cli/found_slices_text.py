@@ -38,7 +38,8 @@ def _show(number: int, one: FoundSlice) -> None:
     words = "; ".join(f"{word.kind} {word.value} {word.share:.0%} ({word.lift:.1f}x)" for word in one.words)
     if words:
         say(f"     stands out: {words}")
-    say(f"     newly wrong: {', '.join(member.sample_id for member in one.broken[:_IDS])}, {one.n_broken:,} in all")
+    some = ", ".join(member.sample_id for member in one.broken[:_IDS])
+    say(f"     {one.n_broken:,} newly wrong, such as {some}; made as {one.rule}")
 
 
 def _rate(rate: Rate) -> str:

@@ -16,7 +16,7 @@ N, D, C = 1600, 12, 4
 
 
 def world(seed, *, rate=0.05, base=0.05, n=N):
-    """Return old, new, and the planted group: a ball in the space of features where the new model breaks by ``rate``."""
+    """Return old, new, and the planted group: a ball in the features where the new model breaks by ``rate``."""
     rng = np.random.default_rng(seed)
     label = rng.integers(0, C, n)
     features = rng.normal(size=(n, D)).astype(np.float32)
@@ -141,7 +141,7 @@ def test_what_is_missing_is_said():
     with pytest.raises(InputError, match=r"neither file has a column 'features'.*--features FILE"):
         find_slices(old, dataclasses.replace(new, features=None))
     few = np.arange(199)
-    with pytest.raises(InputError, match="at least 200 labelled images.*there are 199"):
+    with pytest.raises(InputError, match=r"at least 200 labelled images.*there are 199"):
         find_slices(take(old, few), take(new, few))
     ids = new.sample_id[3:]
     with pytest.raises(InputError, match=r"lack 3 of 1,600 images \(0-0, 0-1, 0-2\)"):

@@ -35,6 +35,7 @@ class Member:
 class FoundSlice(Record):
     """A group whose NFR is above that of all other images, on images that had no part in finding it."""
 
+    rule: str  #: how the group was made from the features
     n: int  #: images of both halves
     true_class: str  #: of all its images; empty where the group has several
     n_tested: int  #: images of the testing half, on which the rates stand

@@ -1,7 +1,8 @@
 """Find groups of like images in which the new model breaks more, without being told where to look.
 
 A hash of the sample id splits the images in halves. On the finding half the features are clustered, for several numbers
-of clusters; a group is a cluster, or the images of one class in it. Those in which the new model breaks most beyond its
+of clusters; a group is a cluster, the images of one class in it, or the images furthest along the direction in which
+the newly wrong ones differ from the others. Those in which the new model breaks most beyond its
 rate elsewhere (Fisher's test) are kept, none of which shares half of its images with a better one. The testing half,
 which had no part in this, then decides: Fisher's one-sided test of the NFR in the group against that of all other
 images, the p-values corrected by Benjamini and Hochberg. So the expected share of false groups among those found stays
@@ -20,6 +21,7 @@ import numpy as np
 from modelheir.analysis.pairing import Pair, pair_up
 from modelheir.analysis.record import Rate
 from modelheir.analysis.slices.clusters import k_means, nearest_centre, project
+from modelheir.analysis.slices.direction import tails
 from modelheir.analysis.slices.found import FoundSlice, FoundSlices, Member
 from modelheir.analysis.slices.words import Properties, properties, words
 from modelheir.checks import InputError
@@ -37,6 +39,7 @@ _CLUSTERS = (4, 8, 16, 32, 64, 128)  #: numbers tried, while a cluster has _MEAN
 _MEAN = 20
 _FIT = 20_000  #: images of the finding half from which axes and centres are taken
 _HELD = 1 << 24  #: numbers of features held in memory for the axes
+_TAILS = (0.02, 0.05, 0.1, 0.2)  #: shares of the finding half that are an end of the direction
 _SMALLEST, _FEWEST = 10, 3  #: images, and newly wrong ones, of a group in the finding half
 _PROMISING = 0.05  #: largest p on the finding half of a group that is tested
 _TESTED, _RANKED = 10, 500  #: groups tested, at most; groups looked through for them
@@ -62,6 +65,7 @@ class _Group:
 
     inside: np.ndarray  #: ``(N,)`` bool
     label: int  #: place of its one class, -1 where it has several
+    rule: str  #: how it was made
 
 
 def find_slices(
@@ -113,6 +117,7 @@ def find_slices(
     level = 1 - confidence
     found = [
         FoundSlice(
+            rule=groups[k].rule,
             n=int(groups[k].inside.sum()),
             true_class=pair.class_name(int(pair.numbers[groups[k].label])) if groups[k].label >= 0 else "",
             n_tested=int(total[k]),
@@ -189,36 +194,40 @@ def _drawn(finding: np.ndarray, most: int = _FIT) -> np.ndarray:
 
 def _promising(images: _Images, tried: Sequence[int], classes: int) -> tuple[list[_Group], int]:
     """Return the groups to test, chosen by the finding half alone, and how many groups it has."""
-    finding, flipped = images.finding, images.flipped
-    points = images.points[_drawn(finding)]
-    seen: list[np.ndarray] = []
-    ranked: list[tuple[float, int, int, int]] = []
+    places = np.flatnonzero(images.finding)
+    flipped, all_hits = images.flipped[places], int(images.flipped[places].sum())
+    codes: list[np.ndarray] = []  # of all images, in groups that are ranked by those of the finding half
+    rules: list[str] = []
+    ranked: list[tuple[float, int, int]] = []
     looked_at = 0
-    for number, count in enumerate(tried):
+
+    def rank(code: np.ndarray, known: np.ndarray, groups: int, rule: str) -> int:
+        """Rank groups ``0..groups - 1``; a larger code is no group."""
+        total = np.bincount(known, minlength=groups)[:groups]
+        hits = np.bincount(known[flipped], minlength=groups)[:groups]
+        large = (total >= _SMALLEST) & (total < len(places))
+        at = np.flatnonzero(large & (hits >= _FEWEST) & (hits * len(places) > total * all_hits))
+        p = fisher_greater(hits[at], total[at], all_hits=all_hits, all_total=len(places))
+        ranked.extend((float(p[k]), len(codes), int(at[k])) for k in np.flatnonzero(p <= _PROMISING))
+        codes.append(code)
+        rules.append(rule)
+        return int(large.sum())
+
+    points = images.points[_drawn(images.finding)]
+    for count in tried:
         of = nearest_centre(images.points, k_means(points, count))
-        seen.append(of)
-        for code, groups, one in ((of, count, False), (of * classes + images.label, count * classes, True)):
-            total = np.bincount(code[finding], minlength=groups)
-            hits = np.bincount(code[finding & flipped], minlength=groups)
-            large = (total >= _SMALLEST) & (total < finding.sum())
-            looked_at += int(large.sum())
-            above = hits * int(finding.sum()) > total * int((finding & flipped).sum())
-            at = np.flatnonzero(large & above & (hits >= _FEWEST))
-            p = fisher_greater(
-                hits[at], total[at], all_hits=int((finding & flipped).sum()), all_total=int(finding.sum())
-            )
-            ranked += [
-                (float(chance), number, int(group) // (classes if one else 1), int(group) % classes if one else -1)
-                for chance, group in zip(p, at, strict=True)
-                if chance <= _PROMISING
-            ]
+        looked_at += rank(of, of[places], count, f"one of {count} clusters")
+        of = of * classes + images.label
+        looked_at += rank(of, of[places], count * classes, f"one class in one of {count} clusters")
+    for share, (end, known) in zip(_TAILS, tails(images.points, places, flipped, _TAILS), strict=True):
+        rule = f"the {share:.0%} furthest towards the newly wrong"
+        looked_at += rank((~end).astype(np.int64), (~known).astype(np.int64), 1, rule)
     chosen: list[_Group] = []
-    for _, number, cluster, label in sorted(ranked)[:_RANKED]:
-        inside = seen[number] == cluster
-        if label >= 0:
-            inside &= images.label == label
-        if not any(_share(inside & finding, other.inside & finding) > _SHARED for other in chosen):
-            chosen.append(_Group(inside, label))
+    for _, number, group in sorted(ranked)[:_RANKED]:
+        inside = codes[number] == group
+        if not any(_share(inside[places], other.inside[places]) > _SHARED for other in chosen):
+            labels = np.unique(images.label[inside])
+            chosen.append(_Group(inside, int(labels[0]) if len(labels) == 1 else -1, rules[number]))
             if len(chosen) == _TESTED:
                 break
     return chosen, looked_at
