@@ -1,4 +1,4 @@
-"""Contact sheets of found slices: every group, its words as text, its pictures, and a plain word where none was found."""
+"""Contact sheets of found slices: every group, its words as text, its pictures, and a word where none was found."""
 
 import dataclasses
 import re

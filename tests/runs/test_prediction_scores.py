@@ -12,9 +12,10 @@ from modelheir.runs import feature_files, read_features
 
 IDS = ["c", "a", "b"]
 VALUES = np.arange(6, dtype=np.float32).reshape(3, 2)
+ROWS = VALUES.tolist()
 
 
-def table(path, values=VALUES.tolist(), ids=IDS, column="features", **more):
+def table(path, values=ROWS, ids=IDS, column="features", **more):
     pq.write_table(pa.table({"sample_id": ids, **({column: values} if values is not None else {}), **more}), path)
     return path
 
