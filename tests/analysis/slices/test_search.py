@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, fisher_exact
 
-from modelheir.analysis.slices.search import find_slices, in_finding_half
+from modelheir.analysis.slices.halves import in_finding_half
+from modelheir.analysis.slices.search import find_slices
 from modelheir.checks import InputError
 from modelheir.metrics.correction import benjamini_hochberg
 from modelheir.types import Predictions

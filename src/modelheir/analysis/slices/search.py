@@ -2,17 +2,16 @@
 
 A hash of the sample id splits the images in halves. On the finding half the features are clustered, for several numbers
 of clusters; a group is a cluster, the images of one class in it, or the images furthest along the direction in which
-the newly wrong ones differ from the others. Those in which the new model breaks most beyond its
-rate elsewhere (Fisher's test) are kept, none of which shares half of its images with a better one. The testing half,
-which had no part in this, then decides: Fisher's one-sided test of the NFR in the group against that of all other
-images, the p-values corrected by Benjamini and Hochberg. So the expected share of false groups among those found stays
-below the level, whatever the features are worth.
+the newly wrong ones differ from the others. Those in which the new model breaks most beyond its rate elsewhere
+(Fisher's test) are kept, none of which shares half of its images with a better one. The testing half, which had no part
+in this, then decides: Fisher's one-sided test of the NFR in the group against that of all other images, the p-values
+corrected by Benjamini and Hochberg. So the expected share of false groups among those found stays below the level,
+whatever the features are worth.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,43 +19,28 @@ import numpy as np
 
 from modelheir.analysis.pairing import Pair, pair_up
 from modelheir.analysis.record import Rate
-from modelheir.analysis.slices.clusters import k_means, nearest_centre, project
+from modelheir.analysis.slices.clusters import k_means, nearest_centre
 from modelheir.analysis.slices.direction import tails
 from modelheir.analysis.slices.found import FoundSlice, FoundSlices, Member
+from modelheir.analysis.slices.halves import Images, drawn, labelled_images
 from modelheir.analysis.slices.words import Properties, properties, words
 from modelheir.checks import InputError
 from modelheir.metrics.correction import benjamini_hochberg
 from modelheir.metrics.fisher import fisher_greater
 from modelheir.metrics.intervals import exact
-from modelheir.metrics.join import name_ids
-from modelheir.metrics.outcomes import outcomes
 from modelheir.types import Predictions
 
-__all__ = ["find_slices", "in_finding_half"]
+__all__ = ["find_slices"]
 
 _LEAST = 200  #: labelled images; below, the halves tell nothing
 _CLUSTERS = (4, 8, 16, 32, 64, 128)  #: numbers tried, while a cluster has _MEAN images of the finding half on average
 _MEAN = 20
-_FIT = 10_000  #: images of the finding half from which axes and centres are taken
-_HELD = 1 << 24  #: numbers of features held in memory for the axes
 _TAILS = (0.02, 0.05, 0.1, 0.2)  #: shares of the finding half that are an end of the direction
 _SMALLEST, _FEWEST = 10, 3  #: images, and newly wrong ones, of a group in the finding half
 _PROMISING = 0.05  #: largest p on the finding half of a group that is tested
 _TESTED, _RANKED = 10, 500  #: groups tested, at most; groups looked through for them
 _SHARED = 0.5  #: of the smaller one's images, with a group that is tested already
 _NEAREST, _BROKEN = 12, 200  #: images listed
-_BLOCK = 8192  #: rows of features at a time
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Images:
-    """The labelled images, by sample id, so that the order of rows in a file changes nothing."""
-
-    order: np.ndarray  #: ``(N,)`` places in the pair
-    flipped: np.ndarray  #: ``(N,)`` bool, newly wrong
-    finding: np.ndarray  #: ``(N,)`` bool, else testing
-    label: np.ndarray  #: ``(N,)`` place of the class among the pair's
-    points: np.ndarray  #: ``(N, d)`` main coordinates of the features
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,7 +86,7 @@ def find_slices(
             f"finding slices needs at least {_LEAST} labelled images, a half to find groups and a half to test them; "
             f"there are {count:,}."
         )
-    images = _images(pair, *_features(pair, features))
+    images = labelled_images(pair, features)
     finding, testing = images.finding, ~images.finding
     tried = tuple(k for k in _CLUSTERS if k == _CLUSTERS[0] or k * _MEAN <= int(finding.sum()))
     groups, looked_at = _promising(images, tried, pair.count)
@@ -133,66 +117,7 @@ def find_slices(
     return FoundSlices(tuple(found), int(finding.sum()), all_total, tried, looked_at, len(groups), level)
 
 
-def in_finding_half(ids: Sequence[str]) -> np.ndarray:
-    """Tell of each image, ``(N,)`` bool, whether groups are found on it or tested: one bit of its id's SHA-256.
-
-    >>> in_finding_half(["a", "b", "e"]).tolist()
-    [False, False, True]
-    """
-    bits = (hashlib.sha256(str(one).encode("utf-8", "surrogatepass")).digest()[0] & 1 for one in ids)
-    return np.fromiter(bits, bool, len(ids))
-
-
-def _features(pair: Pair, given: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return features, and the row of each image in them."""
-    for side in (pair.new, pair.old):
-        if given is None and side.predictions.features is not None:
-            values = side.predictions.features
-            return values, np.arange(len(values)) if side.rows is None else side.rows
-    if given is None:
-        raise InputError(
-            "finding slices needs features of the images, and neither file has a column 'features': predict with "
-            "--features true (or train with --fit.save_features true), or give --features FILE."
-        )
-    ids, values = given
-    order = np.argsort(ids, kind="stable")
-    place = np.searchsorted(ids, pair.sample_id, sorter=order).clip(max=max(len(ids) - 1, 0))
-    missing = pair.sample_id[ids[order[place]] != pair.sample_id] if len(ids) else pair.sample_id
-    if len(missing):
-        raise InputError(
-            f"the features lack {len(missing):,} of {len(pair.sample_id):,} images ({name_ids(missing[:6])}): "
-            "give a file with the features of all."
-        )
-    return values, order[place]
-
-
-def _images(pair: Pair, values: np.ndarray, rows: np.ndarray) -> _Images:
-    for start in range(0, len(rows), _BLOCK):
-        bad = ~np.isfinite(values[rows[start : start + _BLOCK]]).all(axis=1)
-        if bad.any():
-            named = name_ids(pair.sample_id[start : start + _BLOCK][bad][:6])
-            raise InputError(f"features are not finite numbers for some images, such as {named}: compute them again.")
-    order = np.argsort(pair.sample_id, kind="stable")
-    finding = in_finding_half(pair.sample_id[order].tolist())
-    if not 0 < finding.sum() < len(finding):
-        raise InputError("all sample ids fall into one half: use other ids.")
-    flips = outcomes(pair.old.prediction, pair.new.prediction, pair.label) == 1
-    return _Images(
-        order=order,
-        flipped=flips[order],
-        finding=finding,
-        label=np.searchsorted(pair.numbers, pair.label[order]),
-        points=project(values, rows[order], _drawn(finding, most=max(_MEAN, _HELD // values.shape[1]))),
-    )
-
-
-def _drawn(finding: np.ndarray, most: int = _FIT) -> np.ndarray:
-    """Return places of images of the finding half, evenly over them, for axes and centres."""
-    places = np.flatnonzero(finding)
-    return places[:: -(-len(places) // min(most, _FIT))]
-
-
-def _promising(images: _Images, tried: Sequence[int], classes: int) -> tuple[list[_Group], int]:
+def _promising(images: Images, tried: Sequence[int], classes: int) -> tuple[list[_Group], int]:
     """Return the groups to test, chosen by the finding half alone, and how many groups it has."""
     places = np.flatnonzero(images.finding)
     flipped, all_hits = images.flipped[places], int(images.flipped[places].sum())
@@ -213,7 +138,7 @@ def _promising(images: _Images, tried: Sequence[int], classes: int) -> tuple[lis
         rules.append(rule)
         return int(large.sum())
 
-    points = images.points[_drawn(images.finding)]
+    points = images.points[drawn(images.finding)]
     for count in tried:
         of = nearest_centre(images.points, k_means(points, count))
         looked_at += rank(of, of[places], count, f"one of {count} clusters")
@@ -241,7 +166,7 @@ def _rate(hits: int, total: int, confidence: float) -> Rate:
     return Rate(hits / total if total else None, exact(hits, total, confidence=confidence))
 
 
-def _described(pair: Pair, images: _Images, group: _Group, known: Properties) -> dict[str, Any]:
+def _described(pair: Pair, images: Images, group: _Group, known: Properties) -> dict[str, Any]:
     """Return what stands out in a group, and its images next to the centre."""
     inside = np.flatnonzero(group.inside)
     centre = images.points[group.inside & images.finding].mean(axis=0)
