@@ -5,16 +5,15 @@ Stands above every layer, as ``cli`` does. Importing it imports no torch; only t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import analysis, assemble
 from modelheir.assemble import evaluate, export, predict
 from modelheir.checks import InputError, unknown
-from modelheir.config import describe
+from modelheir.config.keywords import check_keywords, part_keywords
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
-from modelheir.config.nearest import nearest_setting
 from modelheir.config.run import TrainConfig
 from modelheir.methods import METHODS
 from modelheir.runs.predictions import members_of
@@ -46,9 +45,9 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     given = [{"out": f"runs/{name}", **method.defaults}, read_yaml(config) if config else {}, settings]
     shared: dict[str, Any] = {}
     own: dict[str, Any] = {}
-    _check(settings, name, method.config)
+    check_keywords(settings, name, method.config)
     for source, one in zip(("", str(config), ""), given, strict=True):
-        for_run, for_method = _split(one)
+        for_run, for_method = part_keywords(one)
         shared |= flatten(TrainConfig, for_run, source=source)
         own |= flatten(method.config, for_method, where="method", source=source)
     if epochs is not None:
@@ -67,27 +66,6 @@ def _call(function: str, *values: Any, **named: Any) -> str:
     words = [repr(value) for value in values]
     words += [f"{key}={value!r}" for key, value in named.items() if key not in dotted]
     return f"modelheir.{function}({', '.join([*words, *([f'**{dotted!r}'] if dotted else [])])})"
-
-
-def _check(given: Mapping[str, Any], name: str, own: type[Any]) -> None:
-    """Require that the first part of every given name is known; what is inside groups is checked where it is read."""
-    known = [
-        one.key for prefix, config in (("", TrainConfig), ("method", own)) for one in describe.settings(config, prefix)
-    ]
-    groups = {key.partition(".")[0] for key in known} | {"method", "train"}
-    for key in given:
-        if key.partition(".")[0] not in groups:
-            near = nearest_setting(key, known, ["config", "epochs"])
-            hint = f" Did you mean {near!r}?" if near else ""
-            raise InputError(f"unknown setting {key!r}.{hint} `modelheir train {name} --help` lists all.")
-
-
-def _split(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part the settings of the run from those of the method."""
-    own = dict(settings.get("method") or {})
-    own |= {key.removeprefix("method."): value for key, value in settings.items() if key.startswith("method.")}
-    others = {k: v for k, v in settings.items() if k not in ("method", "train") and not k.startswith("method.")}
-    return others, own
 
 
 def compare(
@@ -115,6 +93,8 @@ def compare(
     bec: str = "new",
     correction: str = "holm",
     max_flips: int | None = None,
+    find_slices: bool = False,
+    features: str | Path | None = None,
 ) -> Comparison:
     """Compare an old model with a new one: flips with intervals, by class and slice, and the verdict of the gate.
 
@@ -143,6 +123,8 @@ def compare(
         bec: Whose errors BEC counts, ``new`` or ``old``.
         correction: ``holm`` or ``benjamini_hochberg``.
         max_flips: Sample ids listed of each kind of flip; ``None`` lists all.
+        find_slices: Look for groups of like images in which the new model breaks more; needs features.
+        features: A file of features (see ``modelheir compare --help``); ``None`` takes those of ``new``, else ``old``.
 
     Returns:
         The comparison; rates are fractions from 0 to 1. It reads as the mapping that ``modelheir compare --json``
@@ -159,6 +141,8 @@ def compare(
         **{"min_class_count": min_class_count, "confidence": confidence, "point": point, "undecided": undecided},
         "slice": [slice] if isinstance(slice, str) else slice,
     }
+    if features is not None and not find_slices:
+        raise InputError("features are read to find slices: give find_slices=True with them.")
     gate, slices = analysis.make_gate(policy, given)
     made = assemble.compare_models(
         [old, new],
@@ -166,6 +150,8 @@ def compare(
         slices=slices,
         columns=columns,
         replay=replay,
+        find_slices=find_slices,
+        features=features,
         remember=remember,
         split=split,
         errors_of=bec,

@@ -9,3 +9,4 @@ from .gate.bounds import Bounds as Bounds
 from .gate.bounds import GateConfig as GateConfig
 from .gate.policy import make_gate as make_gate
 from .run_rows import run_row as run_row
+from .slices.search import find_slices as find_slices

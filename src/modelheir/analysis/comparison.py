@@ -10,6 +10,7 @@ from modelheir.analysis.confusion import Answers, Confusion
 from modelheir.analysis.gate.verdict import Verdict
 from modelheir.analysis.record import Rate, Record, plain
 from modelheir.analysis.replay import Replay
+from modelheir.analysis.slices.found import FoundSlices
 
 __all__ = [
     "Calibration",
@@ -211,6 +212,7 @@ class Comparison(Record):
     new: str = ""
     note: str = ""  #: which split was taken, where that is not the usual one, and images that lack metadata
     replay: Replay | None = None  #: images that earlier releases broke; ``None`` where no list was given
+    found_slices: FoundSlices | None = None  #: groups that nobody named, where they were looked for
     others: tuple[Mapping[str, Any], ...] = ()  #: further models against the same old one, rows of ``analysis.front``
 
     def to_json(self) -> dict[str, Any]:
@@ -236,6 +238,7 @@ class Comparison(Record):
             "flips": plain(self.flips),
             **({"replay": plain(self.replay)} if self.replay else {}),
             **files,
+            **({"found_slices": plain(self.found_slices)} if self.found_slices is not None else {}),
             **({"others": plain(self.others)} if self.others else {}),
         }
 

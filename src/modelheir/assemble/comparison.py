@@ -94,6 +94,8 @@ def compare_models(
     columns: Path | str | None = None,
     replay: Path | str | None = None,
     remember: Path | str | None = None,
+    find_slices: bool = False,
+    features: Path | str | None = None,
     split: str | None = None,
     classes: Sequence[str] | None = None,
     errors_of: str = "new",
@@ -111,6 +113,8 @@ def compare_models(
         columns: Table of metadata that has some of them.
         replay: List of images that earlier releases broke; where it is the file of ``remember`` it need not be there.
         remember: List that the images which the new model broke are added to, whatever the verdict.
+        find_slices: Look for groups that nobody named.
+        features: File of features for that; ``None`` takes those of the new model's predictions, else the old one's.
         split: As of :func:`find_sources`.
         classes: Class names by number, for files without them.
         errors_of: As of :func:`~modelheir.analysis.compare.compare`, and so the next two.
@@ -129,7 +133,12 @@ def compare_models(
     read = [columns, None if one_list else replay]
     check_outputs(
         [*outputs, *([Path(remember)] if remember else [])],
-        [*(one.file for one in sources if one.file), *inputs, *(Path(path) for path in read if path)],
+        [
+            *(one.file for one in sources if one.file),
+            *(Path(path) for path in read if path),
+            *(runs.feature_files(Path(features)) if features else ()),
+            *inputs,
+        ],
     )
     if remember and not sources[1].file:
         raise InputError("a list of remembered images names the release: give the new model as a file or a run folder.")
@@ -140,7 +149,10 @@ def compare_models(
     if len(paths) == 2:
         runs.require_columns([*paths, *([Path(columns)] if columns else [])], slices)
     table = read_metadata(columns, slices) if columns else None
-    old, new, *others = (one.read(classes=classes, columns=slices) for one in sources)
+    holder = _holder(sources) if find_slices and not features else None
+    old, new, *others = (
+        one.read(classes=classes, columns=[*slices, "features"] if one is holder else slices) for one in sources
+    )
     names = (sources[0].name, sources[1].name)
     lacking = ""
     if table:
@@ -158,6 +170,10 @@ def compare_models(
         remembered=remembered,
         release=sources[1].release,
     )
+    if find_slices:
+        held = runs.read_features(Path(features)) if features else None
+        groups = analysis.find_slices(old, new, features=held, columns=slices, confidence=gate.confidence, names=names)
+        result = dataclasses.replace(result, found_slices=groups)
     short = runs.short_names([one.place or Path(one.name) for one in sources])
     plane = analysis.plane(old, dict(zip(short[2:], others, strict=True)), confidence=gate.confidence)
     result = dataclasses.replace(
@@ -172,3 +188,8 @@ def compare_models(
         today = datetime.datetime.now(datetime.UTC).date()
         added = add_remembered(remember, broken(old, new, release=sources[1].release, date=today))
     return Compared(result, sources, old, new, added)
+
+
+def _holder(sources: Sequence[Source]) -> Source | None:
+    """Return the new model where its predictions hold features, else the old one where its do."""
+    return next((one for one in (sources[1], sources[0]) if one.file is None or runs.has_features(one.file)), None)

@@ -25,6 +25,11 @@ or files of predictions from any framework: Parquet or CSV with sample_id,
 label, prediction, and optionally logits (a list column) or logit_0.. or
 prob_0.. columns. Rows are joined by sample_id.
 
+--find-slices reads a list column features of NEW or OLD (training with
+--fit.save_features true or predict with --features true writes it) or FILE:
+Parquet with sample_id and a list column, or X.npy of shape (images, features)
+with X.parquet or X.csv, whose sample_id names its rows.
+
 Exit code: 0 ship (or no bounds were set), 1 hold, 2 bad input, 3 not enough
 images to tell; the output says how many more a decision needs.
 
@@ -107,6 +112,12 @@ def parser() -> argparse.ArgumentParser:
     view.add_argument(
         "--replay", type=Path, metavar="FILE", help="list of images that earlier releases broke: which are wrong again?"
     )
+    view.add_argument(
+        "--find-slices", action="store_true", help="find groups of like images that break more; needs features"
+    )
+    view.add_argument(
+        "--features", type=Path, metavar="FILE", help="features of the images (default: those of NEW, else of OLD)"
+    )
     view.add_argument("--split", metavar="NAME", help="split to read from run folders (default: test, else val)")
     view.add_argument("--classes", type=Path, metavar="FILE", help="class names, one a line, for files without them")
     view.add_argument("--bec", choices=("new", "old"), default="new", help="whose errors BEC counts (default: new)")
@@ -146,6 +157,8 @@ def main(argv: list[str] | None = None) -> int:
         raise InputError(f"--max-flips {given.max_flips}: must be >= 0.")
     if not slices and any(of.max_slice_nfr is not None for of in (gate, gate.advisory)):
         raise InputError("max_slice_nfr judges the values of a column: name one with --slice COLUMN.")
+    if given.features and not given.find_slices:
+        raise InputError("--features FILE is read to find slices: give --find-slices with it.")
     if given.data and not given.html:
         raise InputError("--data finds the pictures of the page: give --html FILE with it.")
     classes = _class_list(given.classes) if given.classes else None
@@ -156,6 +169,8 @@ def main(argv: list[str] | None = None) -> int:
         slices=slices,
         columns=given.columns,
         replay=given.replay,
+        find_slices=given.find_slices,
+        features=given.features,
         remember=given.remember,
         split=given.split,
         classes=classes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from modelheir.cli.found_slices_text import show_found
 from modelheir.printable import shorten
 from modelheir.screen import percent, say, show_table
 
@@ -59,6 +60,8 @@ def show(found: Comparison, *, names: tuple[str, str]) -> None:
         _groups(f"by {column}", "value", [row for row in found.slices if row.column == column])
     if found.replay:
         _replay(found.replay)
+    if found.found_slices is not None:
+        show_found(found.found_slices)
     if found.others:
         table = [
             [row["name"], percent(row["error"], row["error_interval"]), percent(row["nfr"], row["nfr_interval"])]

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from modelheir.analysis.comparison import Comparison, Group
 from modelheir.analysis.flipped import Flipped
-from modelheir.report import figures, gallery, glossary, page, table, training
+from modelheir.report import figures, found_slices, gallery, glossary, page, table, training
 from modelheir.report.provenance import rows as provenance_rows
 from modelheir.runs import files
 from modelheir.runs.outputs import page_files
@@ -81,6 +81,7 @@ def write_compare(
         confused=_confused(found, names),
         mistakes=found.confusion.mistakes(_MISTAKES),
         slices=_by_column(found.slices),
+        sheets=found_slices.sheets(found.found_slices, images) if found.found_slices is not None else (),
         gallery=gallery.illustrated(flipped, images),
         kinds=gallery.KINDS,
         models=models,

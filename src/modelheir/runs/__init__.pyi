@@ -6,6 +6,10 @@ from .outputs import check_outputs as check_outputs
 from .outputs import page_files as page_files
 from .prediction_files import find_files as find_files
 from .prediction_files import short_names as short_names
+from .prediction_scores import Features as Features
+from .prediction_scores import feature_files as feature_files
+from .prediction_scores import read_features as read_features
+from .predictions import has_features as has_features
 from .predictions import members_of as members_of
 from .predictions import read_predictions as read_predictions
 from .predictions import require_columns as require_columns

@@ -31,7 +31,14 @@ from modelheir.types import Predictions
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["members_of", "read_predictions", "require_columns", "take_predictions", "write_predictions"]
+__all__ = [
+    "has_features",
+    "members_of",
+    "read_predictions",
+    "require_columns",
+    "take_predictions",
+    "write_predictions",
+]
 
 _KEY = b"modelheir"
 _LISTS = ("logits", "probabilities", "features")
@@ -103,6 +110,15 @@ def members_of(path: Path | str) -> float:
     if isinstance(members, bool) or not isinstance(members, int | float) or not 0 < members < math.inf:
         raise InputError(f"{path}: its own note says that {members!r} models were averaged: write the file again.")
     return float(members)
+
+
+def has_features(path: Path | str) -> bool:
+    """Tell from its header whether a file of predictions holds features.
+
+    Raises:
+        InputError: If it is missing or cannot be read.
+    """
+    return "features" in column_names(Path(path))
 
 
 def require_columns(paths: Sequence[Path], columns: Sequence[str]) -> None:
