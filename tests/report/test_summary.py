@@ -95,6 +95,13 @@ def test_it_stays_short_however_many_classes_there_are():
     assert len(text) < 4000
 
 
+def test_five_classes_are_all_that_there_are():
+    label = np.repeat(np.arange(5), 4)
+    ids = np.arange(20).astype(str)
+    found = compare(Predictions(ids, label, label), Predictions(ids, label, (label + 1) % 5))
+    assert "Classes with the most new mistakes:" in summary_text(found, names=("a", "b"))
+
+
 def test_policy_notes_and_estimates():
     found = compare(*pair(100, 18), gate=GateConfig(max_nfr=0.1, point=True))
     bounds = dataclasses.replace(found.gate.bounds, policy="g|`te.yaml", policy_sha256="ab" * 32)

@@ -32,7 +32,7 @@ def code(name: str) -> str:
     ('`cat`', '<code>a&#124;b</code>')
     """
     text = printable(shorten(name, _MOST))
-    if text.strip() and not re.search(r"[`|\\]", text):  # else neither spaces nor bars would be safe between backticks
+    if text.strip() and not re.search("[`|]", text):  # between backticks all else is text
         return f"`{text}`"
     return f"<code>{escape(text)}</code>" if text.strip() else "(empty)"
 
