@@ -152,7 +152,7 @@ def test_single_slices_have_bounds_of_their_own():
     two = slices(*rows, max_slice_nfr={"day = 1": 0.5, "day = 2": 0.5})
     assert "Bonferroni for 2 slices" in " ".join(two["notes"])
     small = slices(*rows, max_slice_nfr=bounds, min_class_count=500)
-    assert [check["slice"] for check in small["checks"]] == ["day = 2"]
+    assert [(check["slice"], check["bound"]) for check in small["checks"]] == [("day = 2", bounds["day = 2"])]
     assert "not judged: site = a" in " ".join(small["notes"])
     none = slices(*rows, max_slice_nfr=bounds, min_class_count=5000)["checks"]
     assert [check["verdict"] for check in none] == [OPEN]
