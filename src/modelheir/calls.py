@@ -128,6 +128,7 @@ def compare(
     confidence: float | None = None,
     point: bool | None = None,
     undecided: str | None = None,
+    sequential: bool | None = None,
     slice: str | Sequence[str] = (),
     bec: str = "new",
     correction: str = "holm",
@@ -151,6 +152,7 @@ def compare(
         confidence: Coverage of all intervals, between 0 and 1; ``None`` is 0.95.
         point: Judge the estimates, not the unfavourable ends of the intervals.
         undecided: ``ship`` or ``hold``: what ``gate.exit_code`` is where the images are too few; ``None`` is 3.
+        sequential: Judge by intervals that hold at all looks together, so that one may look early and often; wider.
         slice: Column, or columns, whose every value gets a row of its own.
         bec: Whose errors BEC counts, ``new`` or ``old``.
         correction: ``holm`` or ``benjamini_hochberg``.
@@ -168,6 +170,7 @@ def compare(
         **{"max_nfr": max_nfr, "max_class_nfr": max_class_nfr, "max_slice_nfr": max_slice_nfr, "min_kept": min_kept},
         **{"min_accuracy_gain": min_accuracy_gain, "max_churn": max_churn, "max_ece": max_ece},
         **{"min_class_count": min_class_count, "confidence": confidence, "point": point, "undecided": undecided},
+        "sequential": sequential,
         "slice": [slice] if isinstance(slice, str) else slice,
     }
     gate, slices = analysis.make_gate(policy, given)

@@ -79,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument(
         "--point", action="store_true", default=None, help="judge the estimates, not the unfavourable ends of intervals"
     )
+    gate.add_argument(
+        "--sequential", action="store_true", default=None, help="intervals that allow to look early and often; wider"
+    )
     gate.add_argument("--undecided", choices=("ship", "hold"), help="what to do instead of exit code 3")
     view = made.add_argument_group("what to look at")
     view.add_argument(

@@ -12,7 +12,9 @@ many, so that end is Bonferroni's: its confidence is ``1 - (1 - confidence) / cl
 Intervals: exact ones of shares, :func:`~modelheir.metrics.paired.paired_difference` for the gain,
 :func:`~modelheir.metrics.calibration.calibration_interval` for the calibration error. Each end is wrong with at most
 half of ``1 - confidence``, so a release that lies on its bound ships wrongly in at most 2.5 % of the cases at 95 %.
-``point`` judges the estimates instead. Without a bound on slices, a note names those that are worse.
+``sequential`` takes the intervals of :mod:`~modelheir.metrics.sequential`, which hold at all looks together: a gate
+that is asked after every image errs no more often than that. ``point`` judges the estimates instead. Without a bound on
+slices, a note names those that are worse.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from modelheir.analysis.gate.bounds import WORDS, GateConfig, Measured, images_needed, measure, measure_groups
-from modelheir.analysis.gate.notes import near_chance, worse_slices
+from modelheir.analysis.gate.notes import SEQUENTIAL, near_chance, worse_slices
 from modelheir.analysis.gate.verdict import HOLD, SHIP, SHOWN, UNDECIDED, Check, Verdict
 from modelheir.checks import InputError
 from modelheir.metrics.correction import bonferroni_confidence
@@ -78,12 +80,15 @@ def judge(
             if kind:
                 made = _groups(kind, bound, config, *groups[kind], notes)  # type: ignore[arg-type]
             else:
-                made = _checks(name, bound, config, [WORDS[name]], measure(name, counts, reliability))
+                measured = measure(name, counts, reliability, sequential=config.sequential)
+                made = _checks(name, bound, config, [WORDS[name]], measured)
             found += [dataclasses.replace(check, advisory=advisory) for check in made]
     if not any("max_slice_nfr" in bounds.given for bounds in (config, config.advisory)) and slice_counts is not None:
         notes += worse_slices(config.confidence, counts, slice_counts, slice_names, judged=bool(found))
     if found:
         notes += near_chance(config.confidence, counts, class_counts, class_names)
+    if found and config.sequential:
+        notes.append(SEQUENTIAL)
     said = {check.verdict for check in found if not check.advisory}
     verdict = next((one for one in (HOLD, UNDECIDED, SHIP) if one in said), None)
     return Verdict(verdict, tuple(notes), tuple(found), config)
@@ -106,7 +111,7 @@ def _groups(
         sentence = f"no {kind} has the {config.min_class_count} images that the bound on {many} asks for."
         return [Check(name, UNDECIDED, sentence, bound=bound)]
     known = [names[int(k)] for k in judged]
-    measured = measure_groups(counts[judged])
+    measured = measure_groups(counts[judged], sequential=config.sequential)
     made = _checks(name, bound, config, [f"NFR of {kind} {group}" for group in known], measured)
     made = [
         dataclasses.replace(check, kind=kind, group=group, n=int(n))
