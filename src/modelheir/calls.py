@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelheir import analysis, assemble
 from modelheir.address import predictions_place
-from modelheir.assemble import evaluate, export, predict
+from modelheir.assemble import compare_labelled, evaluate, export, predict, worth_labelling
 from modelheir.checks import InputError, unknown
 from modelheir.config import describe
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison
     from modelheir.analysis.ensemble import Ensemble
 
-__all__ = ["compare", "ensemble", "evaluate", "explain", "export", "predict", "train", "write_report"]
+__all__ = [
+    "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "predict", "train", "worth_labelling",
+    "write_report",
+]  # fmt: skip
 
 
 def train(name: str, /, *, config: Path | str | None = None, epochs: int | None = None, **settings: Any) -> Path:

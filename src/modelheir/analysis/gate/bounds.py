@@ -89,6 +89,7 @@ class Measured(NamedTuple):
     value: Any  #: float, or array of shape ``(G,)``
     n: Any  #: images behind it
     ends: Callable[[Any, float], tuple[Any, Any]]  #: (multiple of the images, confidence) -> low and high end
+    unit: str = "image"  #: what ``n`` counts, and what more of would decide
 
 
 def measure(

@@ -31,7 +31,7 @@ from modelheir.analysis.gate.verdict import HOLD, SHIP, SHOWN, UNDECIDED, Check,
 from modelheir.checks import InputError
 from modelheir.metrics.correction import bonferroni_confidence
 
-__all__ = ["judge"]
+__all__ = ["check_bound", "conclude", "judge"]
 
 _MANY = {"class": "classes", "slice": "slices"}
 
@@ -81,7 +81,7 @@ def judge(
                 made = _groups(kind, bound, config, *groups[kind], notes)  # type: ignore[arg-type]
             else:
                 measured = measure(name, counts, reliability, sequential=config.sequential)
-                made = _checks(name, bound, config, [WORDS[name]], measured)
+                made = check_bound(name, bound, config, [WORDS[name]], measured)
             found += [dataclasses.replace(check, advisory=advisory) for check in made]
     if not any("max_slice_nfr" in bounds.given for bounds in (config, config.advisory)) and slice_counts is not None:
         notes += worse_slices(config.confidence, counts, slice_counts, slice_names, judged=bool(found))
@@ -89,6 +89,11 @@ def judge(
         notes += near_chance(config.confidence, counts, class_counts, class_names)
     if found and config.sequential:
         notes.append(SEQUENTIAL)
+    return conclude(config, found, notes)
+
+
+def conclude(config: GateConfig, found: Sequence[Check], notes: Sequence[str]) -> Verdict:
+    """Put the checks of all bounds together: what is missed holds, what is open leaves it open, all else ships."""
     said = {check.verdict for check in found if not check.advisory}
     verdict = next((one for one in (HOLD, UNDECIDED, SHIP) if one in said), None)
     return Verdict(verdict, tuple(notes), tuple(found), config)
@@ -112,7 +117,7 @@ def _groups(
         return [Check(name, UNDECIDED, sentence, bound=bound)]
     known = [names[int(k)] for k in judged]
     measured = measure_groups(counts[judged], sequential=config.sequential)
-    made = _checks(name, bound, config, [f"NFR of {kind} {group}" for group in known], measured)
+    made = check_bound(name, bound, config, [f"NFR of {kind} {group}" for group in known], measured)
     made = [
         dataclasses.replace(check, kind=kind, group=group, n=int(n))
         for check, group, n in zip(made, known, measured.n, strict=True)
@@ -129,7 +134,7 @@ def _groups(
     return sorted(made, key=worst)
 
 
-def _checks(name: str, bound: float, config: GateConfig, words: Sequence[str], of: Measured) -> list[Check]:
+def check_bound(name: str, bound: float, config: GateConfig, words: Sequence[str], of: Measured) -> list[Check]:
     """Hold one bound against one rate, or the same rate of several groups; a name with ``max`` is an upper bound."""
     upper = name.startswith("max")
     value, n = np.atleast_1d(np.asarray(of.value, np.float64)), np.atleast_1d(np.asarray(of.n))
@@ -164,7 +169,7 @@ def _checks(name: str, bound: float, config: GateConfig, words: Sequence[str], o
         shown = f"{value[k]:.2%}" + ("" if config.point else f" [{ends[0]:.2%}, {ends[1]:.2%}]")
         sentence = f"{what} is {shown}: {_relation(verdict, upper, config.point)} {bound:.2%}"
         if verdict == UNDECIDED:
-            sentence += f"; {_price(needed[k], bool(np.ndim(of.value)))}"
+            sentence += f"; {_price(needed[k], of.unit, bool(np.ndim(of.value)))}"
         made.append(
             Check(
                 *(name, verdict, f"{sentence}."),
@@ -189,9 +194,9 @@ def _relation(verdict: str, upper: bool, point: bool) -> str:
     return f"{end} is at least" if meets else f"{end} is below"
 
 
-def _price(needed: int | None, group: bool) -> str:
+def _price(needed: int | None, unit: str, group: bool) -> str:
     """Say what a decision costs."""
     if needed is None:
-        return "at this very rate no number of images decides"
-    what = "image" if needed == 1 else "images"
+        return f"at this very rate no number of {unit}s decides"
+    what = unit if needed == 1 else f"{unit}s"
     return f"about {needed:,} more {what}{' of it' if group else ''} would decide at this rate"
