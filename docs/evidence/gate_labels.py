@@ -1,11 +1,11 @@
-"""Fewer labels at the gate: how many labels of disagreements give the verdict of all labels, and how often it is wrong.
+"""Fewer labels at the gate: how many labels of disagreements give the verdict of all, and how often it is wrong.
 
-Run ``OMP_NUM_THREADS=1 python docs/evidence/gate_labels.py`` (minutes on one core). It writes ``gate_labels.json`` beside
-itself and prints the tables of ``gate_labels.md``.
+Run ``OMP_NUM_THREADS=1 python docs/evidence/gate_labels.py`` (minutes on one core). It writes ``gate_labels.json``
+beside itself and prints the tables of ``gate_labels.md``.
 
 Test sets are drawn from a known population, of the sizes of CIFAR-10's test set and of ImageNet's validation set, so a
-verdict is right or wrong. Of the disagreements 30 % are negative flips, 40 % positive ones, 30 % other errors. The bound
-on NFR is the true NFR times a factor: 2 and 1.25 should ship, 0.8 and 0.5 should hold, 0.999 is the hardest to tell.
+verdict is right or wrong. Of the disagreements 30 % are negative flips, 40 % positive ones, 30 % other errors. The
+bound on NFR is the true NFR times a factor: 2 and 1.25 should ship, 0.8 and 0.5 should hold, 0.999 is the hardest.
 """
 
 from __future__ import annotations
@@ -145,6 +145,7 @@ def hardest(images: int, rate: float, rng: np.random.Generator) -> dict[str, Any
 
 
 def percent(value: float) -> str:
+    """Write a fraction as percent."""
     return f"{100 * value:.1f} %"
 
 
