@@ -23,7 +23,6 @@ __all__ = ["by_labels", "wants_labels"]
 
 _SHARED = {"help", "old", "new", "split", "classes", "labels"}
 _ASK = {"label_budget", "ask"}
-_GATE = {field.name for field in dataclasses.fields(analysis.GateConfig)} - {"min_class_count"}
 
 
 def wants_labels(given: argparse.Namespace) -> bool:
@@ -39,19 +38,21 @@ def by_labels(
     Raises:
         InputError: If settings do not go together, or what was given cannot be compared.
     """
-    asks = bool(given.ask) or given.label_budget is not None
-    _refuse_others(given, parser, _SHARED | (_ASK if asks else _GATE | {"json"}), asks)
-    if asks and not (given.ask and given.label_budget is not None):
+    budget: int | None = given.label_budget
+    asks = bool(given.ask) or budget is not None
+    judging = {"json", *(field.name for field in dataclasses.fields(gate))} - {"min_class_count"}
+    _refuse_others(given, parser, _SHARED | (_ASK if asks else judging), asks)
+    if asks and (budget is None or not given.ask):
         raise InputError("--label-budget N and --ask FILE go together: how many labels, and where to write the ids.")
     places = [predictions_place(place) for place in (given.old, given.new)]
     files, _ = runs.find_files(places, given.split)
     read = [*files, *(path for path in (given.labels, given.classes, given.policy) if path)]
     check_outputs([path for path in (given.ask, given.json) if path], read)
     old, new, labels, names = assemble.read_pair(files[0], files[1], given.labels, classes=classes)
-    if asks:
-        found = analysis.worth_labelling(old, new, budget=given.label_budget, labels=labels, names=names)
+    if budget is not None:
+        found = analysis.worth_labelling(old, new, budget=budget, labels=labels, names=names)
         write_text(given.ask, to_csv(found.asked, ["sample_id", "old", "new", "why"]))
-        _say_asked(found, given.label_budget, given.ask)
+        _say_asked(found, budget, given.ask)
         return 0
     short = runs.short_names(places)
     result = analysis.compare_labelled(old, new, labels, gate=gate, names=names)
