@@ -169,6 +169,11 @@ def tables(result: dict[str, Any]) -> str:
                 f"| {one['images']:,} | {percent(one['nfr'])} | {row['factor']:g} | {100 * row['decided']:.0f} | "
                 f"{percent(row['mean_share'])} | {percent(row['median_share'])} | {percent(row['wrong'])} |"
             )
+    lines += ["", "| images | NFR | all labels | all disagreements | a fifth of them |", "|---" * 5 + "|"]
+    for one in result["settings"]:
+        few, every = one["gain"]
+        cells = (f"{100 * value:.0f}" for value in (every["all"], every["decided"], few["decided"]))
+        lines.append(f"| {one['images']:,} | {percent(one['nfr'])} | " + " | ".join(cells) + " |")
     lines += [
         "",
         "| images | NFR | all labels | a fifth | sequential, every look | exact, every look |",
