@@ -49,7 +49,13 @@ def test_settings_of_the_commands_have_the_same_names_here():
     """What README says is on the command line alone writes files, except the class names."""
     files = {"json", "html", "summary", "junit", "data", "also", "classes", "help"}
     of_command = {action.dest for action in parser()._actions} - files
-    assert of_command == set(inspect.signature(modelheir.compare).parameters)
+    asking, judging = (
+        set(inspect.signature(of).parameters) for of in (modelheir.worth_labelling, modelheir.compare_labelled)
+    )
+    assert {"label_budget", "labels"} < asking
+    assert "labels" in judging
+    assert judging < of_command | {"classes"}
+    assert of_command - {"ask", "label_budget", "labels"} == set(inspect.signature(modelheir.compare).parameters)
     here = inspect.signature(modelheir.evaluate).parameters
     fields = {field.name: field.default for field in dataclasses.fields(EvaluateConfig)}
     assert set(fields) - {"json", "quiet"} <= set(here)

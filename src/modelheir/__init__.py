@@ -1,7 +1,8 @@
 """Train the next version of an image classifier, and learn whether it is safe to ship.
 
 Commands are calls of the same name: :func:`train`, :func:`compare`, :func:`predict`, :func:`evaluate`,
-:func:`ensemble`, :func:`export`, :func:`explain`. Only ``report`` is :func:`write_report`, and ``methods`` is the table
+:func:`ensemble`, :func:`export`, :func:`explain`. ``compare --ask`` is :func:`worth_labelling`, ``compare --labels``
+:func:`compare_labelled`. Only ``report`` is :func:`write_report`, and ``methods`` is the table
 ``modelheir.methods.METHODS``. Names are looked up when first used, so that importing this imports nothing else.
 """
 
@@ -12,13 +13,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from modelheir import methods, report
-    from modelheir.calls import compare, ensemble, evaluate, explain, export, predict, train, write_report
+    from modelheir.calls import (
+        compare,
+        compare_labelled,
+        ensemble,
+        evaluate,
+        explain,
+        export,
+        predict,
+        train,
+        worth_labelling,
+        write_report,
+    )
 
     __version__: str
 
 __all__ = [
     "__version__",
     "compare",
+    "compare_labelled",
     "ensemble",
     "evaluate",
     "explain",
@@ -27,6 +40,7 @@ __all__ = [
     "predict",
     "report",
     "train",
+    "worth_labelling",
     "write_report",
 ]
 

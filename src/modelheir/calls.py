@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import analysis, assemble
-from modelheir.assemble import evaluate, export, predict
+from modelheir.assemble import compare_labelled, evaluate, export, predict, worth_labelling
 from modelheir.checks import InputError, unknown
 from modelheir.config.keywords import check_keywords, part_keywords
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison
     from modelheir.analysis.ensemble import Ensemble
 
-__all__ = ["compare", "ensemble", "evaluate", "explain", "export", "predict", "train", "write_report"]
+__all__ = [
+    "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "predict", "train", "worth_labelling",
+    "write_report",
+]  # fmt: skip
 
 
 def train(name: str, /, *, config: Path | str | None = None, epochs: int | None = None, **settings: Any) -> Path:
@@ -86,6 +89,7 @@ def compare(
     confidence: float | None = None,
     point: bool | None = None,
     undecided: str | None = None,
+    sequential: bool | None = None,
     slice: str | Sequence[str] = (),
     columns: str | Path | None = None,
     replay: str | Path | None = None,
@@ -116,6 +120,7 @@ def compare(
         confidence: Coverage of all intervals, between 0 and 1; ``None`` is 0.95.
         point: Judge the estimates, not the unfavourable ends of the intervals.
         undecided: ``ship`` or ``hold``: what ``gate.exit_code`` is where the images are too few; ``None`` is 3.
+        sequential: Judge by intervals that hold at all looks together, so that one may look early and often; wider.
         slice: Column, or columns, whose every value gets a row of its own.
         columns: A Parquet or CSV file with ``sample_id`` and columns to slice by.
         replay: A list of images that earlier releases broke: which are wrong again stands in ``found.replay``.
@@ -139,6 +144,7 @@ def compare(
         **{"min_accuracy_gain": min_accuracy_gain, "max_churn": max_churn, "max_ece": max_ece},
         "max_replayed": max_replayed,
         **{"min_class_count": min_class_count, "confidence": confidence, "point": point, "undecided": undecided},
+        "sequential": sequential,
         "slice": [slice] if isinstance(slice, str) else slice,
     }
     if features is not None and not find_slices:

@@ -94,6 +94,18 @@ def test_what_cannot_be_written_is_refused_before_anything_is_read(files, capsys
     assert not (files / "fine").exists()
 
 
+def test_early_looks_are_allowed_by_wider_intervals(files, capsys):
+    target = files / "r.json"
+    found = []
+    for more in ((), ("--sequential",)):
+        run(files, "old.parquet", "new.parquet", "--max-nfr", "0.2", "--json", str(target), *more)
+        found.append(json.loads(target.read_text())["gate"])
+    (low, high), (wide_low, wide_high) = (gate["checks"][0]["interval"] for gate in found)
+    assert wide_low <= low < high < wide_high
+    assert [gate["bounds"]["sequential"] for gate in found] == [False, True]
+    assert "hold at all looks together" in capsys.readouterr().out
+
+
 def test_point_estimates_and_class_bounds(files, capsys):
     assert run(files, "old.parquet", "new.parquet", "--min-accuracy-gain", "0", "--max-class-nfr", "0.9") == 0
     target = files / "r.json"

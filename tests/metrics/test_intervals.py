@@ -9,6 +9,7 @@ from modelheir.metrics.intervals import (
     mean_interval,
     minimal_detectable_nfr,
     normal_quantile,
+    product_interval,
     weighted_rate,
     wilson,
 )
@@ -40,6 +41,66 @@ def test_wilson_over_arrays_and_at_the_edges():
 
 def test_normal_quantile_against_scipy():
     assert normal_quantile(0.99) == pytest.approx(stats.norm.ppf(0.995))
+
+
+def test_confidences_may_be_an_array():
+    each = np.array([0.5, 0.9, 0.999])
+    assert normal_quantile(each) == pytest.approx(stats.norm.ppf(0.5 + each / 2))
+    for interval in (exact, wilson):
+        one_by_one = [interval(3, 20, confidence=c) for c in each.tolist()]
+        assert np.stack(interval(3, 20, confidence=each), axis=1) == pytest.approx(np.array(one_by_one))
+    with pytest.raises(ValueError, match="confidence must be between 0 and 1"):
+        normal_quantile(np.array([0.5, 1.0]))
+
+
+def shares(*counts):
+    """Return the exact intervals of counts, as functions of the confidence."""
+    return [lambda c, pair=pair: exact(*pair, confidence=c) for pair in counts]
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+def test_a_product_of_normal_estimates_gets_its_disc(confidence):
+    """The ends of a sum of logarithms over the disc are ``r`` times its standard deviation; ``r`` by SciPy."""
+    tail = (1 - confidence) / 2
+    weights = 0.5 * stats.chi2.sf(np.arange(0, 6, 1e-5) ** 2, 1) + 0.25 * stats.chi2.sf(np.arange(0, 6, 1e-5) ** 2, 2)
+    radius = np.argmax(weights <= tail) * 1e-5
+    spread = (0.03, 0.04)
+
+    def normal(sd):
+        return lambda c: (
+            0.5 * np.exp(-sd * stats.norm.ppf(0.5 + c / 2)),
+            0.5 * np.exp(sd * stats.norm.ppf(0.5 + c / 2)),
+        )
+
+    low, high = product_interval(*map(normal, spread), confidence=confidence)
+    assert np.log(high / 0.25) == pytest.approx(radius * 0.05, rel=0.01)
+    assert np.log(high / 0.25) > radius * 0.05  # rectangles cover the disc
+    assert np.log(low / 0.25) == pytest.approx(-np.log(high / 0.25))
+
+
+@pytest.mark.parametrize(("n", "m"), [(12, 9), (25, 6)])
+@pytest.mark.parametrize("confidence", [0.8, 0.95])
+def test_neither_end_of_a_product_errs_more_often_than_it_may(n, m, confidence):
+    """All outcomes of two binomials, over a grid of both shares."""
+    ends = np.array([[product_interval(*shares((x, n), (y, m)), confidence=confidence) for y in range(m + 1)]
+                     for x in range(n + 1)])  # fmt: skip
+    worst = [0.0, 0.0]
+    for one in np.linspace(0.02, 0.98, 25):
+        for other in np.linspace(0.02, 0.98, 25):
+            chance = np.outer(stats.binom.pmf(np.arange(n + 1), n, one), stats.binom.pmf(np.arange(m + 1), m, other))
+            worst[0] = max(worst[0], chance[ends[..., 0] > one * other].sum())
+            worst[1] = max(worst[1], chance[ends[..., 1] < one * other].sum())
+    assert max(worst) <= (1 - confidence) / 2
+    assert min(worst) > (1 - confidence) / 20  # and it is no interval of everything
+
+
+def test_a_product_may_be_negative_and_nearly_known():
+    low, high = product_interval(*shares((500, 1000)), lambda c: (0 * c - 0.2, 0 * c - 0.1))
+    assert (low, high) == pytest.approx((-0.2 * 0.5346, -0.1 * 0.4654), abs=0.004)
+    assert low < -0.2 * exact(500, 1000)[1] < -0.1 * exact(500, 1000)[0] < high
+    assert product_interval(*shares((0, 50), (0, 5)))[0] == 0
+    with pytest.raises(ValueError, match="confidence must be"):
+        product_interval(*shares((1, 2), (1, 2)), confidence=1.0)
 
 
 def test_mean_interval_against_scipy():

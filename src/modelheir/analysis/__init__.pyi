@@ -8,5 +8,7 @@ from .front import plane as plane
 from .gate.bounds import Bounds as Bounds
 from .gate.bounds import GateConfig as GateConfig
 from .gate.policy import make_gate as make_gate
+from .labelling.draw import worth_labelling as worth_labelling
+from .labelling.labelled import compare_labelled as compare_labelled
 from .run_rows import run_row as run_row
 from .slices.search import find_slices as find_slices

@@ -98,6 +98,11 @@ def compare(
     pair = pair_up(old, new, names=names)
     codes = outcomes(pair.old.prediction, pair.new.prediction, pair.label)
     counts = count_outcomes(codes)[0]
+    if pair.unlabelled and not counts[[0, 3]].any():
+        raise InputError(
+            f"all {len(codes):,} labelled images are ones on which the models disagree, so rates over them say nothing "
+            "of all images: compare with --labels FILE (compare_labelled in Python), which is made for such labels."
+        )
     by_class = count_outcomes(codes, group=pair.place(pair.label), groups=pair.count)
     confused = confusions(pair)
     class_names = confused.names

@@ -50,7 +50,7 @@ class Side:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pair:
-    """Two models on ``N`` labelled images, in the old file's order."""
+    """Two models on ``N`` images, labelled ones unless others were asked for too, in the old file's order."""
 
     sample_id: np.ndarray  #: ``(N,)`` text
     label: np.ndarray  #: ``(N,)`` int64
@@ -74,7 +74,13 @@ class Pair:
         return self.classes[number] if self.classes else str(number)
 
 
-def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("the old file", "the new file")) -> Pair:
+def pair_up(
+    old: Predictions,
+    new: Predictions,
+    *,
+    names: tuple[str, str] = ("the old file", "the new file"),
+    unlabelled: bool = False,
+) -> Pair:
     """Join two models' predictions.
 
     Args:
@@ -82,9 +88,10 @@ def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("th
         new: What the new model said about the same images, in any order. Where both know class names, classes are
             matched by name and either may know classes that the other does not.
         names: What to call the two in errors.
+        unlabelled: Keep the images without a label, -1.
 
     Returns:
-        The pair, without unlabelled images.
+        The pair, without unlabelled images unless they are kept.
 
     Raises:
         InputError: If ids are missing, additional or repeated, labels differ, no class name is shared, or no image is
@@ -93,7 +100,7 @@ def pair_up(old: Predictions, new: Predictions, *, names: tuple[str, str] = ("th
     classes, numbers = _match_classes(old, new, names)
     rows = pair_rows(old, new, numbers=numbers, names=names)
     label = np.asarray(old.label)  # the old model's classes come first, so its numbers stay
-    known = label >= 0
+    known = (label >= 0) | unlabelled
     keep = None if known.all() else np.flatnonzero(known)
     if keep is not None and not len(keep):
         raise InputError(f"none of the {len(label):,} images has a label, so nothing can be compared.")
@@ -131,6 +138,7 @@ def _match_classes(
 def _numbers(label: np.ndarray, sides: list[Side], classes: tuple[str, ...] | None) -> np.ndarray:
     """Return the classes' numbers: all that are named, else all that have a score or occur, however large they are."""
     occur = np.unique(np.concatenate([label, *(side.prediction for side in sides)]))
+    occur = occur[occur >= 0]
     if classes:
         if occur[-1] >= len(classes):
             raise InputError(f"class number {occur[-1]} is used but only {len(classes)} classes are named.")

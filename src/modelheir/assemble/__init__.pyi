@@ -4,6 +4,10 @@ from .comparison import find_sources as find_sources
 from .evaluation import evaluate as evaluate
 from .explain import explain_text as explain_text
 from .exporting import export as export
+from .labelling import compare_labelled as compare_labelled
+from .labelling import read_pair as read_pair
+from .labelling import refuse_slices as refuse_slices
+from .labelling import worth_labelling as worth_labelling
 from .pages import comparison_page as comparison_page
 from .prediction import predict as predict
 from .prediction import with_names as with_names

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from modelheir import analysis, assemble, report, runs
 from modelheir.checks import InputError, nearest
 from modelheir.cli.comparison_text import show
+from modelheir.cli.labelling import by_labels, wants_labels
 from modelheir.cli.spec import flag_name
 from modelheir.runs.files import write_json
 from modelheir.runs.outputs import page_files
@@ -38,6 +39,8 @@ examples:
   modelheir compare old.csv new.csv --policy gate.yaml
   modelheir compare runs/v1 runs/v2 --columns meta.csv --slice country
   modelheir compare runs/v2 runs/v3 --replay flips.parquet --remember flips.parquet
+  modelheir compare old.csv new.csv --label-budget 500 --ask ids.csv
+  modelheir compare old.csv new.csv --labels labels.csv --max-nfr 0.02
 
 gate.yaml:
   required: {max_nfr: 0.02, min_accuracy_gain: 0.0}
@@ -101,7 +104,16 @@ def parser() -> argparse.ArgumentParser:
     gate.add_argument(
         "--point", action="store_true", default=None, help="judge the estimates, not the unfavourable ends of intervals"
     )
+    gate.add_argument(
+        "--sequential", action="store_true", default=None, help="intervals that allow to look early and often; wider"
+    )
     gate.add_argument("--undecided", choices=("ship", "hold"), help="what to do instead of exit code 3")
+    few = made.add_argument_group("fewer labels (only images on which the models disagree need one)")
+    few.add_argument("--label-budget", type=int, metavar="N", help="labels to ask for, drawn among the disagreements")
+    few.add_argument("--ask", type=Path, metavar="FILE", help="write the ids to label as CSV, and judge nothing")
+    few.add_argument(
+        "--labels", type=Path, metavar="FILE", help="judge by these labels (sample_id, label) and those in OLD and NEW"
+    )
     view = made.add_argument_group("what to look at")
     view.add_argument(
         "--slice", action="append", default=[], metavar="COLUMN", help="also by value of a column; repeatable"
@@ -153,6 +165,9 @@ def main(argv: list[str] | None = None) -> int:
     gate, slices = analysis.make_gate(
         given.policy, {key: value for key, value in vars(given).items() if key in named - {"policy"}}
     )
+    if wants_labels(given):
+        assemble.refuse_slices(slices)
+        return by_labels(given, parser(), gate, _class_list(given.classes) if given.classes else None)
     if given.max_flips is not None and given.max_flips < 0:
         raise InputError(f"--max-flips {given.max_flips}: must be >= 0.")
     if not slices and any(of.max_slice_nfr is not None for of in (gate, gate.advisory)):

@@ -12,10 +12,11 @@ from modelheir.screen import percent, say, show_table
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison, Graded, Group, Scores
     from modelheir.analysis.gate.verdict import Verdict
+    from modelheir.analysis.labelling.labelled import Labelled
     from modelheir.analysis.record import Rate
     from modelheir.analysis.replay import Replay, ReplayedRelease
 
-__all__ = ["show"]
+__all__ = ["show", "show_labelled"]
 
 _MARKS = {"ship": "ok  ", "hold": "miss", "undecided": "open"}
 _NAMED = 10  #: remembered images shown; all are in the JSON
@@ -68,6 +69,17 @@ def show(found: Comparison, *, names: tuple[str, str]) -> None:
             for row in found.others
         ]
         show_table("other models against the same old one", ["model", "error", "NFR"], table)
+    _verdict(found.gate)
+
+
+def show_labelled(found: Labelled, *, names: tuple[str, str]) -> None:
+    """Print what labels of disagreements say; ``names`` are those of the two models."""
+    say(
+        f"{names[0]} -> {names[1]}, {found.n:,} images, {found.n_disagreeing:,} disagreements, "
+        f"{found.n_labelled:,} of them labelled, {100 * found.confidence:g}% intervals"
+    )
+    words = dict(_RATES)
+    show_table("", ["rate", "value"], [[words[name], _rate(rate)] for name, rate in found.rates.items()])
     _verdict(found.gate)
 
 

@@ -1,4 +1,4 @@
-r"""Confidence intervals of one rate: the exact one, Wilson's, that of a weighed rate, and a mean's.
+r"""Confidence intervals of one rate: the exact one, Wilson's, that of a weighed rate, a mean's, and a product's.
 
 The exact interval (Clopper and Pearson, 1934) is what is shown and what the gate decides by: with ``x`` hits in ``n``
 its ends are quantiles of the beta distributions ``(x, n - x + 1)`` and ``(x + 1, n - x)``, and neither end is wrong
@@ -10,26 +10,38 @@ average only, and a part of intervals of differences:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.special import betaincinv, gammaincinv
+from scipy.special import betaincinv, erf, gammaincinv, ndtri
 
 from modelheir import checks
 
-__all__ = ["exact", "mean_interval", "minimal_detectable_nfr", "normal_quantile", "weighted_rate", "wilson"]
+__all__ = [
+    "exact",
+    "mean_interval",
+    "minimal_detectable_nfr",
+    "normal_quantile",
+    "product_interval",
+    "weighted_rate",
+    "wilson",
+]
+
+_ANGLES = 256  #: pairs of confidences that a product is tried at
+_HALVINGS = 60  #: of a range, until a float holds no more
 
 
-def normal_quantile(confidence: float) -> float:
-    """Return ``z`` such that a normal value lies within ``+-z`` with probability ``confidence``.
+def normal_quantile(confidence: Any) -> Any:
+    """Return ``z`` such that a normal value lies within ``+-z`` with probability ``confidence``, a float or an array.
 
     >>> round(normal_quantile(0.95), 3)
     1.96
     """
-    if not 0 < confidence < 1:
+    if not np.all((np.asarray(confidence) > 0) & (np.asarray(confidence) < 1)):
         raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
-    return NormalDist().inv_cdf(0.5 + confidence / 2)
+    return NormalDist().inv_cdf(0.5 + confidence / 2) if np.ndim(confidence) == 0 else ndtri(0.5 + confidence / 2)
 
 
 def wilson(count: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, Any]:
@@ -91,6 +103,46 @@ def exact(count: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, Any
     low = np.where(none, 0.0, betaincinv(np.where(none, 1, hits), trials - hits + 1, tail))
     high = np.where(all_, 1.0, betaincinv(hits + 1, np.where(all_, 1, trials - hits), 1 - tail))
     return (float(low), float(high)) if low.ndim == 0 else (low, high)
+
+
+def product_interval(
+    one: Callable[[Any], tuple[Any, Any]], other: Callable[[Any], tuple[Any, Any]], *, confidence: float = 0.95
+) -> tuple[float, float]:
+    r"""Return the interval of a product of a share and another rate, each estimated from draws of its own.
+
+    With ``u`` and ``v`` the chances of data as far out on one side, both of them independent and no less than uniform,
+    and ``z = max(0, normal quantile of 1 - u)``, the true pair lies outside the quarter disc ``z_u^2 + z_v^2 <= r^2``
+    with at most
+
+    .. math:: P = 1 - \Phi(r) + e^{-r^2/2} / 4
+
+    (the chi-bar-square of two one-sided tests), which is set to ``(1 - confidence) / 2``. An end is the furthest
+    product over the disc, taken over small rectangles that cover it, so never too near. Conservative: at 95 % the
+    interval is up to 1.2 times as wide as a normal one of the product.
+
+    Args:
+        one: Confidence, an array -> low and high ends of a share, 0 to 1.
+        other: Confidence, an array -> low and high ends of a rate of any sign.
+        confidence: Two-sided coverage, between 0 and 1.
+
+    Example:
+        >>> share, rate = (lambda c: exact(100, 1000, confidence=c)), (lambda c: exact(10, 50, confidence=c))
+        >>> low, high = product_interval(share, rate)
+        >>> round(low, 4), round(high, 4)
+        (0.0083, 0.0386)
+    """
+    normal_quantile(confidence)
+    tail, below, above = (1 - confidence) / 2, 0.0, 40.0
+    for _ in range(_HALVINGS):
+        radius = (below + above) / 2
+        beyond = NormalDist().cdf(-radius) + np.exp(-(radius**2) / 2) / 4
+        below, above = (radius, above) if beyond > tail else (below, radius)
+    angle = np.linspace(0, np.pi / 2, _ANGLES + 1)
+    (low, high), (low_too, high_too) = (
+        of(erf(above * z / 2**0.5)) for of, z in ((one, np.sin(angle[1:])), (other, np.cos(angle[:-1])))
+    )
+    corners = [low * low_too, high * low_too], [low * high_too, high * high_too]
+    return float(np.min(corners[0])), float(np.max(corners[1]))
 
 
 def weighted_rate(weights: np.ndarray, total: int, *, confidence: float = 0.95) -> tuple[float, float]:

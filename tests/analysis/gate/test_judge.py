@@ -10,6 +10,7 @@ from modelheir.analysis.record import Rate
 from modelheir.analysis.replay import Replay
 from modelheir.checks import InputError
 from modelheir.metrics.paired import paired_difference
+from modelheir.metrics.sequential import sequence, sequence_of_gain
 
 SHIP, HOLD, OPEN = "ship", "hold", "not enough images"
 CLASSES = np.array([[400, 4, 60, 20, 16], [380, 16, 40, 30, 34]])
@@ -76,6 +77,47 @@ def test_the_estimate_alone_may_be_judged():
     assert verdict(min_accuracy_gain=gain, point=True)["verdict"] == SHIP
     assert verdict(max_class_nfr=0.5, point=True)["notes"] == []
     assert "its estimate is above 1.99%" in verdict(max_nfr=0.0199, point=True)["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "ends_"),
+    [
+        ("max_nfr", sequence(20, 1000)),
+        ("min_kept", sequence(780, 800)),
+        ("max_churn", sequence(170, 1000)),
+        ("min_accuracy_gain", sequence_of_gain(COUNTS)),
+    ],
+)
+def test_whoever_looks_often_is_judged_by_intervals_that_hold_at_all_looks(name, ends_):
+    found = verdict(**{name: 0.5}, sequential=True)
+    (check,) = found["checks"]
+    assert check["interval"] == pytest.approx(ends_)
+    assert any("hold at all looks together" in note for note in found["notes"])
+    outward = 1e-9 if name.startswith("max") else -1e-9
+    worse, better = ends_ if name.startswith("min") else ends_[::-1]
+    assert verdict(**{name: worse + outward}, sequential=True)["verdict"] == SHIP
+    assert verdict(**{name: worse - outward}, sequential=True)["verdict"] == OPEN
+    assert verdict(**{name: better - outward}, sequential=True)["verdict"] == HOLD
+    assert verdict(**{name: worse - outward})["verdict"] == SHIP  # one look needs fewer images
+
+
+def test_classes_are_looked_at_often_too_and_the_price_is_higher():
+    plain, often = (classes((500, 5), (500, 1), max_class_nfr=0.015, sequential=on) for on in (False, True))
+    for check in often["checks"]:
+        assert check["interval"] == pytest.approx(sequence(5 if check["class"] == "c0" else 1, 500))
+    assert often["needed"]["max_class_nfr"] > plain["needed"]["max_class_nfr"]
+    assert not any("looks" in note for note in plain["notes"])
+    assert verdict(sequential=True)["notes"] == []  # without a bound there is nothing to look at
+
+
+def test_looking_often_is_refused_where_no_such_interval_is_used():
+    with pytest.raises(InputError, match="sequential and point contradict each other"):
+        GateConfig(max_nfr=0.1, sequential=True, point=True)
+    for ece in ({"max_ece": 0.1}, {"advisory": Bounds(max_ece=0.1)}):
+        with pytest.raises(InputError, match="leave out max_ece, or sequential"):
+            GateConfig(sequential=True, **ece)
+    with pytest.raises(InputError, match="max_nfr = 2"):
+        GateConfig(max_nfr=2, sequential=True)
 
 
 def test_more_confidence_is_harder_to_meet():

@@ -86,3 +86,11 @@ def test_a_policy_that_cannot_be_is_one_sentence(write, text, match):
 def test_a_policy_that_is_not_there(tmp_path):
     with pytest.raises(InputError, match=r"none.yaml is missing"):
         make_gate(tmp_path / "none.yaml", {})
+
+
+def test_a_policy_may_ask_for_looks_at_all_times(write):
+    made, _ = make_gate(write("required: {max_nfr: 0.02}\nsequential: true\n"), {})
+    assert made.sequential is True
+    with pytest.raises(InputError, match="sequential is set by the policy"):
+        make_gate(write("sequential: true\n"), {"sequential": True})
+    assert make_gate(None, {"sequential": True})[0] == GateConfig(sequential=True)

@@ -9,11 +9,12 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from modelheir import checks
-from modelheir.checks import AtLeast, InRange, OneOf
+from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.metrics.calibration import calibration_interval
 from modelheir.metrics.flips import FRACTIONS
 from modelheir.metrics.intervals import exact
 from modelheir.metrics.paired import paired_difference
+from modelheir.metrics.sequential import sequence, sequence_of_gain
 
 __all__ = ["WORDS", "Bounds", "GateConfig", "Measured", "images_needed", "measure", "measure_groups", "measure_share"]
 
@@ -53,11 +54,22 @@ class GateConfig(Bounds):
     point: bool = False  #: judge the estimates and leave the intervals out
     min_class_count: Annotated[int, AtLeast(1)] = 1  #: smaller classes and slices are named, not judged
     undecided: Annotated[str, OneOf("", "ship", "hold")] = ""  #: what to do where there are not enough images
+    sequential: bool = False  #: intervals that hold at all looks together, so that one may look early and often
     advisory: Bounds = dataclasses.field(
         default_factory=Bounds
     )  #: bounds that are judged and shown, and decide nothing
     policy: str = ""  #: file that the bounds come from
     policy_sha256: str = ""  #: of that file
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sequential and self.point:
+            raise InputError("sequential and point contradict each other: point leaves out the intervals; drop one.")
+        if self.sequential and any(bounds.max_ece is not None for bounds in (self, self.advisory)):
+            raise InputError(
+                "the calibration error has no interval that holds at all looks together: "
+                "leave out max_ece, or sequential."
+            )
 
 
 WORDS = {
@@ -71,6 +83,8 @@ WORDS = {
     "max_replayed": "share of remembered images that are wrong again",
 }
 _SHARES = {"max_nfr": "nfr", "min_kept": "btc", "max_churn": "churn"}  #: bounds on a share of images
+_SHARE = {False: exact, True: sequence}  #: whether one looks at all times -> the interval of a share
+_GAIN = {False: paired_difference, True: sequence_of_gain}  #: and of the accuracy gain
 
 
 class Measured(NamedTuple):
@@ -79,41 +93,46 @@ class Measured(NamedTuple):
     value: Any  #: float, or array of shape ``(G,)``
     n: Any  #: images behind it
     ends: Callable[[Any, float], tuple[Any, Any]]  #: (multiple of the images, confidence) -> low and high end
+    unit: str = "image"  #: what ``n`` counts, and what more of would decide
 
 
-def measure(name: str, counts: np.ndarray, reliability: Sequence[Mapping[str, Any]] | None) -> Measured:
+def measure(
+    name: str, counts: np.ndarray, reliability: Sequence[Mapping[str, Any]] | None, *, sequential: bool = False
+) -> Measured:
     """Return what a bound over all images is about.
 
     Args:
         name: The bound.
         counts: Outcome counts over all images, shape ``(5,)``.
         reliability: The new model's reliability table; ``max_ece`` alone needs it.
+        sequential: Give intervals that hold at all looks together; there are none for ``max_ece``.
     """
     if name == "min_accuracy_gain":
-        gain = float(counts[2] - counts[1]) / float(counts.sum())
-        return Measured(gain, int(counts.sum()), lambda k, c: paired_difference(counts * k, confidence=c))
+        gain, of = float(counts[2] - counts[1]) / float(counts.sum()), _GAIN[sequential]
+        return Measured(gain, int(counts.sum()), lambda k, c: of(counts * k, confidence=c))
     if name == "max_ece":
         assert reliability is not None
         n = sum(row["n"] for row in reliability)
         error = sum(row["n"] * abs(row["accuracy"] - row["confidence"]) for row in reliability) / n
         return Measured(error, n, lambda k, c: calibration_interval(reliability, confidence=c, scale=k))
-    return _share(_SHARES[name], counts)
+    return _share(_SHARES[name], counts, sequential)
 
 
-def measure_groups(counts: np.ndarray) -> Measured:
+def measure_groups(counts: np.ndarray, *, sequential: bool = False) -> Measured:
     """Return the NFR of groups of images, from their outcome counts, shape ``(G, 5)``, each with at least one image."""
-    return _share("nfr", counts)
+    return _share("nfr", counts, sequential)
 
 
-def measure_share(count: int, total: int) -> Measured:
+def measure_share(count: int, total: int, *, sequential: bool = False) -> Measured:
     """Return a share of images other than the comparison's, from a count and its total, ``>= 1``."""
-    return Measured(count / total, total, lambda k, c: exact(count * k, total * k, confidence=c))
+    of = _SHARE[sequential]
+    return Measured(count / total, total, lambda k, c: of(count * k, total * k, confidence=c))
 
 
-def _share(rate: str, counts: np.ndarray) -> Measured:
-    fraction = FRACTIONS[rate]
+def _share(rate: str, counts: np.ndarray, sequential: bool) -> Measured:
+    fraction, of = FRACTIONS[rate], _SHARE[sequential]
     above, below = fraction.parts(counts)
-    return Measured(fraction.value(counts), below, lambda k, c: exact(above * k, below * k, confidence=c))
+    return Measured(fraction.value(counts), below, lambda k, c: of(above * k, below * k, confidence=c))
 
 
 def images_needed(decided: Callable[[np.ndarray], np.ndarray], n: np.ndarray) -> list[int | None]:

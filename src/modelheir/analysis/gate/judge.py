@@ -12,7 +12,9 @@ many, so that end is Bonferroni's: its confidence is ``1 - (1 - confidence) / cl
 Intervals: exact ones of shares, :func:`~modelheir.metrics.paired.paired_difference` for the gain,
 :func:`~modelheir.metrics.calibration.calibration_interval` for the calibration error. Each end is wrong with at most
 half of ``1 - confidence``, so a release that lies on its bound ships wrongly in at most 2.5 % of the cases at 95 %.
-``point`` judges the estimates instead. Without a bound on slices, a note names those that are worse.
+``sequential`` takes the intervals of :mod:`~modelheir.metrics.sequential`, which hold at all looks together: a gate
+that is asked after every image errs no more often than that. ``point`` judges the estimates instead. Without a bound on
+slices, a note names those that are worse.
 """
 
 from __future__ import annotations
@@ -32,13 +34,13 @@ from modelheir.analysis.gate.bounds import (
     measure_groups,
     measure_share,
 )
-from modelheir.analysis.gate.notes import near_chance, worse_slices
+from modelheir.analysis.gate.notes import SEQUENTIAL, near_chance, worse_slices
 from modelheir.analysis.gate.verdict import HOLD, SHIP, SHOWN, UNDECIDED, Check, Verdict
 from modelheir.analysis.replay import Replay
 from modelheir.checks import InputError, nearest
 from modelheir.metrics.correction import bonferroni_confidence
 
-__all__ = ["judge"]
+__all__ = ["check_bound", "conclude", "judge"]
 
 _MANY = {"class": "classes", "slice": "slices"}
 
@@ -95,7 +97,8 @@ def judge(
             elif name == "max_replayed":
                 made = _replayed(bound, config, replay)  # type: ignore[arg-type]
             else:
-                made = _checks(name, bound, config, [WORDS[name]], measure(name, counts, reliability))
+                measured = measure(name, counts, reliability, sequential=config.sequential)
+                made = check_bound(name, bound, config, [WORDS[name]], measured)
             found += [dataclasses.replace(check, advisory=advisory) for check in made]
     sliced = [one.max_slice_nfr for one in (config, config.advisory) if one.max_slice_nfr is not None]
     if slice_counts is not None and all(isinstance(bound, Mapping) for bound in sliced):  # some at most are judged
@@ -103,6 +106,13 @@ def judge(
         notes += worse_slices(config.confidence, counts, slice_counts, slice_names, judged=judged)
     if found:
         notes += near_chance(config.confidence, counts, class_counts, class_names)
+    if found and config.sequential:
+        notes.append(SEQUENTIAL)
+    return conclude(config, found, notes)
+
+
+def conclude(config: GateConfig, found: Sequence[Check], notes: Sequence[str]) -> Verdict:
+    """Put the checks of all bounds together: what is missed holds, what is open leaves it open, all else ships."""
     said = {check.verdict for check in found if not check.advisory}
     verdict = next((one for one in (HOLD, UNDECIDED, SHIP) if one in said), None)
     return Verdict(verdict, tuple(notes), tuple(found), config)
@@ -133,8 +143,8 @@ def _groups(
         sentence = f"no {kind} has the {config.min_class_count} images that the bound on {many} asks for."
         return [Check(name, UNDECIDED, sentence, bound=None if isinstance(bound, Mapping) else bound)]
     known = [names[int(k)] for k in judged]
-    measured = measure_groups(counts[judged])
-    made = _checks(name, bounds[judged], config, [f"NFR of {kind} {group}" for group in known], measured)
+    measured = measure_groups(counts[judged], sequential=config.sequential)
+    made = check_bound(name, bounds[judged], config, [f"NFR of {kind} {group}" for group in known], measured)
     made = [
         dataclasses.replace(check, kind=kind, group=group, n=int(n))
         for check, group, n in zip(made, known, measured.n, strict=True)
@@ -163,7 +173,8 @@ def _replayed(bound: float, config: GateConfig, replay: Replay) -> list[Check]:
     """Check the bound on remembered images; where none is remembered yet, none is wrong again."""
     name = "max_replayed"
     if replay.n:
-        return _checks(name, bound, config, [WORDS[name]], measure_share(replay.wrong, replay.n))
+        measured = measure_share(replay.wrong, replay.n, sequential=config.sequential)
+        return check_bound(name, bound, config, [WORDS[name]], measured)
     if not replay.gone and not replay.own:
         return [Check(name, SHIP, "no image is remembered yet, so none is wrong again.", bound=bound)]
     sentence = (
@@ -173,7 +184,7 @@ def _replayed(bound: float, config: GateConfig, replay: Replay) -> list[Check]:
     return [Check(name, UNDECIDED, sentence, bound=bound)]
 
 
-def _checks(
+def check_bound(
     name: str, bound: float | np.ndarray, config: GateConfig, words: Sequence[str], of: Measured
 ) -> list[Check]:
     """Hold one bound against one rate, or the same rate of several groups; a name with ``max`` is an upper bound."""
@@ -211,7 +222,7 @@ def _checks(
         shown = f"{value[k]:.2%}" + ("" if config.point else f" [{ends[0]:.2%}, {ends[1]:.2%}]")
         sentence = f"{what} is {shown}: {_relation(verdict, upper, config.point)} {bounds[k]:.2%}"
         if verdict == UNDECIDED:
-            sentence += f"; {_price(needed[k], bool(np.ndim(of.value)))}"
+            sentence += f"; {_price(needed[k], of.unit, bool(np.ndim(of.value)))}"
         made.append(
             Check(
                 *(name, verdict, f"{sentence}."),
@@ -236,9 +247,9 @@ def _relation(verdict: str, upper: bool, point: bool) -> str:
     return f"{end} is at least" if meets else f"{end} is below"
 
 
-def _price(needed: int | None, group: bool) -> str:
+def _price(needed: int | None, unit: str, group: bool) -> str:
     """Say what a decision costs."""
     if needed is None:
-        return "at this very rate no number of images decides"
-    what = "image" if needed == 1 else "images"
+        return f"at this very rate no number of {unit}s decides"
+    what = unit if needed == 1 else f"{unit}s"
     return f"about {needed:,} more {what}{' of it' if group else ''} would decide at this rate"

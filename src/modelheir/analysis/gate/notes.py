@@ -10,7 +10,12 @@ from modelheir.metrics.correction import bonferroni_confidence
 from modelheir.metrics.flips import FRACTIONS
 from modelheir.metrics.intervals import exact, wilson
 
-__all__ = ["near_chance", "worse_slices"]
+__all__ = ["SEQUENTIAL", "near_chance", "worse_slices"]
+
+SEQUENTIAL = (
+    "The bounds are judged by intervals that hold at all looks together (sequential): look early and often, "
+    "as long as images are added in an order that has nothing to do with the models."
+)
 
 
 def near_chance(confidence: float, counts: np.ndarray, classes: np.ndarray, names: Sequence[str]) -> list[str]:

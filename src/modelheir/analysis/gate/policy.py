@@ -14,6 +14,8 @@ from modelheir.runs.seal import digest
 
 __all__ = ["Policy", "make_gate"]
 
+_HOW = ("confidence", "point", "min_class_count", "undecided", "sequential")  #: how bounds are held
+
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
@@ -26,6 +28,7 @@ class Policy:
     point: bool = False  #: judge the estimates
     min_class_count: Annotated[int, AtLeast(1)] = 1  #: smaller classes and slices are named, not judged
     undecided: Annotated[str, OneOf("", "ship", "hold")] = ""  #: what to do where there are not enough images
+    sequential: bool = False  #: intervals that hold at all looks together
 
 
 def make_gate(policy: Path | str | None, given: Mapping[str, Any]) -> tuple[GateConfig, tuple[str, ...]]:
@@ -53,6 +56,6 @@ def make_gate(policy: Path | str | None, given: Mapping[str, Any]) -> tuple[Gate
     for name in own:
         if name in known:
             raise InputError(f"{name} is set by the policy {path}: leave it out here, or change the policy.")
-    rest = {name: getattr(held, name) for name in ("confidence", "point", "min_class_count", "undecided", "advisory")}
+    rest = {name: getattr(held, name) for name in (*_HOW, "advisory")}
     made = GateConfig(**{**held.required.given, **rest, **own}, policy=str(path), policy_sha256=digest(path))
     return made, tuple(dict.fromkeys((*held.slice, *columns)))
