@@ -42,7 +42,7 @@ gate.yaml:
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence and whose flags may have underscores, as in every other command."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Read words, with each flag in the spelling that the help shows."""
         words = list(sys.argv[1:] if args is None else args)
         shown = {flag_name(option): option for option in self._option_string_actions if option.startswith("--")}
