@@ -31,9 +31,9 @@ import numpy as np
 from scipy.stats import binom
 
 from modelheir.metrics.calibration import calibration_interval, reliability_table
-from modelheir.metrics.correction import bonferroni_confidence
-from modelheir.metrics.intervals import exact, weighted_rate, wilson
-from modelheir.metrics.paired import newcombe, paired_difference, relative_nfr_interval
+from modelheir.metrics.statistics.correction import bonferroni_confidence
+from modelheir.metrics.statistics.intervals import exact, weighted_rate, wilson
+from modelheir.metrics.statistics.paired import newcombe, paired_difference, relative_nfr_interval
 
 IMAGES = (200, 500, 1000, 2000, 5000, 10_000)
 RATES = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)

@@ -23,9 +23,9 @@ import scipy
 
 import modelheir
 from modelheir.analysis.labelling.rates import Seen, measure_seen
-from modelheir.metrics.intervals import exact
-from modelheir.metrics.paired import paired_difference
-from modelheir.metrics.sequential import sequence
+from modelheir.metrics.statistics.intervals import exact
+from modelheir.metrics.statistics.paired import paired_difference
+from modelheir.metrics.statistics.sequential import sequence
 
 IMAGES = {"10,000 (CIFAR-10)": 10_000, "50,000 (ImageNet)": 50_000}
 RATES = (0.005, 0.02, 0.05)  #: NFR of the population

@@ -37,7 +37,7 @@ def test_a_comparison(here, capsys):
         "--html",
         "p.html",
     ]
-    assert main(words) == 1
+    assert main(words) == 3
     shown = capsys.readouterr()
     assert SHOWN in shown.out.replace("\n", "")
     for text in (shown.out, shown.err, *((here / name).read_text() for name in ("p.html", "p.table.csv"))):

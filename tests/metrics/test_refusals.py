@@ -11,16 +11,13 @@ from modelheir.metrics import (
     bayesian_update,
     calibration,
     confidence,
-    correction,
     ensemble,
     flips,
     front,
     graded_flips,
-    intervals,
-    mcnemar,
     outcomes,
-    paired,
 )
+from modelheir.metrics.statistics import correction, intervals, mcnemar, paired
 
 ONE, TWO, THREE, NONE = np.zeros(1, int), np.zeros(2, int), np.zeros(3, int), np.zeros(0, int)
 P = np.full((3, 2), 0.5)

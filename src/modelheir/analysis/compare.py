@@ -1,8 +1,8 @@
 """Compare two models on the same images: flips with intervals, by class and by slice, and the verdict of the gate.
 
 The release decision of ``modelheir compare``. All rates are fractions from 0 to 1. Intervals: exact ones for rates that
-are shares, those of :mod:`~modelheir.metrics.paired` for the accuracy gain and the relative NFR. p-values are McNemar's
-exact ones; those of classes and slices are corrected by Holm within their table.
+are shares, those of :mod:`~modelheir.metrics.statistics.paired` for the accuracy gain and the relative NFR. p-values
+are McNemar's exact ones; those of classes and slices are corrected by Holm within their table.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from modelheir.analysis.replay import replayed
 from modelheir.analysis.scores import score_tables
 from modelheir.checks import InputError
 from modelheir.metrics.calibration import BINS
-from modelheir.metrics.correction import CORRECTIONS
 from modelheir.metrics.flips import FRACTIONS, rates
-from modelheir.metrics.intervals import exact, minimal_detectable_nfr
-from modelheir.metrics.mcnemar import mcnemar
 from modelheir.metrics.outcomes import OUTCOMES, count_outcomes, outcomes
-from modelheir.metrics.paired import paired_difference, relative_nfr_interval
+from modelheir.metrics.statistics.correction import CORRECTIONS
+from modelheir.metrics.statistics.intervals import exact, minimal_detectable_nfr
+from modelheir.metrics.statistics.mcnemar import mcnemar
+from modelheir.metrics.statistics.paired import paired_difference, relative_nfr_interval
 from modelheir.runs.by_id.remembered import Remembered
 from modelheir.types import Predictions
 

@@ -11,9 +11,9 @@ from modelheir.analysis.record import Rate
 from modelheir.analysis.run_rows import accuracy
 from modelheir.metrics.accuracy import in_top_k
 from modelheir.metrics.flips import FRACTIONS, rates
-from modelheir.metrics.intervals import exact
 from modelheir.metrics.outcomes import count_outcomes, outcomes
-from modelheir.metrics.paired import paired_difference
+from modelheir.metrics.statistics.intervals import exact
+from modelheir.metrics.statistics.paired import paired_difference
 from modelheir.types import Predictions
 
 __all__ = ["evaluation_row"]

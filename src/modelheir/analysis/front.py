@@ -10,8 +10,8 @@ import numpy as np
 from modelheir.analysis.pairing import pair_up
 from modelheir.metrics.flips import FRACTIONS, rates
 from modelheir.metrics.front import hypervolume, pareto_front
-from modelheir.metrics.intervals import exact
 from modelheir.metrics.outcomes import count_outcomes, outcomes
+from modelheir.metrics.statistics.intervals import exact
 from modelheir.types import Predictions
 
 __all__ = ["plane", "plane_hypervolume"]

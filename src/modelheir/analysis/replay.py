@@ -15,9 +15,9 @@ import numpy as np
 
 from modelheir.analysis.pairing import pair_up
 from modelheir.analysis.record import Rate, Record
-from modelheir.metrics.intervals import exact
 from modelheir.metrics.join import find_rows
 from modelheir.metrics.outcomes import OUTCOMES, outcomes
+from modelheir.metrics.statistics.intervals import exact
 from modelheir.runs.by_id.remembered import Remembered
 from modelheir.types import Predictions
 

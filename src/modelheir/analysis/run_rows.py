@@ -9,7 +9,7 @@ import numpy as np
 from modelheir.analysis.compare import compare
 from modelheir.analysis.gate.bounds import GateConfig
 from modelheir.analysis.record import Rate
-from modelheir.metrics.intervals import exact
+from modelheir.metrics.statistics.intervals import exact
 from modelheir.types import Predictions
 
 __all__ = ["accuracy", "run_row"]

@@ -18,8 +18,8 @@ from modelheir.metrics.calibration import brier_score, calibration_error, negati
 from modelheir.metrics.confidence import label_confidence, max_confidence, softmax
 from modelheir.metrics.flips import rates
 from modelheir.metrics.graded_flips import graded_flip_rate, large_flips, near_flips
-from modelheir.metrics.intervals import mean_interval, weighted_rate
 from modelheir.metrics.outcomes import OUTCOMES, count_outcomes, outcomes
+from modelheir.metrics.statistics.intervals import mean_interval, weighted_rate
 from modelheir.metrics.unknown_classes import unknown_classes
 
 __all__ = ["score_tables"]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import runs
-from modelheir.metrics.intervals import exact
+from modelheir.metrics.statistics.intervals import exact
 from modelheir.runs.files import replace_file, write_json
 from modelheir.runs.predictions import read_predictions
 from modelheir.runs.stage import StageFolder

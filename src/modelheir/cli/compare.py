@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 
 from modelheir import analysis, assemble, report, runs
 from modelheir.checks import InputError, nearest
-from modelheir.cli.comparison_text import show
-from modelheir.cli.labelling import by_labels, wants_labels
+from modelheir.cli.comparing.comparison_text import show
+from modelheir.cli.comparing.labelling import by_labels, wants_labels
 from modelheir.cli.spec import flag_name
 from modelheir.runs.files import write_json
 from modelheir.runs.outputs import page_files

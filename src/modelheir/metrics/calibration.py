@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from modelheir import checks
-from modelheir.metrics.intervals import normal_quantile
+from modelheir.metrics.statistics.intervals import normal_quantile
 
 __all__ = ["brier_score", "calibration_error", "calibration_interval", "negative_log_likelihood", "reliability_table"]
 

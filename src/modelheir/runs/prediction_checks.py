@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from modelheir.checks import InputError
 from modelheir.printable import shorten
 from modelheir.types import Predictions
 
-__all__ = ["check", "count_rows"]
+__all__ = ["check", "count_rows", "require_column"]
 
 _SUM_TOLERANCE = 1e-3  #: how far a row of probabilities may be from adding up to 1
 
@@ -72,3 +72,10 @@ def _range(path: Path | str, found: Predictions, name: str, low: int, top: int |
     bad = (values < low) | (values >= top if top is not None else False)
     allowed = f"outside the {top} classes" if top is not None else "below zero"
     _refuse(path, found, bad, f"a {name} {allowed}, such as {values[bad][0] if bad.any() else ''}")
+
+
+def require_column(path: Path | str, names: Sequence[str], column: str, also: str = "") -> None:
+    """Raise :class:`InputError` unless a file has a column; with the nearest spelling and those there are."""
+    if column not in names:
+        shown = ", ".join(shorten(name) for name in names[:12]) + (", ..." if len(names) > 12 else "")
+        raise InputError(f"{path} has no column {column!r}{also}.{checks.nearest(column, names)} It has: {shown}.")

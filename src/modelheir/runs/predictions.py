@@ -20,11 +20,10 @@ import numpy as np
 from modelheir import checks
 from modelheir.checks import InputError
 from modelheir.frames import to_arrow
-from modelheir.printable import shorten
 from modelheir.runs import prediction_cells as cells
 from modelheir.runs import prediction_scores as matrices
 from modelheir.runs.files import replace_file
-from modelheir.runs.prediction_checks import check
+from modelheir.runs.prediction_checks import check, require_column
 from modelheir.runs.tables import Table, column_names, file_notes, pick_columns, read_table, write_csv
 from modelheir.types import Predictions
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = [
     "has_features",
     "members_of",
-    "read_labels",
     "read_predictions",
     "require_columns",
     "take_predictions",
@@ -182,14 +180,14 @@ def _wanted(columns: Sequence[str] | None) -> Callable[[str], bool]:
 def _made(path: Path | str, read: Table, classes: Sequence[str] | None, columns: Sequence[str] | None) -> Predictions:
     table, every, notes = read
     for column in ("sample_id", "label"):
-        _require(path, every, column)
+        require_column(path, every, column)
     if table.num_rows == 0:
         raise InputError(f"{path} holds no rows.")
     names = _class_names(path, notes, classes)
     ids = cells.text_ids(path, table["sample_id"])
     scores = {name: matrices.scores(path, table, ids, name) for name in ("logits", "probabilities")}
     if all(values is None for values in scores.values()):
-        _require(path, every, "prediction", also=" (or logits, from which it follows)")
+        require_column(path, every, "prediction", also=" (or logits, from which it follows)")
     best = next((values for values in scores.values() if values is not None), None)
     coded = {name: table[name] for name in ("label", "prediction") if name in table.column_names}
     numbers, names = cells.class_numbers(path, coded, names, best is not None)
@@ -212,41 +210,6 @@ def _made(path: Path | str, read: Table, classes: Sequence[str] | None, columns:
     )
     check(path, found)
     return found
-
-
-def read_labels(path: Path | str, *, classes: Sequence[str] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Read labels alone, from Parquet or CSV with ``sample_id`` and ``label``; other columns are left unread.
-
-    Args:
-        path: The file.
-        classes: Class names by number; ``None`` where classes are known by number only.
-
-    Returns:
-        Ids, text ``(N,)``, and class numbers, int64 ``(N,)``; -1 where there is none yet.
-
-    Raises:
-        InputError: If the file is missing, unreadable, or lacks a column; if ids are empty or repeat; if a label is no
-            class.
-    """
-    path = Path(path)
-    table, every, _ = read_table(path, lambda name: name in ("sample_id", "label"), text=("sample_id",))
-    for column in ("sample_id", "label"):
-        _require(path, every, column)
-    if table.num_rows == 0:
-        raise InputError(f"{path} holds no rows.")
-    ids = cells.text_ids(path, table["sample_id"])
-    names = tuple(classes) if classes else None
-    try:
-        numbers, found = cells.class_numbers(path, {"label": table["label"]}, names, False)
-    except InputError as error:
-        if "unknown classes" not in str(error):
-            raise
-        raise InputError(f"{error} Classes that neither model predicts must be named too: --classes FILE.") from error
-    if found and not names:
-        raise InputError(f"{path} labels by class names and the predictions number theirs: name them, --classes FILE.")
-    label = numbers["label"]
-    check(path, Predictions(ids, label, np.maximum(label, 0), classes=names))
-    return ids, label
 
 
 def _has_meaning(name: str) -> bool:
@@ -279,9 +242,3 @@ def _class_names(path: Path | str, notes: Mapping[bytes, bytes], given: Sequence
 
 def _is_name(name: Any) -> bool:
     return isinstance(name, str) and len(name) <= cells.LONGEST and not re.search("[\ud800-\udfff]", name)
-
-
-def _require(path: Path | str, names: Sequence[str], column: str, also: str = "") -> None:
-    if column not in names:
-        shown = ", ".join(shorten(name) for name in names[:12]) + (", ..." if len(names) > 12 else "")
-        raise InputError(f"{path} has no column {column!r}{also}.{checks.nearest(column, names)} It has: {shown}.")

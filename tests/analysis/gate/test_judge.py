@@ -9,8 +9,8 @@ from modelheir.analysis.gate.judge import judge
 from modelheir.analysis.record import Rate
 from modelheir.analysis.replay import Replay
 from modelheir.checks import InputError
-from modelheir.metrics.paired import paired_difference
-from modelheir.metrics.sequential import sequence, sequence_of_gain
+from modelheir.metrics.statistics.paired import paired_difference
+from modelheir.metrics.statistics.sequential import sequence, sequence_of_gain
 
 SHIP, HOLD, OPEN = "ship", "hold", "not enough images"
 CLASSES = np.array([[400, 4, 60, 20, 16], [380, 16, 40, 30, 34]])
@@ -187,7 +187,7 @@ def test_single_slices_have_bounds_of_their_own():
         ("day = 2", OPEN, bounds["day = 2"], 800),
         ("site = a", SHIP, bounds["site = a"], 400),
     ]
-    assert f"bound of {bounds['day = 2']:.2%}" in found["reasons"][0]
+    assert f"both sides of {bounds['day = 2']:.2%}" in found["reasons"][0]
     worse = "New mistakes are more frequent than in all other images in day = 1"
     assert any(note.startswith(worse) for note in found["notes"])  # of which the bounds say nothing
     assert not any("not judged" in note for note in found["notes"])

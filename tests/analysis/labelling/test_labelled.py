@@ -9,8 +9,8 @@ from modelheir.analysis.gate.bounds import Bounds, GateConfig
 from modelheir.analysis.labelling.draw import worth_labelling
 from modelheir.analysis.labelling.labelled import compare_labelled
 from modelheir.checks import InputError
-from modelheir.metrics.intervals import exact
-from modelheir.metrics.sequential import sequence
+from modelheir.metrics.statistics.intervals import exact
+from modelheir.metrics.statistics.sequential import sequence
 from modelheir.runs.files import to_json
 
 COUNTS = (700, 30, 60, 100, 110)  # NFR 3 % of 1,000 images, 200 disagreements

@@ -3,9 +3,9 @@ import pytest
 from scipy.stats import binom, binomtest
 
 from modelheir.analysis.labelling.rates import Seen, measure_seen
-from modelheir.metrics.intervals import exact, product_interval
-from modelheir.metrics.paired import newcombe, paired_difference, tango
-from modelheir.metrics.sequential import sequence, sequence_of_gain
+from modelheir.metrics.statistics.intervals import exact, product_interval
+from modelheir.metrics.statistics.paired import newcombe, paired_difference, tango
+from modelheir.metrics.statistics.sequential import sequence, sequence_of_gain
 
 FLIPS = np.array([0, 12, 20, 0, 8])  # 40 labels
 PART, ALL = Seen(1000, 160, 40, FLIPS, 270), Seen(1000, 40, 40, FLIPS, 1000)

@@ -10,7 +10,7 @@ from scipy.stats import binomtest, fisher_exact
 from modelheir.analysis.slices.halves import in_finding_half
 from modelheir.analysis.slices.search import find_slices
 from modelheir.checks import InputError
-from modelheir.metrics.correction import benjamini_hochberg
+from modelheir.metrics.statistics.correction import benjamini_hochberg
 from modelheir.types import Predictions
 
 N, D, C = 1600, 12, 4

@@ -12,9 +12,9 @@ from modelheir import checks
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.metrics.calibration import calibration_interval
 from modelheir.metrics.flips import FRACTIONS
-from modelheir.metrics.intervals import exact
-from modelheir.metrics.paired import paired_difference
-from modelheir.metrics.sequential import sequence, sequence_of_gain
+from modelheir.metrics.statistics.intervals import exact
+from modelheir.metrics.statistics.paired import paired_difference
+from modelheir.metrics.statistics.sequential import sequence, sequence_of_gain
 
 __all__ = ["WORDS", "Bounds", "GateConfig", "Measured", "images_needed", "measure", "measure_groups", "measure_share"]
 

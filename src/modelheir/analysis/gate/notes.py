@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from modelheir.metrics.correction import bonferroni_confidence
 from modelheir.metrics.flips import FRACTIONS
-from modelheir.metrics.intervals import exact, wilson
+from modelheir.metrics.statistics.correction import bonferroni_confidence
+from modelheir.metrics.statistics.intervals import exact, wilson
 
 __all__ = ["SEQUENTIAL", "near_chance", "worse_slices"]
 

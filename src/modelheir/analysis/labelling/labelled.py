@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from modelheir.analysis.gate.bounds import WORDS, GateConfig
-from modelheir.analysis.gate.judge import check_bound, conclude
+from modelheir.analysis.gate.checking import check_bound
+from modelheir.analysis.gate.judge import conclude
 from modelheir.analysis.gate.notes import SEQUENTIAL
 from modelheir.analysis.gate.verdict import UNDECIDED, Verdict
 from modelheir.analysis.labelling.draw import Labels, make_draw

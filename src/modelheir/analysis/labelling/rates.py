@@ -5,7 +5,8 @@ With ``D`` disagreements among ``M`` images, the first ``n`` of the draw labelle
 - ``n = D``: the intervals of the gate, those of all labels. The gain's asks for the accuracies too, which are not
   known, so it is taken over all that they may be.
 - ``n < D``: NFR is the share of disagreements times that of negative flips among them. The two estimates are
-  independent, each with an interval of its own; :func:`~modelheir.metrics.intervals.product_interval` joins them.
+  independent, each with an interval of its own; :func:`~modelheir.metrics.statistics.intervals.product_interval`
+  joins them.
 - ``sequential``: the images up to the first disagreement without a label, in the order of the draw, are a test set of
   their own that grows with the labels, and its confidence sequence holds wherever one stops.
 """
@@ -17,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from modelheir.analysis.gate.bounds import Measured, measure
-from modelheir.metrics.intervals import exact, product_interval
-from modelheir.metrics.paired import newcombe, paired_difference, tango
-from modelheir.metrics.sequential import sequence, sequence_of_gain
+from modelheir.metrics.statistics.intervals import exact, product_interval
+from modelheir.metrics.statistics.paired import newcombe, paired_difference, tango
+from modelheir.metrics.statistics.sequential import sequence, sequence_of_gain
 
 __all__ = ["Seen", "measure_seen"]
 

@@ -25,9 +25,9 @@ from modelheir.analysis.slices.found import FoundSlice, FoundSlices, Member
 from modelheir.analysis.slices.halves import Images, drawn, labelled_images
 from modelheir.analysis.slices.words import Properties, properties, words
 from modelheir.checks import InputError
-from modelheir.metrics.correction import benjamini_hochberg
-from modelheir.metrics.fisher import fisher_greater
-from modelheir.metrics.intervals import exact
+from modelheir.metrics.statistics.correction import benjamini_hochberg
+from modelheir.metrics.statistics.fisher import fisher_greater
+from modelheir.metrics.statistics.intervals import exact
 from modelheir.types import Predictions
 
 __all__ = ["find_slices"]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.special import betaln, xlog1py, xlogy
 
-from modelheir.metrics.intervals import normal_quantile
+from modelheir.metrics.statistics.intervals import normal_quantile
 
 __all__ = ["sequence", "sequence_of_gain"]
 

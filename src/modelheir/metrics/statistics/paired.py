@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from modelheir.metrics.intervals import exact, normal_quantile, wilson
+from modelheir.metrics.statistics.intervals import exact, normal_quantile, wilson
 
 __all__ = ["newcombe", "paired_difference", "relative_nfr_interval", "tango"]
 

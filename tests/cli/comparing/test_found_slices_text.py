@@ -86,7 +86,7 @@ def test_features_of_another_file_and_of_the_call_find_the_same(files, capsys):
 
 
 def test_only_some_groups_are_printed(files, capsys):
-    from modelheir.cli.found_slices_text import show_found
+    from modelheir.cli.comparing.found_slices_text import show_found
 
     found = modelheir.compare(files / "old.parquet", files / "new.parquet", find_slices=True).found_slices
     assert found is not None

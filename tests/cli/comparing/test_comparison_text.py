@@ -4,7 +4,7 @@ import numpy as np
 
 from modelheir.analysis.compare import compare
 from modelheir.analysis.gate.bounds import GateConfig
-from modelheir.cli.comparison_text import show
+from modelheir.cli.comparing.comparison_text import show
 from modelheir.runs.by_id.remembered import Remembered
 from modelheir.types import Predictions
 
@@ -22,8 +22,9 @@ def test_what_a_person_reads(capsys):
     assert "1 images without a label are left out" in text
     assert "[red]cat" in text  # names are text, never markup
     assert "25.00%" in text
-    assert "FAILED: hold" in text
-    assert "Bonferroni for 2 classes" in text
+    assert "\nNOT ENOUGH IMAGES (max_class_nfr: about " in text
+    assert "  ok   NFR is 25.00%" in text
+    assert "  open NFR of class [red]cat is 50.00%" in text
     assert "None" not in text
 
 
@@ -34,7 +35,7 @@ def test_a_slice_that_is_worse_is_named_without_any_bound(capsys):
     new = Predictions(old.sample_id, label, np.where(np.arange(200) < 60, 1, 0))
     show(compare(old, new, slices=["country"]), names=("v1", "v2"))
     text = capsys.readouterr().out
-    assert "No verdict: no bounds were set (--max-nfr, --max-class-nfr, --max-slice-nfr, --min-accuracy-gain)" in text
+    assert "No verdict: no bounds were set (--max-nfr, --min-accuracy-gain, ...; all are in --help)." in text
     assert "country = jp (60.00% against 0.00%)" in text
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
-from modelheir.metrics.correction import benjamini_hochberg, bonferroni_confidence, holm
+from modelheir.metrics.statistics.correction import benjamini_hochberg, bonferroni_confidence, holm
 
 ps = st.lists(st.floats(0, 1), min_size=1, max_size=12).map(np.array)
 

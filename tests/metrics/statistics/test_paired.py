@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 
 from modelheir.metrics.flips import rates
-from modelheir.metrics.intervals import exact
-from modelheir.metrics.paired import newcombe, paired_difference, relative_nfr_interval, tango
+from modelheir.metrics.statistics.intervals import exact
+from modelheir.metrics.statistics.paired import newcombe, paired_difference, relative_nfr_interval, tango
 
 many = settings(deadline=None, max_examples=25)
 counted = st.tuples(*[st.integers(0, 40)] * 5).filter(any)

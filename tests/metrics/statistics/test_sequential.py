@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.stats import beta, betabinom, binom
 
-from modelheir.metrics.intervals import exact
-from modelheir.metrics.sequential import sequence, sequence_of_gain
+from modelheir.metrics.statistics.intervals import exact
+from modelheir.metrics.statistics.sequential import sequence, sequence_of_gain
 
 
 def oracle(count, total, confidence):

@@ -10,8 +10,9 @@ from modelheir import analysis
 from modelheir.address import predictions_place
 from modelheir.checks import InputError
 from modelheir.classes import match_classes
+from modelheir.runs.by_id.labels import read_labels
 from modelheir.runs.prediction_files import find_files
-from modelheir.runs.predictions import read_labels, read_predictions
+from modelheir.runs.predictions import read_predictions
 from modelheir.types import Predictions
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from modelheir.metrics.intervals import (
+from modelheir.metrics.statistics.intervals import (
     exact,
     mean_interval,
     minimal_detectable_nfr,

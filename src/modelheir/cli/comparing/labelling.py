@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from modelheir import analysis, assemble, runs
 from modelheir.address import predictions_place
 from modelheir.checks import InputError
-from modelheir.cli.comparison_text import show_labelled
+from modelheir.cli.comparing.comparison_text import show_labelled
 from modelheir.report.table import to_csv
 from modelheir.runs.files import write_json, write_text
 from modelheir.runs.outputs import check_outputs

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from modelheir.metrics.mcnemar import mcnemar
+from modelheir.metrics.statistics.mcnemar import mcnemar
 
 
 @settings(deadline=None, max_examples=40)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact, hypergeom
 
-from modelheir.metrics.fisher import fisher_greater
+from modelheir.metrics.statistics.fisher import fisher_greater
 
 
 @pytest.mark.parametrize(("all_hits", "all_total"), [(30, 200), (3, 40), (190, 200), (40, 40)])

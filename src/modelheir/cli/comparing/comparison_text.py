@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modelheir.cli.found_slices_text import show_found
+from modelheir.cli.comparing.found_slices_text import show_found
 from modelheir.printable import shorten
 from modelheir.screen import percent, say, show_table
 
