@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from modelheir.analysis.compare import compare
 from modelheir.types import Predictions
@@ -25,9 +24,12 @@ def pair(seed, *, numbers, n=80):
     return [said(label, np.where(rng.random(n) < 0.5, label, rng.choice(numbers, n))) for _ in range(2)]
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize("numbers", [[0, 1, 2, 3], [3, 7, 40, 41, 90_000]])
 @pytest.mark.parametrize("n", [1, 2, 80])
 def test_counts_and_scores_are_those_of_scikit_learn(numbers, n):
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     old, new = pair(n, numbers=numbers, n=n)
     found = compare(old, new)
     table = found["confusion"]

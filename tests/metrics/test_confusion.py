@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from modelheir.metrics import confusion as module
 from modelheir.metrics.confusion import class_scores, confused_with, confusion
@@ -20,9 +19,12 @@ def way(request, monkeypatch):
         monkeypatch.setattr(module, "_DENSE", 0)
 
 
+@pytest.mark.extras
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(("n", "classes"), [(1, 3), (40, 7), (500, 4), (30, 60)])
 def test_counts_and_scores_are_those_of_scikit_learn(n, classes):
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     label, prediction = drawn(n, n, classes)
     cells = confusion(label, prediction, classes=classes)
     table = np.zeros((classes, classes), int)

@@ -44,7 +44,7 @@ def evaluation_row(
         >>> old, new = (Predictions(ids, label, np.array(said)) for said in ([0, 0, 0, 1], [1, 1, 0, 1]))
         >>> row = evaluation_row("v2", new, old)
         >>> row["accuracy"], row["nfr"], [round(end, 3) for end in row["accuracy_interval"]]
-        (0.75, 0.25, [0.301, 0.954])
+        (0.75, 0.25, [0.194, 0.994])
     """
     right, count = accuracy(found, confidence=confidence)
     row: dict[str, Any] = {"model": model, "n": count, **right.named("accuracy")}

@@ -106,7 +106,7 @@ def calibration_interval(
     Example:
         >>> low, high = calibration_interval([{"n": 400, "confidence": 0.9, "accuracy": 0.8}])
         >>> round(low, 3), round(high, 3)
-        (0.045, 0.14)
+        (0.045, 0.139)
     """
     checks.above(0, scale=scale)
     n, sure, right = (np.array([row[key] for row in table], np.float64) for key in ("n", "confidence", "accuracy"))

@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
 from scipy.cluster.vq import kmeans2
-from sklearn.decomposition import PCA
 
 from modelheir.analysis.slices.clusters import k_means, nearest_centre, project
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize(("width", "most"), [(7, 3), (60, 5), (5, 9)])
 def test_axes_are_those_of_pca(width, most):
+    from sklearn.decomposition import PCA
+
     rng = np.random.default_rng(0)
     values = rng.normal(size=(300, width)) * 3.0 ** -np.arange(width) + 50
     rows, fit = rng.permutation(300), np.arange(0, 300, 2)

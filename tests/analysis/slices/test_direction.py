@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from modelheir.analysis.slices.direction import direction, tails
 
@@ -13,8 +12,11 @@ def data(seed, n=4000, d=5, shift=2.0):
     return points, flipped
 
 
+@pytest.mark.extras
 def test_the_direction_is_fishers():
     """Without its ridge it is scikit-learn's up to length; with it the two nearly agree where axes are well spread."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
     points, flipped = data(0)
     points /= points.std(axis=0)
     lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.0).fit(points, flipped)
