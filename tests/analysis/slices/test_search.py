@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, fisher_exact
 
+from modelheir.analysis.slices import search
 from modelheir.analysis.slices.halves import in_finding_half
 from modelheir.analysis.slices.search import find_slices
 from modelheir.checks import InputError
@@ -128,6 +129,17 @@ def test_the_level_is_what_is_missing_to_the_confidence():
     p = np.array([one.p for one in loose.slices])
     every = np.concatenate([p, np.ones(loose.tested - len(p))])
     assert (np.array([one.p_corrected for one in loose.slices]) <= benjamini_hochberg(every)[: len(p)] + 1e-12).all()
+
+
+def test_what_the_correction_says_of_the_tested_groups_decides(monkeypatch):
+    old, new, _ = world(0, rate=0.5)
+    usual = find_slices(old, new)
+    seen = []
+    monkeypatch.setattr(search, "benjamini_hochberg", lambda p: seen.append(p) or np.ones(len(p)))
+    assert find_slices(old, new).slices == ()
+    assert len(seen[0]) == usual.tested
+    corrected = benjamini_hochberg(np.sort(seen[0]))  # which has tests of its own
+    assert [one.p_corrected for one in usual.slices] == pytest.approx(corrected[corrected <= 0.05].tolist())
 
 
 def test_halves_are_a_bit_of_the_hash():
