@@ -47,7 +47,6 @@ OTHERS = {
     "report_old": ("report v1 --old nope", "nope/predictions/test.parquet does not exist."),
     "split": ("predict v1 --split tst", "split = 'tst': must be one of auto, train, val, test, unlabelled."),
     "data": ("predict v1 --data folder:nope --out p.parquet", "folder:nope: there is no such folder."),
-    "csv": ("predict v1 --out p.csv", "the name must end with .parquet."),
     "diverged": ("predict diverged --out p.parquet", "with logits that are not finite"),
     "fit": ("predict partial --out p.parquet", "1 missing (head.weight)"),
     "evaluate": ("evaluate nope --data folder:good --cache kept --quiet", "'nope' is no trained model"),

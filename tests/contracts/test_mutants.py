@@ -72,7 +72,7 @@ def test_one_change_at_a_time(tool, project, line, expected):
 
 
 def test_every_source_file_can_be_mutated(tool, root):
-    path = root / "src" / "modelheir" / "metrics" / "intervals.py"
+    path = root / "src" / "modelheir" / "metrics" / "statistics" / "intervals.py"
     found = tool.mutants(path.relative_to(root))
     assert len(found) > 100
     assert len({one.apply(path.read_bytes()) for one in found}) == len(found)

@@ -115,7 +115,7 @@ def next_report(path: Path) -> str:
     """Return the command that writes the page of a run that nothing is compared with and nothing can be trained from.
 
     >>> next_report(Path("runs/pair"))
-    'modelheir report runs/pair --html runs/pair/report.html'
+    'modelheir report runs/pair --html runs/pair/report.html --split val'
     """
     words = ["modelheir", "report", str(path), "--html", str(path / "report.html")]
     return shlex.join(words if RunFolder(path).predictions("test").is_file() else [*words, "--split", "val"])
