@@ -21,6 +21,7 @@ from modelheir import checks
 
 __all__ = [
     "exact",
+    "hits_and_trials",
     "mean_interval",
     "minimal_detectable_nfr",
     "normal_quantile",
@@ -44,6 +45,14 @@ def normal_quantile(confidence: Any) -> Any:
     return NormalDist().inv_cdf(0.5 + confidence / 2) if np.ndim(confidence) == 0 else ndtri(0.5 + confidence / 2)
 
 
+def hits_and_trials(count: Any, total: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return both as floats; a :class:`ValueError` where a count is negative or above its total."""
+    hits, trials = np.asarray(count, np.float64), np.asarray(total, np.float64)
+    if (hits < 0).any() or (hits > trials).any():
+        raise ValueError("count must lie from 0 to total")
+    return hits, trials
+
+
 def wilson(count: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, Any]:
     """Return Wilson's score interval of a proportion.
 
@@ -63,9 +72,7 @@ def wilson(count: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, An
         >>> round(low, 4), round(high, 4)
         (0.0567, 0.5098)
     """
-    hits, trials = np.asarray(count, np.float64), np.asarray(total, np.float64)
-    if (hits < 0).any() or (hits > trials).any():
-        raise ValueError("count must lie from 0 to total")
+    hits, trials = hits_and_trials(count, total)
     z = normal_quantile(confidence)
     n = np.maximum(trials, 1)
     p = hits / n
@@ -94,9 +101,7 @@ def exact(count: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, Any
         >>> round(low, 4), round(high, 4)
         (0.0252, 0.5561)
     """
-    hits, trials = np.asarray(count, np.float64), np.asarray(total, np.float64)
-    if (hits < 0).any() or (hits > trials).any():
-        raise ValueError("count must lie from 0 to total")
+    hits, trials = hits_and_trials(count, total)
     normal_quantile(confidence)
     tail = (1 - confidence) / 2
     none, all_ = hits <= 0, hits >= trials

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from scipy.special import betaln, xlog1py, xlogy
 
-from modelheir.metrics.statistics.intervals import normal_quantile
+from modelheir.metrics.statistics.intervals import hits_and_trials, normal_quantile
 
 __all__ = ["sequence", "sequence_of_gain"]
 
@@ -49,9 +49,7 @@ def sequence(count: Any, total: Any, *, confidence: float = 0.95) -> tuple[Any, 
         >>> round(low, 4), round(high, 4)
         (0.0066, 0.6897)
     """
-    hits, trials = np.asarray(count, np.float64), np.asarray(total, np.float64)
-    if (hits < 0).any() or (hits > trials).any():
-        raise ValueError("count must lie from 0 to total")
+    hits, trials = hits_and_trials(count, total)
     normal_quantile(confidence)
     floor = np.log((1 - confidence) / 2) + betaln(hits + _PRIOR, trials - hits + _PRIOR) - betaln(_PRIOR, _PRIOR)
     share = hits / np.maximum(trials, 1)
