@@ -1,7 +1,7 @@
 from .class_map import ClassMap as ClassMap
 from .class_map import Shared as Shared
-from .distances import DistanceConfig as DistanceConfig
-from .distances import make_distance as make_distance
+from .distances.choice import DistanceConfig as DistanceConfig
+from .distances.making import make_distance as make_distance
 from .filters import FILTERS as FILTERS
 from .filters import all_pass as all_pass
 from .filters import effective_lambda as effective_lambda

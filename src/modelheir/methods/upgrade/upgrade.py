@@ -20,7 +20,7 @@ from modelheir.classes import match_classes
 from modelheir.config.describe import settings
 from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
-from modelheir.objective.distances import DistanceConfig
+from modelheir.objective.distances.choice import DistanceConfig
 from modelheir.objective.pull import Pull, Towards, accept_pull, need_unmixed
 from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.plans import Stage, Task

@@ -1,0 +1,16 @@
+from .choice import DistanceConfig as DistanceConfig
+from .choice import LossesConfig as LossesConfig
+from .choice import label_setting as label_setting
+from .making import make_distance as make_distance
+from .making import make_loss as make_loss
+from .table import DISTANCES as DISTANCES
+from .table import LOSSES as LOSSES
+from .table import Row as Row
+from .update_settings import ContrastiveFeatureAlignment as ContrastiveFeatureAlignment
+from .update_settings import KLDistillation as KLDistillation
+from .update_settings import LogitDifference as LogitDifference
+from .update_settings import LogitMatching as LogitMatching
+from .update_settings import NeighbourhoodAlignment as NeighbourhoodAlignment
+from .update_settings import RandomProjection as RandomProjection
+from .update_settings import Renyi as Renyi
+from .update_settings import RetentiveCrossEntropy as RetentiveCrossEntropy

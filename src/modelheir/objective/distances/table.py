@@ -1,0 +1,51 @@
+"""The tables of losses between two models: a row a loss, named as its function, and so is the group of its settings.
+
+``DISTANCES`` are those of updates, from a new model to an old one, image by image, so that a filter can weigh them.
+``LOSSES`` are these and the shelf of distillation, from a student to a teacher. Neither imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Literal
+
+from modelheir.objective.distances import update_settings as update
+
+__all__ = ["DISTANCES", "LOSSES", "Row"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What is known of a loss without importing it."""
+
+    settings: type[Any] | None  #: its group of settings, or none
+    reads: Literal["logits", "features", "maps", "layers"]
+    #: of each model: logits ``(N, C)``; features ``(N, D)``; one map ``(N, C, H, W)``; a list of maps, shallowest first
+    labels: Literal["", "reads", "needs"] = ""  #: takes no labels; takes them; has no value without one label an image
+    needs_where: str = ""  #: the setting with which one that reads labels needs them
+    gathers: bool = False  #: compares an image with those of all processes
+    module: str = ""  #: class of the loss where it has weights of its own; else it is the function of the row's name
+    both: bool = False  #: takes ``both=True``, with which gradients flow into the other model too (mutual learning)
+    draws: bool = False  #: takes ``generator``, the step's on the device, for what it draws
+
+
+DISTANCES: dict[str, Row] = {
+    "kl_distillation": Row(update.KLDistillation, "logits"),
+    "logit_matching": Row(update.LogitMatching, "logits"),
+    "logit_difference": Row(update.LogitDifference, "logits", "reads", needs_where="label_weight"),
+    "neighbourhood_alignment": Row(
+        update.NeighbourhoodAlignment, "features", "reads", needs_where="supervised", gathers=True
+    ),
+    "renyi": Row(update.Renyi, "logits"),
+    "retentive_cross_entropy": Row(update.RetentiveCrossEntropy, "logits", "needs"),
+    "random_projection": Row(update.RandomProjection, "features", module="RandomProjectionLoss"),
+    "feature_alignment": Row(None, "features"),
+    "contrastive_feature_alignment": Row(update.ContrastiveFeatureAlignment, "features", "needs"),
+    "new_error": Row(None, "logits", "needs"),
+    "imitation": Row(None, "logits"),
+    "strict_imitation": Row(None, "logits", "needs"),
+}
+
+LOSSES: dict[str, Row] = {
+    **DISTANCES,
+}
