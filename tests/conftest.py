@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from modelheir import inference, models, runs
-from modelheir.assemble.declared import declared_models
+from modelheir.assemble.declared import declared_models, declared_sources, open_sources
 from modelheir.assemble.handing import further
 from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
+from modelheir.config.run import TrainConfig
 from modelheir.data import open_splits
 from modelheir.methods import METHODS
 from modelheir.methods.given import Data, Given, NewModel, Teachers
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DATA = "synthetic:n=96,classes=3,size=8"
+POOL = "synthetic:n=40,classes=3,size=8,seed=9"
 FIT = FitConfig(epochs=2, batch_size=16, optimizer="sgd", lr=0.05, schedule="cosine")
 
 
@@ -115,12 +117,29 @@ class World:
         """Return what a plan is handed, with the models that the method's settings name."""
         given = given or self.given()
         found = declared_models(METHODS[name], config)
-        return dataclasses.replace(given, models={key: further(key, use, given.old) for key, use in found.items()})
+        run = TrainConfig(data=DATA, inputs=given.data.inputs)
+        opened = open_sources(declared_sources(METHODS[name], config), run, given.data.classes)
+        return dataclasses.replace(
+            given,
+            models={key: further(key, use, given.old) for key, use in found.items()},
+            sources={key: dataclasses.replace(given.data, splits=own, stores={}) for key, own in opened.items()},
+        )
 
     def plan(self, name, given=None, **settings):
         """Return a method's stages."""
-        config = self.config(name, **settings)
+        given = given or self.given()
+        config = METHODS[name].settle(self.config(name, **settings), TrainConfig(fit=given.fit))
         return METHODS[name].plan(config, self.opened(name, config, given))
+
+    def small(self, name):
+        """Return the settings with which a method runs in few steps."""
+        settings = {
+            "elodi": {"members": 2},
+            "interpolate": {"alphas": (0.0, 0.5)},
+            "self_distill": {"length": 1},
+            "distill": {"teacher": (self.old,), "unlabelled": POOL, "target__epochs": 1, "fix__epochs": 1},
+        }
+        return settings.get(name, {})
 
     def run(self, name, folder, *, given=None, stop_after=None, log=None, **settings):
         """Train a method for real and return its stages' results."""

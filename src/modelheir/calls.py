@@ -36,7 +36,8 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
         name: A key of ``modelheir.methods.METHODS``, such as ``upgrade``.
         config: A YAML file of settings; ``settings`` win over it.
         epochs: Short for the setting ``fit.epochs``.
-        **settings: The settings of ``modelheir train``: ``data="folder:photos"``, ``old="run:runs/v1"``, groups as
+        **settings: The settings of ``modelheir train``: ``data="folder:photos"``, ``old="run:runs/v1"``,
+            ``teacher="run:runs/large"`` where the method has that flag, groups as
             mappings (``fit={"lr": 0.05}``, ``method={...}``) or dotted (``**{"fit.lr": 0.05}``).
 
     Raises:
@@ -45,6 +46,7 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     method = METHODS[name]
+    settings = {method.flags.get(key, key): value for key, value in settings.items()}
     given = [{"out": f"runs/{name}", **method.defaults}, read_yaml(config) if config else {}, settings]
     shared: dict[str, Any] = {}
     own: dict[str, Any] = {}

@@ -24,7 +24,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
 from modelheir.config.unread import refuse_unread
 from modelheir.methods import METHODS
-from modelheir.objective.distances import DISTANCES
+from modelheir.objective.distances import DISTANCES, LOSSES
 from modelheir.runs.tensors import load_weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
+COUNTS |= {"distill": 43}
 COUNTS |= {"fit": 43, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -54,6 +55,7 @@ SMALL = {
     "elodi": {"method.ensemble": ("OLD",)},
     "interpolate": {"method.alphas": (0.5,)},
     "self_distill": {"method.length": 1, "fit.epochs": 3},
+    "distill": {"method.teacher": ("OLD",)},
 }
 
 #: end of a setting's key -> another value (``...``: the next one), and what makes it read; "~" is the group it is in
@@ -95,6 +97,28 @@ CASES = {
     "interpolate method.tolerance": (1.0, {"method.alphas": (1.0,), "fit.lr": 0.3, "inputs.val_fraction": 0.4}),
     "interpolate method.recalibrate": (..., {"model": "convnet", "old": ("CONV",), "method.tolerance": 1.0}),
     "self_distill method.length": (..., {"fit.epochs": 4}),
+    "distill method.teacher": (("CONV",), {}),
+    "distill method.unlabelled": ("POOL", {}),
+    "distill method.start": ("OLD", {}),
+    "distill method.assistants": (("convnet",), {}),
+    "distill method.losses": (("logit_matching",), {}),
+    "distill method.loss_weights": ((2.0,), {}),
+    "distill method.policy.weights": ((1.0, 3.0), {"method.teacher": ("OLD", "CONV")}),
+    "distill method.policy.average": (..., {"method.teacher": ("OLD", "CONV")}),
+    "distill method.policy.batch_norm": (..., {"method.teacher": ("CONV",)}),
+    "distill method.policy.precision": ("bf16", {}),
+    "distill method.supervised.auxiliary_weight": (
+        ...,
+        {"method.label_weight": 1.0, "model": "convnet", "network.mimo_members": 2},
+    ),
+    "distill method.supervised.binary": (..., {"method.label_weight": 1.0}),
+    "distill method.supervised.label_smoothing": (..., {"method.label_weight": 1.0}),
+    "distill method.target.epochs": (1, {"method.target.epochs": 0}),
+    "distill method.target.rate": (..., {"method.target.epochs": 1}),
+    "distill method.fix.scale": (2.0, {"method.fix.epochs": 1, "model": "convnet"}),
+    "distill method.fix.rate": (..., {"method.fix.epochs": 1, "model": "convnet"}),
+    "distill method.fix.epochs": (1, {"model": "convnet"}),
+    "distill method.fix.trainable": ("all", {"method.fix.epochs": 1, "model": "convnet"}),
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
     "fit.cuda_graphs": (..., {"fit.compile": True}),
     "fit.lr_reference_batch": (8, {}),
@@ -205,6 +229,7 @@ class Trainings:
         self.world, self.rows, self.done = world, rows, {}
         self.named = {"OLD": world.old, "CONV": world.save_model("conv", model="convnet", seed=6)}
         self.named["TWO"] = world.save_model("two", classes=("class0", "class1"))
+        self.named["POOL"] = "synthetic:n=40,classes=3,size=8,seed=9"
         self.named["MIMO"] = world.save_model("mimo", model="convnet", mimo_members=2)
         ids = world.given().data.splits["train"].ids
         for name, odd in (("EVEN", 0), ("ODD", 1)):
@@ -317,6 +342,8 @@ def case(name, one, trainings):
     inside = re.fullmatch(r"(.*distance)\.(\w+)\.\w+", one.key)
     if inside and inside[2] in DISTANCES:
         given[f"{inside[1]}.loss"] = inside[2]
+    if name == "distill" and (own := one.key.split(".")[1]) in LOSSES:
+        given["method.losses"] = (own,)
     if "old_" in one.key and one.key != "method.old_pull.weight":
         given["method.old_pull.weight"] = 1.0
     if value is ...:

@@ -15,7 +15,6 @@ from modelheir.methods import METHODS
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import load_weights
 
-SMALL = {"elodi": {"members": 2}, "interpolate": {"alphas": (0.0, 0.5)}, "self_distill": {"length": 1}}
 
 
 def steps_and_rows(log):
@@ -36,7 +35,7 @@ def world(world, name):
 
 def test_terms_are_finite_and_add_up(world, rows, name):
     log = rows()
-    world.run(name, "run", log=log, **SMALL.get(name, {}))
+    world.run(name, "run", log=log, **world.small(name))
     for row in log:
         terms = [value for key, value in row.items() if key.startswith("loss/")]
         assert terms
@@ -45,7 +44,7 @@ def test_terms_are_finite_and_add_up(world, rows, name):
 
 
 def test_same_seed_same_numbers_and_a_kill_changes_nothing(world, rows, name):
-    small, log = SMALL.get(name, {}), rows()
+    small, log = world.small(name), rows()
     first = world.run(name, "first", log=log, **small)
     steps, _ = steps_and_rows(log)
     for stop_after in (3, steps // 2):
@@ -61,7 +60,7 @@ def test_same_seed_same_numbers_and_a_kill_changes_nothing(world, rows, name):
 def test_final_weights_are_those_of_a_classifier_that_can_be_built_again(world, name):
     from modelheir.models import from_spec
 
-    done = world.run(name, "run", **SMALL.get(name, {}))
+    done = world.run(name, "run", **world.small(name))
     last = list(done.values())[-1]
     model = from_spec(last.describe["model"])
     model.load_state_dict(last.weights("model"))
@@ -89,4 +88,4 @@ def test_front_door_is_one_short_file(name):
 
 
 def test_the_table_counts_its_methods():
-    assert len(METHODS) == len(set(METHODS)) == 6
+    assert len(METHODS) == len(set(METHODS)) == 7

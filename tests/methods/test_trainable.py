@@ -9,7 +9,6 @@ from modelheir.config.fit import SnapshotConfig
 from modelheir.methods import METHODS
 from modelheir.models import from_spec
 
-SMALL = {"elodi": {"members": 1}, "interpolate": {"alphas": (0.0, 0.5)}, "self_distill": {"length": 1}}
 BODY = {"body.layers.0.0.weight", "body.layers.1.0.weight"}
 HEAD = {"head.weight", "head.bias"}
 CHOICES = {
@@ -28,7 +27,7 @@ def run(world, name, folder, choice, *, stop_after=None, **fit):
     epochs = 3 if name == "self_distill" else 2
     fit = dataclasses.replace(world.fit, epochs=epochs, snapshots=SnapshotConfig(every_epochs=1), **fit)
     given = world.given(trainable=choice, fit=fit)
-    return world.run(name, folder, given=given, stop_after=stop_after, **SMALL.get(name, {}))
+    return world.run(name, folder, given=given, stop_after=stop_after, **world.small(name))
 
 
 def own(weights):

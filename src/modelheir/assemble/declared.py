@@ -31,6 +31,7 @@ class Opened:
     sources: Mapping[str, Mapping[str, ImageSet]]
     old: tuple[str, ...]
     models: Mapping[str, ModelUse]
+    flags: Mapping[str, str] = dataclasses.field(default_factory=dict)  #: how the user gives each of the sources
 
     @functools.cached_property
     def held(self) -> dict[str, dict[str, Any]]:
@@ -40,17 +41,17 @@ class Opened:
         def prints(splits: Mapping[str, ImageSet]) -> dict[str, Any]:
             return {name: fingerprint(images) for name, images in splits.items()}
 
-        models = {flag_of(name): model_digests(use.addresses) for name, use in self.models.items()}
+        models = {flag_of(name, use): model_digests(use.addresses) for name, use in self.models.items()}
         return {
             "data": prints(self.splits),
-            "sources": {flag_of(name): prints(splits) for name, splits in self.sources.items()},
+            "sources": {self.flags.get(name, name): prints(splits) for name, splits in self.sources.items()},
             "models": {**({"--old": model_digests(self.old)} if self.old else {}), **models},
         }
 
 
-def flag_of(name: str) -> str:
+def flag_of(name: str, use: ModelUse | SourceUse) -> str:
     """Return how the user gives what a method declares under ``name``."""
-    return f"--method.{name}"
+    return use.flag or f"--method.{name}"
 
 
 def declared_sources(method: Method, settings: Any) -> dict[str, SourceUse]:
@@ -98,7 +99,7 @@ def _open(name: str, use: SourceUse, config: TrainConfig, classes: tuple[str, ..
     if use.labelled:
         found = open_splits(use.address, inputs)
         theirs = next(iter(found.values())).classes
-        names = ("the data", f"{flag_of(name)} {use.address}")
+        names = ("the data", f"{flag_of(name, use)} {use.address}")
         match = match_classes(classes, theirs, rule=config.classes, names=names, advice=BY_ORDER_ADVICE)
         return {
             split: dataclasses.replace(images, classes=classes, labels=renumber(images.labels, match.to_ours))
@@ -111,7 +112,9 @@ def _open(name: str, use: SourceUse, config: TrainConfig, classes: tuple[str, ..
         if split in given
     ]
     if not bare or not sum(map(len, bare)):
-        raise InputError(f"{flag_of(name)} {use.address} has no training images, only {', '.join(given) or 'nothing'}.")
+        raise InputError(
+            f"{flag_of(name, use)} {use.address} has no training images, only {', '.join(given) or 'nothing'}."
+        )
     whole = bare[0] if len(bare) == 1 else join_sets(bare, name=use.address)
     return {"unlabelled": verified(whole, inputs)}
 

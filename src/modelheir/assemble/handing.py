@@ -67,5 +67,5 @@ def make_given(
 def further(name: str, use: ModelUse, old: Teachers) -> Teachers:
     """Return the models of a method's setting ``name``, read as ``old`` are."""
     return dataclasses.replace(
-        old, addresses=use.addresses, weights=(), flag=flag_of(name), teaches=use.teaches, classes=use.classes
+        old, addresses=use.addresses, weights=(), flag=flag_of(name, use), teaches=use.teaches, classes=use.classes
     )

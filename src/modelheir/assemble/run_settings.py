@@ -9,17 +9,24 @@ from modelheir.address import parse_address
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import from_mapping, read_yaml
+from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
 
 __all__ = ["own_data", "own_inputs", "run_settings"]
 
 
 def run_settings(model: str) -> dict[str, Any]:
-    """Return the settings ``data`` and ``inputs`` of the run that a model's address names; nothing of other models."""
-    run = parse_address(model).run
-    if run is None or not RunFolder(run).config.is_file():
+    """Return the settings ``data`` and ``inputs`` of the run that a model's address names; nothing of other models.
+
+    A model that was fitted to another view than the stages before it (a higher resolution) says so in its description.
+    """
+    address = parse_address(model)
+    if address.run is None or not RunFolder(address.run).config.is_file():
         return {}
-    return {key: value for key, value in read_yaml(RunFolder(run).config).items() if key in ("data", "inputs")}
+    folder = RunFolder(address.run)
+    found = {key: value for key, value in read_yaml(folder.config).items() if key in ("data", "inputs")}
+    own = read_json(folder.model).get("inputs") if folder.model.is_file() and not address.stage else None
+    return {**found, "inputs": {**found.get("inputs", {}), **own}} if own else found
 
 
 def own_inputs(model: str) -> InputConfig | None:

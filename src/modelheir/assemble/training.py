@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import interrupts
-from modelheir.assemble.declared import Opened, declared_models, declared_sources, open_sources
+from modelheir.assemble.declared import Opened, declared_models, declared_sources, flag_of, open_sources
 from modelheir.assemble.destination import check_destination
 from modelheir.assemble.publish import publish
 from modelheir.assemble.resolved import choose, resolved, write_config
@@ -95,9 +95,16 @@ def _take_and_train(
     runtime.by_main(lambda: _check(folder, config, sources, models))
     splits = open_splits(config.data, config.inputs)
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
+    settings = chosen.settle(settings, config)
     wanted = resolved(chosen.name, config, settings)
     usual = resolved(chosen.name, type(config)(), type(settings)(), every=True)
-    opened = Opened(splits, open_sources(sources, config, splits["train"].classes), tuple(config.old), models)
+    opened = Opened(
+        splits,
+        open_sources(sources, config, splits["train"].classes),
+        tuple(config.old),
+        models,
+        flags={name: flag_of(name, use) for name, use in sources.items()},
+    )
 
     def take() -> bool:
         """Hold the folder, on the main process; tell whether there is nothing left to do."""

@@ -30,7 +30,7 @@ def spec_of(method: Method) -> Spec:
         configs={"": TrainConfig, "method": method.config},
         words="",
         defaults={"out": f"runs/{method.name}", **method.defaults},
-        shortcuts={"epochs": "fit.epochs"},
+        shortcuts={"epochs": "fit.epochs", **method.flags},
         ignored=("train",),
         prints=True,
         epilog=f"`modelheir explain {method.name}` says more. Run again with the same settings, it resumes.",

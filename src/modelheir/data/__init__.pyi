@@ -1,4 +1,5 @@
 from . import verify as verify
+from .copies import copies_in as copies_in
 from .fingerprints import fingerprint as fingerprint
 from .images import ImageSet as ImageSet
 from .images import encode_png as encode_png

@@ -175,13 +175,19 @@ def join_sets(sets: Sequence[ImageSet], *, name: str) -> ImageSet:
         if other.classes != first.classes:
             raise InputError(f"{other.name} has other classes than {first.name}: sets that are joined share one list.")
     shared = set.intersection(*(set(one.columns) for one in sets))
-    place = [np.stack([np.full(len(one), number), one.rows], axis=1) for number, one in enumerate(sets)]
+    arrays = [one.array for one in sets]
+    decoded = [array for array in arrays if array is not None]
+    if len(decoded) == len(sets) and len({array.shape[1:] for array in decoded}) == 1:
+        pixels: Pixels = ArrayPixels(np.concatenate(decoded))
+    else:
+        place = [np.stack([np.full(len(one), number), one.rows], axis=1) for number, one in enumerate(sets)]
+        pixels = JoinedPixels(tuple(one.pixels for one in sets), np.concatenate(place))
     return ImageSet(
         name=name,
         classes=first.classes,
         ids=np.concatenate([one.ids for one in sets]),
         labels=np.concatenate([one.labels for one in sets]),
-        pixels=JoinedPixels(tuple(one.pixels for one in sets), np.concatenate(place)),
+        pixels=pixels,
         rows=np.arange(sum(map(len, sets))),
         columns={key: np.concatenate([one.columns[key] for one in sets]) for key in sorted(shared)},
         mirror=all(one.mirror for one in sets),

@@ -5,6 +5,7 @@ lists the rest.
 """
 
 from modelheir.methods import finetune
+from modelheir.methods.distill import distill
 from modelheir.methods.method import Method
 from modelheir.methods.upgrade import bct, elodi, interpolate, self_distill, upgrade
 
@@ -19,5 +20,6 @@ METHODS: dict[str, Method] = {
         bct.METHOD,
         interpolate.METHOD,
         self_distill.METHOD,
+        distill.METHOD,
     )
 }

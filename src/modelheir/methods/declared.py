@@ -20,6 +20,7 @@ class SourceUse:
     labelled: bool = True
     #: true: splits as of ``--data``, labels in the run's class numbers (-1 where the run lacks the class); false: all
     #: training images as one split ``unlabelled``, whose labels and classes nobody sees
+    flag: str = ""  #: how the user gives it; "" is --method.NAME
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,3 +31,4 @@ class ModelUse:
     teaches: bool = False  #: refused where it is no better than chance on the selection split, as ``--old`` is
     classes: Literal["shared", "same", "any"] = "shared"
     #: shared: at least one class of the data's, matched as those of ``--old``; same: the data's list; any: not asked
+    flag: str = ""  #: how the user gives them; "" is --method.NAME

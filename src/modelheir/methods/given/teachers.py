@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelheir import inference, models
 from modelheir.checks import InputError
 from modelheir.classes import BY_NAME
+from modelheir.config.teacher import TeacherConfig
 from modelheir.methods.given.stored import is_predictions, match_old, read_outputs, stored_outputs
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Teachers:
     flag: str = "--old"  #: how the user gave them, for messages
     teaches: bool = True  #: whether it must be better than chance on the selection split
     classes: Literal["shared", "same", "any"] = "shared"  #: see :class:`modelheir.methods.declared.ModelUse`
+    policy: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)  #: how they are run
 
     def __len__(self) -> int:
         return len(self.addresses)
@@ -101,8 +103,12 @@ class Teachers:
         self, members: Sequence[Classifier], stream: Stream, *, weights: Sequence[float] | None = None
     ) -> nn.Module:
         """Freeze models into one teacher; where every epoch shows the same view, run it once and keep the outputs."""
-        teacher: Any = models.Ensemble(list(members), weights=weights)
-        if not self.data.fixed_view:
+        policy: Any = self.policy
+        precision = self.precision if policy.precision == "auto" else policy.precision
+        teacher: Any = models.Ensemble(
+            list(members), weights=weights, average=policy.average, batch_norm=policy.batch_norm, precision=precision
+        )
+        if not self.data.fixed_view or policy.batch_norm == "batch":  # what a batch norm says depends on the batch
             return teacher
         return self._stored(self.predict(teacher, self.data.stream(stream.split, train=False), features=True), stream)
 

@@ -40,10 +40,8 @@ class DistanceConfig(UpdateSettings, _Distance):
 @dataclasses.dataclass(frozen=True)
 class _Losses:
     losses: Annotated[tuple[str, ...], OneOf(*LOSSES)] = ("kl_distillation",)  #: between student and teacher
-    weights: Annotated[tuple[float, ...], AtLeast(0)] = ()  #: one a loss, in the same order; () is all 1
-    taps: tuple[
-        str, ...
-    ] = ()  #: parts of the networks whose outputs losses of maps compare, STUDENT=TEACHER or one path for both, shallowest
+    loss_weights: Annotated[tuple[float, ...], AtLeast(0)] = ()  #: one a loss, in the same order; () is all 1
+    taps: tuple[str, ...] = ()  #: what losses of maps compare: STUDENT=TEACHER paths, or one path for both, shallowest
     #: first; () takes the last map at each of the deepest resolutions, as many as both networks have
 
 
