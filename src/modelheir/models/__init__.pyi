@@ -8,6 +8,9 @@ from .extended_head import extend_head as extend_head
 from .files.load import load as load
 from .groups import parameter_groups as parameter_groups
 from .groups import stages as stages
+from .tapped_shapes import stage_taps as stage_taps
+from .tapped_shapes import tap_shapes as tap_shapes
+from .taps import Taps as Taps
 from .teachers.ensemble import Ensemble as Ensemble
 from .teachers.ensemble import StoredOutputs as StoredOutputs
 from .teachers.ensemble import Teacher as Teacher
