@@ -8,6 +8,12 @@ from .extended_head import extend_head as extend_head
 from .files.load import load as load
 from .groups import parameter_groups as parameter_groups
 from .groups import stages as stages
+from .surgery import freeze_before as freeze_before
+from .surgery import replace_layers as replace_layers
+from .surgery import stop_after as stop_after
+from .tapped_shapes import stage_taps as stage_taps
+from .tapped_shapes import tap_shapes as tap_shapes
+from .taps import Taps as Taps
 from .teachers.ensemble import Ensemble as Ensemble
 from .teachers.ensemble import StoredOutputs as StoredOutputs
 from .teachers.ensemble import Teacher as Teacher

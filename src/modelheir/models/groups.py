@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from modelheir.checks import InputError
 
-__all__ = ["parameter_groups", "stages"]
+__all__ = ["is_block", "parameter_groups", "parts", "stages"]
 
 #: containers whose children are parts of the network in order
 _OPEN = {"net", "body", "features", "layers", "stages", "trunk_output", "blocks", "encoder"}
@@ -33,9 +33,9 @@ def stages(model: nn.Module) -> list[list[str]]:
     groups: list[list[str]] = []
     blocks, fresh = False, True  # whether a block was met; whether the next part begins a stage
     last_top = ""
-    for name, part, begins in _parts(body, ""):
+    for name, part, begins in parts(body):
         names = [f"{prefix}body.{name}.{key}" for key, _ in part.named_parameters()]
-        composite = _is_block(part)
+        composite = is_block(part)
         hidden = name.split(".")[0] == "classifier" and last_top != "classifier" and isinstance(part, nn.Linear)
         transformer = composite and blocks and _is_transformer(part)
         fresh = fresh or begins or _shrinks(part) or (composite and not blocks) or hidden or transformer
@@ -80,14 +80,14 @@ def parameter_groups(model: nn.Module, multipliers: Sequence[float]) -> list[tup
     return [(parameters, multiplier) for parameters, multiplier in chosen if parameters]
 
 
-def _parts(module: nn.Module, prefix: str) -> Iterator[tuple[str, nn.Module, bool]]:
-    """Yield the parts in order, with containers opened; an item of a module list always begins a stage."""
+def parts(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module, bool]]:
+    """Yield path, part and whether it always begins a stage (an item of a module list), with containers opened."""
     for name, child in module.named_children():
         path = f"{prefix}{name}"
         if _neck(path):
             continue
         if name in _OPEN or (name == "classifier" and isinstance(child, nn.Sequential)):
-            yield from _parts(child, f"{path}.")
+            yield from parts(child, f"{path}.")
         else:
             yield path, child, isinstance(module, nn.ModuleList)
 
@@ -96,7 +96,8 @@ def _neck(name: str) -> bool:
     return any(piece.startswith(_NECKS) for piece in name.split("."))
 
 
-def _is_block(part: nn.Module) -> bool:
+def is_block(part: nn.Module) -> bool:
+    """Tell whether a part is made of parts that are made of parts."""
     return any(True for child in _inner(part) for _ in _inner(child))
 
 

@@ -12,6 +12,7 @@ from modelheir.checks import InputError, nearest
 from modelheir.config.trainable import parse_trainable
 from modelheir.models.adapters import add_low_rank, add_plane
 from modelheir.models.groups import stages
+from modelheir.models.module_names import beginnings
 from modelheir.models.teachers.freeze import freeze
 
 __all__ = ["draw_head", "set_trainable"]
@@ -84,11 +85,6 @@ def _named(model: Any, part: str, choice: str) -> list[str]:
         paths = [path for path, one in model.named_modules() if path and next(one.parameters(), None) is not None]
         raise InputError(
             f"trainable = {choice!r}: no parameter of {model.spec['name']} is called {part!r}."
-            f"{nearest(part, [*('head', 'linear', 'all'), *every, *paths])} Names begin with {_beginnings(every)}."
+            f"{nearest(part, [*('head', 'linear', 'all'), *every, *paths])} Names begin with {beginnings(every)}."
         )
     return found
-
-
-def _beginnings(names: list[str]) -> str:
-    found = list(dict.fromkeys(".".join(name.split(".")[:2]) for name in names))
-    return ", ".join([*found[:4], *(["..."] if len(found) > 4 else [])])
