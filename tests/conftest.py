@@ -137,7 +137,7 @@ class World:
             "elodi": {"members": 2},
             "interpolate": {"alphas": (0.0, 0.5)},
             "self_distill": {"length": 1},
-            "distill": {"teacher": (self.old,), "unlabelled": POOL, "target__epochs": 1, "fix__epochs": 1},
+            "distill": {"teacher": (self.old,), "unlabelled": POOL, "target__epochs": 1},
         }
         return settings.get(name, {})
 

@@ -16,7 +16,6 @@ from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import load_weights
 
 
-
 def steps_and_rows(log):
     return sum(row["steps"] for row in log), len(log)
 

@@ -8,14 +8,14 @@ entry's weight aside, and the entries after the first component). Losses of maps
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelheir import losses, models, objective
 from modelheir.checks import InputError
 from modelheir.classes import match_classes, some_names
 from modelheir.config.inputs import InputConfig
+from modelheir.config.taps import parse_pair
 from modelheir.objective.distances import LOSSES, LossesConfig, label_setting, make_loss
 from modelheir.objective.pull import need_unmixed
 
@@ -96,20 +96,15 @@ class Teaching:
             "logits": (len(self.classes.new_index), len(self.classes.old_index)),
             "features": (student.feature_size, teacher.feature_size),
         }
-        self.taps: tuple[models.Taps, models.Taps] | None = None
+        self.pairs: list[tuple[str, str]] = []  #: taps of student and teacher that belong together
         if config.reads("maps", "layers"):
-            pairs = _pairs(teacher, student, config.taps, image_size, where)
+            self.pairs = _pairs(teacher, student, config.taps, image_size, where)
             inner = teacher.members[0]
-            self.taps = models.Taps(student, [new for new, _ in pairs]), models.Taps(inner, [old for _, old in pairs])
-            sides = [
-                models.tap_shapes(model, paths, size)
-                for model, paths, size in (
-                    (student, self.taps[0].paths, image_size),
-                    (inner, self.taps[1].paths, inner.image_size or image_size),
-                )
-            ]
-            shapes["layers"] = (sides[0], sides[1])
-            shapes["maps"] = (sides[0][-1], sides[1][-1])
+            of_student = models.tap_shapes(student, self._paths(0), image_size)
+            of_teacher = models.tap_shapes(inner, self._paths(1), inner.image_size or image_size)
+            layers = [of_student[new] for new, _ in self.pairs], [of_teacher[old] for _, old in self.pairs]
+            shapes |= {"layers": layers, "maps": (layers[0][-1], layers[1][-1])}
+            self.taps = models.Taps(student, self._paths(0)), models.Taps(inner, self._paths(1), detach=True)
         made = {name: make_loss(name, config, *shapes[LOSSES[name].reads], seed=seed) for name in config.losses}
         self.losses = {name: loss for name, (loss, _) in made.items()}
         self.modules: dict[str, nn.Module] = {name: module for name, (_, module) in made.items() if module is not None}
@@ -130,18 +125,21 @@ class Teaching:
 
     def target(self, batch: Batch) -> tuple[Outputs, Layers]:
         """Run the teacher: its outputs, and what its taps saw."""
-        with self._tapped(1) as seen:
-            said = self.teacher(batch)
-        return said, tuple(seen.values())
+        return self._run(1, lambda: self.teacher(batch))
 
     def student_outputs(self, batch: Batch) -> tuple[Outputs, Layers]:
         """Run the student: its outputs, and what its taps saw."""
-        with self._tapped(0) as seen:
-            new = self.student(batch.inputs)
-        return new, tuple(seen.values())
+        return self._run(0, lambda: self.student(batch.inputs))
 
-    def _tapped(self, side: int) -> contextlib.AbstractContextManager[Mapping[str, Tensor]]:
-        return contextlib.nullcontext({}) if self.taps is None else self.taps[side].record()
+    def _run(self, side: int, call: Callable[[], Outputs]) -> tuple[Outputs, Layers]:
+        if not self.pairs:
+            return call(), ()
+        with self.taps[side].record() as seen:
+            said = call()
+        return said, tuple(seen[pair[side]] for pair in self.pairs)
+
+    def _paths(self, side: int) -> list[str]:
+        return list(dict.fromkeys(pair[side] for pair in self.pairs))
 
     def terms(
         self, new: tuple[Outputs, Layers], old: tuple[Outputs, Layers], batch: Batch, step: Step
@@ -181,7 +179,7 @@ def _pairs(
             "outputs and several teachers have only logits and features."
         )
     if asked:
-        return [models.parse_pair(text) for text in asked]
+        return [(str(new), str(old)) for new, old in map(parse_pair, asked)]
     inner: Any = teacher.members[0]
     sides = [models.stage_taps(student, image_size), models.stage_taps(inner, inner.image_size or image_size)]
     count = min(map(len, sides))

@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import AtLeast, InputError
 from modelheir.config.teacher import TeacherConfig
 from modelheir.methods.declared import ModelUse, SourceUse
 from modelheir.methods.distill.after import FixConfig, TargetConfig, fix_task, larger, target_fit
+from modelheir.methods.distill.taught import taught_task, teacher_of
 from modelheir.methods.given.pool import with_pool, without_labels
 from modelheir.methods.method import Method
 from modelheir.objective.distances import LOSSES, LossesConfig
-from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
-from modelheir.objective.teaching import Teaching, accept_losses
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised
+from modelheir.objective.teaching import accept_losses
 from modelheir.plans import Stage, Task
-from modelheir.types import LossTerms, StageResult
+from modelheir.types import StageResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from modelheir.config.fit import FitConfig
     from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
-    from modelheir.models import Classifier
-    from modelheir.types import Batch, Step
 
 __all__ = ["METHOD", "Config", "plan"]
 
@@ -114,7 +113,7 @@ def _accept(config: Config, given: Given) -> None:
 def _assistant(config: Config, given: Given, network: str, teacher: str, done: Mapping[str, StageResult]) -> Task:
     """Train a network between teacher and student (Mirzadeh et al., 2020, arXiv:1902.03393)."""
     model = dataclasses.replace(given.model, name=network, asked=network)
-    return _task(config, given, model.build(), _teacher(config, given, done.get(teacher)), None)
+    return taught_task(config, given, model.build(), teacher_of(given, config.policy, done.get(teacher)), None)
 
 
 def _student(
@@ -125,43 +124,7 @@ def _student(
     student = given.model.build() if start is None else given.model.begin_from(start)
     if before:
         student.load_state_dict(done[before].weights("model"))
-    return _task(config, given, student, _teacher(config, given, done.get(teacher)), fit)
-
-
-def _teacher(config: Config, given: Given, assistant: StageResult | None) -> Any:
-    """Return what makes the teacher for a stream: those that were given, or an assistant that was trained."""
-    teachers = dataclasses.replace(
-        given.models["teacher"], data=given.data, policy=config.policy, weights=config.policy.weights
-    )
-    if assistant is None:
-        return teachers.teacher
-    from modelheir import models
-
-    model = models.from_spec(assistant.describe["model"])
-    model.load_state_dict(assistant.weights("model"))
-    return lambda stream: teachers.frozen([model], stream)
-
-
-def _task(config: Config, given: Given, student: Classifier, teacher: Any, fit: FitConfig | None) -> Task:
-    """Return the task of a student and its teacher on the training split of ``given``."""
-    stream = given.data.stream()
-    teaching = Teaching(teacher(stream), student, config, image_size=given.data.image_size, seed=given.model.seed)
-    if not teaching.classes.identical and not config.label_weight:
-        teaching.need_every_class()
-    supervised = make_supervised(config.supervised)
-
-    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
-        batch = batches["train"]
-        said = teaching.target(batch)  # before the student, whose activations then fill the memory once
-        new = teaching.student_outputs(batch)
-        terms = teaching.terms(new, said, batch, step)
-        if config.label_weight:
-            known = supervised(new[0], batch, step)
-            terms = {name: config.label_weight * value for name, value in known.items()} | terms
-        return LossTerms(terms)
-
-    task = given.task({"model": student, **teaching.modules}, stream, objective, references=teaching.references)
-    return dataclasses.replace(task, fit=fit)
+    return taught_task(config, given, student, teacher_of(given, config.policy, done.get(teacher)), fit)
 
 
 def _fixed(config: Config, given: Given, before: StageResult) -> Task:

@@ -104,7 +104,7 @@ class Teachers:
     ) -> nn.Module:
         """Freeze models into one teacher; where every epoch shows the same view, run it once and keep the outputs."""
         policy: Any = self.policy
-        precision = self.precision if policy.precision == "auto" else policy.precision
+        precision: Any = self.precision if policy.precision == "auto" else policy.precision
         teacher: Any = models.Ensemble(
             list(members), weights=weights, average=policy.average, batch_norm=policy.batch_norm, precision=precision
         )

@@ -1,0 +1,75 @@
+"""The task of a student and its teacher, which every stage of distillation but the last is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from modelheir import models
+from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.objective.teaching import Teaching
+from modelheir.types import LossTerms
+
+if TYPE_CHECKING:
+    from modelheir.config.fit import FitConfig
+    from modelheir.config.teacher import TeacherConfig
+    from modelheir.methods.given import Given
+    from modelheir.models import Classifier
+    from modelheir.plans import Task
+    from modelheir.types import Batch, StageResult, Step, Stream
+
+__all__ = ["taught_task", "teacher_of"]
+
+
+class _Settings(Protocol):
+    """What a task reads of a method's settings, beside the losses themselves."""
+
+    @property
+    def label_weight(self) -> float: ...
+
+    @property
+    def supervised(self) -> SupervisedConfig: ...
+
+
+def teacher_of(given: Given, policy: TeacherConfig, trained: StageResult | None) -> Callable[[Stream], Any]:
+    """Return what makes the frozen teacher for a stream: those that were given, or one that was trained before."""
+    teachers = dataclasses.replace(given.models["teacher"], data=given.data, policy=policy, weights=policy.weights)
+    if trained is None:
+        return teachers.teacher
+    model = models.from_spec(trained.describe["model"])
+    model.load_state_dict(trained.weights("model"))
+    return lambda stream: teachers.frozen([model], stream)
+
+
+def taught_task(
+    config: Any, given: Given, student: Classifier, teacher: Callable[[Stream], Any], fit: FitConfig | None
+) -> Task:
+    """Return the task of a student that learns from a teacher on the training split of ``given``.
+
+    Args:
+        config: Losses, with ``label_weight`` and ``supervised``.
+        given: Data and settings of the run.
+        student: The network to train.
+        teacher: Makes the teacher for a stream.
+        fit: Settings of this stage alone; ``None``: the run's.
+    """
+    settings: _Settings = config
+    stream = given.data.stream()
+    teaching = Teaching(teacher(stream), student, config, image_size=given.data.image_size, seed=given.model.seed)
+    if not settings.label_weight:
+        teaching.need_every_class()
+    supervised = make_supervised(settings.supervised)
+
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+        batch = batches["train"]
+        said = teaching.target(batch)  # before the student, whose activations then fill the memory once
+        new = teaching.student_outputs(batch)
+        terms = teaching.terms(new, said, batch, step)
+        if settings.label_weight:
+            known = supervised(new[0], batch, step)
+            terms = {name: settings.label_weight * value for name, value in known.items()} | terms
+        return LossTerms(terms)
+
+    task = given.task({"model": student, **teaching.modules}, stream, objective, references=teaching.references)
+    return dataclasses.replace(task, fit=fit)
