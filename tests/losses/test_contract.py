@@ -32,6 +32,31 @@ LOSSES = {
     "new_error": ("logits", losses.new_error, False),
     "imitation": ("logits", lambda n, o, y: losses.imitation(n, o), False),
     "strict_imitation": ("logits", losses.strict_imitation, False),
+    "jeffreys": ("logits", lambda n, o, y: losses.jeffreys(n, o), True),
+    "jeffreys sigmoid": ("logits", lambda n, o, y: losses.jeffreys(n, o, act="sigmoid", sum_over_classes=True), True),
+    "jensen_shannon": ("logits", lambda n, o, y: losses.jensen_shannon(n, o), True),
+    "teacher_cross_entropy": ("logits", lambda n, o, y: losses.teacher_cross_entropy(n, o, temperature=2.0), False),
+    "kl_distillation standardized": (
+        "logits",
+        lambda n, o, y: losses.kl_distillation(n, o, temperature=2.0, standardize=True),
+        True,
+    ),
+    "decoupled": ("logits", lambda n, o, y: losses.decoupled(n, o, y, beta=8.0, temperature=4.0), True),
+    "decoupled teacher": (
+        "logits",
+        lambda n, o, y: losses.decoupled(n, o, y, target="teacher", standardize=True),
+        True,
+    ),
+    "dist": ("logits", lambda n, o, y: losses.dist(n, o), True),
+    "weighted_soft_labels": ("logits", losses.weighted_soft_labels, False),
+    "spherical": ("logits", losses.spherical, False),
+    "logit_distance l1": ("logits", lambda n, o, y: losses.logit_distance(n, o, distance="l1"), True),
+    "logit_distance smooth": (
+        "logits",
+        lambda n, o, y: losses.logit_distance(n, o, distance="smooth_l1", act="softmax"),
+        True,
+    ),
+    "teacher_preserving": ("logits", lambda n, o, y: losses.teacher_preserving(n, o), True),
     "muscle_distillation": ("logits", lambda n, o, y: objective.muscle_distillation(n, o, o, y), True),
     "double_source_distillation": (
         "logits",
@@ -52,7 +77,8 @@ LOSSES = {
         True,
     ),
 }
-BATCH_WIDE = ("contrastive_feature_alignment", "neighbourhood_alignment", "neighbourhood_alignment in")
+BATCH_WIDE = ("dist", "contrastive_feature_alignment", "neighbourhood_alignment", "neighbourhood_alignment in")
+STOPPED = ("weighted_soft_labels", "teacher_preserving")  # what they weigh by, or aim at, reads new without gradient
 every = pytest.mark.parametrize("name", LOSSES)
 
 
@@ -91,7 +117,7 @@ def test_gradient_flows_to_new_only(draw, name):
     assert new.grad.ne(0).any()
 
 
-@every
+@pytest.mark.parametrize("name", [name for name in LOSSES if name not in STOPPED])
 def test_gradient_is_the_slope(draw, name):
     new, old = pair(draw, name, torch.float64)
     if name == "random_projection":
@@ -183,8 +209,25 @@ def test_on_a_gpu_nothing_waits_for_the_host(draw, name):
 def test_one_class_is_no_distance():
     one = torch.randn(N, 1, generator=torch.Generator().manual_seed(0))
     labels = torch.zeros(N, dtype=torch.int64)
-    for name in ("kl_distillation", "renyi", "retentive_cross_entropy", "imitation"):
+    for name in (
+        *("kl_distillation", "renyi", "retentive_cross_entropy", "imitation", "jeffreys", "jensen_shannon"),
+        *("teacher_cross_entropy", "decoupled", "weighted_soft_labels", "spherical", "teacher_preserving"),
+    ):
         torch.testing.assert_close(LOSSES[name][1](one, one + 1, labels), torch.zeros(N))
+
+
+LABEL_FREE = [name for name in LOSSES if name.startswith(("j", "kl_", "renyi", "dist", "teacher_", "imitation"))]
+
+
+@pytest.mark.parametrize("name", [*LABEL_FREE, "logit_matching", "logit_distance l1", "decoupled teacher", "decoupled"])
+def test_without_labels_no_bit_depends_on_them(draw, name):
+    new, old = pair(draw, name)
+    new.requires_grad_()
+    found = []
+    for labels in (LABELS, LABELS[torch.tensor([6, 3, 5, 0, 1, 4, 2])]):
+        value = LOSSES[name][1](new, old, labels)
+        found.append(torch.cat([value.detach()[:, None], *torch.autograd.grad(value.sum(), new)], dim=1))
+    assert torch.equal(*found) == (name != "decoupled")
 
 
 def test_every_public_name_of_a_loss_is_on_the_face_of_its_package():

@@ -56,6 +56,39 @@ def contrastive(margin):
     return np.where(same, r**2, np.maximum(margin - r, 0) ** 2).mean(1) / 2
 
 
+def decoupled(a, b, answer):
+    value = []
+    for p, q, g in zip(P, Q, answer, strict=True):
+        rest = [c for c in range(3) if c != g]
+        pairs = zip((p[g], 1 - p[g]), (q[g], 1 - q[g]), strict=True)
+        among = ((p[c] / (1 - p[g]), q[c] / (1 - q[g])) for c in rest)
+        value.append(sum(w * s * np.log(s / t) for w, part in ((a, pairs), (b, among)) for s, t in part))
+    return np.array(value)
+
+
+def preserving():
+    # both models name the same class on the second image only, and the new one is surer of it: p stays in proportion
+    target = P[1] * (1 - Q[1, 2]) / (1 - P[1, 2])
+    target[2] = Q[1, 2]
+    return np.array([kl(1)[0], (target * np.log(target / Q[1])).sum()])
+
+
+def corr(axis):
+    a, b = Q - Q.mean(axis, keepdims=True), P - P.mean(axis, keepdims=True)
+    return (a * b).sum(axis) / (np.sqrt((a**2).sum(axis) * (b**2).sum(axis)) + 1e-8)
+
+
+def standard(logits):
+    return (logits - logits.mean(1, keepdims=True)) / np.sqrt(logits.var(1, keepdims=True) + 1e-7)
+
+
+M = (P + Q) / 2
+SOFT = -(softmax(O, 2) * np.log(softmax(Z, 2))).sum(1) * 4
+TRUST = 1 - np.exp(-CE / (-np.log(P[[0, 1], Y]) + 1e-7))
+ROUND = (softmax(2 * standard(O)), softmax(2 * standard(Z)))
+MANY = np.array([[1, 0, -1], [0, 1, 1]])
+RATIO = np.array([0.1, 0.5, 0.8])
+RARE = np.exp(np.where(MANY == 1, 1 - RATIO, RATIO)) * (MANY >= 0)
 SIGMOID = 1 / (1 + np.exp(-Z))
 ROWS = {
     "kl_distillation T=1": (losses.kl_distillation(z, o, temperature=1), kl(1), [0.6769, 0.1471]),
@@ -108,6 +141,38 @@ ROWS = {
     "new_error": (losses.new_error(z, o, y), CE * [1, 0], [1.7413, 0.0]),
     "imitation": (losses.imitation(z, o), -(P * np.log(Q)).sum(1), [1.5093, 1.053]),
     "strict_imitation": (losses.strict_imitation(z, o, y), -(P * np.log(Q)).sum(1) * [1, 0], [1.5093, 0.0]),
+    "kl_distillation standardized": (
+        losses.kl_distillation(z, o, temperature=1, standardize=True),
+        (softmax(standard(O)) * np.log(softmax(standard(O)) / softmax(standard(Z)))).sum(1),
+        [0.6266, 0.0],
+    ),
+    "jeffreys": (losses.jeffreys(z, o), ((P - Q) * np.log(P / Q)).sum(1) / 2, [0.6634, 0.1322]),
+    "jensen_shannon": (
+        losses.jensen_shannon(z, o),
+        (P * np.log(P / M) + Q * np.log(Q / M)).sum(1) / 2,
+        [0.1559, 0.032],
+    ),
+    "teacher_cross_entropy": (losses.teacher_cross_entropy(z, o, temperature=2), SOFT, [4.7493, 4.3878]),
+    "decoupled": (losses.decoupled(z, o, y, beta=2.0), decoupled(1, 2, Y), [1.1318, 0.2413]),
+    "decoupled teacher": (losses.decoupled(z, o, y, target="teacher"), decoupled(1, 1, O.argmax(1)), [0.8586, 0.1646]),
+    "dist": (losses.dist(z, o, gamma=2.0), 3 - corr(1) - 2 * corr(0).mean(), [1.0885, 0.0045]),
+    "weighted_soft_labels": (losses.weighted_soft_labels(z, o, y), TRUST * SOFT, [4.683, 3.514]),
+    "spherical": (
+        losses.spherical(z, o, y),
+        -0.9 * (ROUND[0] * np.log(ROUND[1])).sum(1) - 0.1 * np.log(ROUND[1][[0, 1], Y]),
+        [2.3802, 0.6736],
+    ),
+    "logit_distance": (
+        losses.logit_distance(z, o, distance="l1", act="softmax"),
+        np.abs(P - Q).mean(1),
+        [0.3606, 0.1435],
+    ),
+    "teacher_preserving": (losses.teacher_preserving(z, o, temperature=1), preserving(), [0.6769, 0.0044]),
+    "multi_label": (
+        losses.multi_label(z, torch.tensor(MANY), positive_ratio=torch.tensor(RATIO)),
+        -(RARE * (MANY * np.log(SIGMOID) + (1 - MANY) * np.log(1 - SIGMOID))).mean(1),
+        [1.5576, 0.8845],
+    ),
     "muscle_distillation": (
         objective.muscle_distillation(z, o, z, y),
         kl(1),  # the new model errs on both

@@ -13,15 +13,30 @@ from .labels.likelihood_weighted_cross_entropy import (
     likelihood_weighted_cross_entropy as likelihood_weighted_cross_entropy,
 )
 from .labels.margin_calibration import margin_calibration as margin_calibration
+from .labels.multi_label import multi_label as multi_label
+from .labels.multi_label import positive_ratio_weights as positive_ratio_weights
 from .labels.soft_cross_entropy import soft_cross_entropy as soft_cross_entropy
+from .logits.decoupled import decoupled as decoupled
 from .logits.dissonance import imitation as imitation
 from .logits.dissonance import new_error as new_error
 from .logits.dissonance import strict_imitation as strict_imitation
+from .logits.dist import dist as dist
+from .logits.dist import pearson as pearson
+from .logits.jeffreys import jeffreys as jeffreys
+from .logits.jensen_shannon import jensen_shannon as jensen_shannon
 from .logits.kl_distillation import kl_distillation as kl_distillation
 from .logits.logit_difference import logit_difference as logit_difference
+from .logits.logit_distance import logit_distance as logit_distance
 from .logits.logit_matching import logit_matching as logit_matching
+from .logits.noisy_teacher import noisy_teacher as noisy_teacher
 from .logits.renyi import renyi as renyi
 from .logits.retentive_cross_entropy import retentive_cross_entropy as retentive_cross_entropy
+from .logits.spherical import spherical as spherical
+from .logits.standardized import standardized as standardized
+from .logits.target_class import target_class as target_class
+from .logits.teacher_cross_entropy import teacher_cross_entropy as teacher_cross_entropy
+from .logits.teacher_preserving import teacher_preserving as teacher_preserving
+from .logits.weighted_soft_labels import weighted_soft_labels as weighted_soft_labels
 from .means import masked_mean as masked_mean
 from .means import mean_one as mean_one
 from .precision import full_precision as full_precision

@@ -15,6 +15,12 @@ def test_closed_form(temperature, value):
     assert kl_distillation(NEW, OLD, temperature=temperature).item() == pytest.approx(value, abs=6e-6)
 
 
+def test_known_value_of_hintons_distillation():
+    new = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 0.25]], dtype=torch.float64)
+    old = torch.tensor([[3.0, 2.0, 1.0], [0.0, 0.5, -0.5]], dtype=torch.float64)
+    assert kl_distillation(new, old, temperature=4.0).mean().item() == pytest.approx(0.9118440892, abs=1e-9)
+
+
 @given(
     seed=st.integers(0, 2**16),
     temperature=st.sampled_from([0.5, 1.0, 4.0, 100.0]),
@@ -70,6 +76,19 @@ def test_far_logits_stay_finite():
     assert value.item() == pytest.approx(2e4)
     assert new.grad is not None
     assert new.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("scale", [0.05, 3.0])
+def test_gradient_reaches_the_old_model_only_where_asked(draw, scale, standardize):
+    new, old = (draw(3, 4, scale=scale, dtype=torch.float64).requires_grad_() for _ in range(2))
+    kl_distillation(new, old, standardize=standardize).sum().backward()
+    assert old.grad is None
+
+    def mutual(a, b):
+        return kl_distillation(a, b, temperature=2.0, standardize=standardize, both=True)
+
+    assert torch.autograd.gradcheck(mutual, (new, old))
 
 
 def test_says_what_is_wrong():

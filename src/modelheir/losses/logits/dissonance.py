@@ -10,12 +10,10 @@ et al., 2021, arXiv:2011.09161, eq. 6. Ours imitates the old probabilities, not 
 """
 
 from torch import Tensor
-from torch.nn import functional
 
 from modelheir import checks
 from modelheir.losses.labels.cross_entropy import cross_entropy
-from modelheir.losses.labels.soft_cross_entropy import soft_cross_entropy
-from modelheir.losses.precision import full_precision
+from modelheir.losses.logits.teacher_cross_entropy import teacher_cross_entropy
 from modelheir.losses.right import is_right
 
 __all__ = ["imitation", "new_error", "strict_imitation"]
@@ -63,8 +61,7 @@ def imitation(new: Tensor, old: Tensor) -> Tensor:
         >>> imitation(torch.zeros(1, 2), torch.tensor([[3.0, 0.0]]))
         tensor([0.6931])
     """
-    checks.two_dimensional(new=new, old=old)
-    return soft_cross_entropy(new, functional.softmax(full_precision(old.detach()), dim=1))
+    return teacher_cross_entropy(new, old)
 
 
 def strict_imitation(new: Tensor, old: Tensor, labels: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ r"""KL distillation: how much the new model's softened probabilities miss of the
           \quad p = \mathrm{softmax}(z^{old}/T),\ q = \mathrm{softmax}(z/T)
 
 The distance of focal distillation (FD-KL) in Yan et al., "Positive-Congruent Training", 2021, arXiv:2011.09161,
-eq. 7; the factor ``T^2`` is from Hinton et al., 2015, arXiv:1503.02531. Ours takes KL(old || new) where the former
-writes the arguments the other way round. For large ``T`` the value tends to ``variance of (new - old) / 2``.
+eq. 7; the factor ``T^2`` is from Hinton et al., 2015, arXiv:1503.02531, whose distillation this is: the toolboxes take
+``T = 4``. Ours takes KL(old || new) where the former writes the arguments the other way round. For large ``T`` the
+value tends to ``variance of (new - old) / 2``.
 
 At ``T = 100`` the two distributions agree in three digits and the textbook sum loses the rest in float32. So small
 gaps ``d`` (their mean under ``p`` removed) go through ``log(1 + sum p (exp(d) - 1 - d))``: its terms are positive.
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from modelheir import checks
+from modelheir.losses.logits.standardized import standardized
 from modelheir.losses.precision import full_precision
 
 __all__ = ["kl_distillation"]
@@ -24,14 +26,24 @@ _NEAR = 0.5  # largest |d| of a row that the series serves
 _SERIES = (1 / 40320, 1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2)  # (exp(d) - 1 - d) / d**2, highest power first
 
 
-def kl_distillation(new: Tensor, old: Tensor, *, temperature: float = 100.0, scale_by_square: bool = True) -> Tensor:
+def kl_distillation(
+    new: Tensor,
+    old: Tensor,
+    *,
+    temperature: float = 100.0,
+    scale_by_square: bool = True,
+    standardize: bool = False,
+    both: bool = False,
+) -> Tensor:
     """Measure KL(old || new) of each image at one temperature.
 
     Args:
-        new: Logits of the model in training, finite, shape ``(N, C)``. Gradients flow here only.
-        old: Logits of the frozen model, finite, shape ``(N, C)``.
+        new: Logits of the model in training, finite, shape ``(N, C)``.
+        old: Logits of the frozen model, finite, shape ``(N, C)``. Gradients flow here only with ``both``.
         temperature: Divisor ``T`` of both logits, ``> 0``; about 100 imitates logit matching.
         scale_by_square: Multiply by ``T**2``, so that the size of the gradient does not depend on ``T``.
+        standardize: Give each row of logits mean 0 and variance 1 first: see :func:`standardized`.
+        both: Let gradients flow into ``old`` too, for mutual learning.
 
     Returns:
         One value an image in nats (times ``T**2``), ``>= 0``, shape ``(N,)``; not reduced; lower is closer.
@@ -46,7 +58,9 @@ def kl_distillation(new: Tensor, old: Tensor, *, temperature: float = 100.0, sca
     checks.two_dimensional(new=new, old=old)
     checks.same_shape(new=new, old=old)
     checks.above(0, temperature=temperature)
-    new, old = full_precision(new), full_precision(old.detach())
+    new, old = full_precision(new), full_precision(old if both else old.detach())
+    if standardize:
+        new, old = standardized(new), standardized(old)
     log_p = functional.log_softmax(old / temperature, dim=1)
     p = log_p.exp()
     gap = (new - old) / temperature

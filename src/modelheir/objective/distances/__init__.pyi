@@ -1,6 +1,14 @@
 from .choice import DistanceConfig as DistanceConfig
 from .choice import LossesConfig as LossesConfig
 from .choice import label_setting as label_setting
+from .logit_settings import Decoupled as Decoupled
+from .logit_settings import Dist as Dist
+from .logit_settings import Jeffreys as Jeffreys
+from .logit_settings import LogitDistance as LogitDistance
+from .logit_settings import Spherical as Spherical
+from .logit_settings import TeacherCrossEntropy as TeacherCrossEntropy
+from .logit_settings import TeacherPreserving as TeacherPreserving
+from .logit_settings import WeightedSoftLabels as WeightedSoftLabels
 from .making import make_distance as make_distance
 from .making import make_loss as make_loss
 from .table import DISTANCES as DISTANCES

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+from modelheir.objective.distances import logit_settings as logit
 from modelheir.objective.distances import update_settings as update
 
 __all__ = ["DISTANCES", "LOSSES", "Row"]
@@ -30,7 +31,7 @@ class Row:
 
 
 DISTANCES: dict[str, Row] = {
-    "kl_distillation": Row(update.KLDistillation, "logits"),
+    "kl_distillation": Row(update.KLDistillation, "logits", both=True),
     "logit_matching": Row(update.LogitMatching, "logits"),
     "logit_difference": Row(update.LogitDifference, "logits", "reads", needs_where="label_weight"),
     "neighbourhood_alignment": Row(
@@ -48,4 +49,13 @@ DISTANCES: dict[str, Row] = {
 
 LOSSES: dict[str, Row] = {
     **DISTANCES,
+    "jeffreys": Row(logit.Jeffreys, "logits", both=True),
+    "jensen_shannon": Row(None, "logits"),
+    "teacher_cross_entropy": Row(logit.TeacherCrossEntropy, "logits"),
+    "decoupled": Row(logit.Decoupled, "logits", "reads"),
+    "dist": Row(logit.Dist, "logits", gathers=True),
+    "weighted_soft_labels": Row(logit.WeightedSoftLabels, "logits", "reads"),
+    "spherical": Row(logit.Spherical, "logits", "needs"),
+    "logit_distance": Row(logit.LogitDistance, "logits"),
+    "teacher_preserving": Row(logit.TeacherPreserving, "logits"),
 }
