@@ -1,5 +1,10 @@
 from .features.feature_alignment import contrastive_feature_alignment as contrastive_feature_alignment
 from .features.feature_alignment import feature_alignment as feature_alignment
+from .features.maps import activation_map as activation_map
+from .features.maps import check_feature_shapes as check_feature_shapes
+from .features.maps import check_feature_vectors as check_feature_vectors
+from .features.maps import pool_to_smaller as pool_to_smaller
+from .features.maps import unit_length as unit_length
 from .features.neighbourhood_alignment import neighbourhood_alignment as neighbourhood_alignment
 from .features.random_projection import RandomProjectionLoss as RandomProjectionLoss
 from .features.random_projection import random_projection as random_projection
@@ -27,6 +32,8 @@ from .means import mean_one as mean_one
 from .precision import full_precision as full_precision
 from .right import is_right as is_right
 from .right import is_wrong as is_wrong
+from .seeded_layers import seeded_conv as seeded_conv
+from .seeded_layers import seeded_linear as seeded_linear
 from .weights.ewc import ewc as ewc
 from .weights.ewc import unit_mean_fisher as unit_mean_fisher
 from .weights.l2_sp import l2_sp as l2_sp
