@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from modelheir.checks import InputError
 from modelheir.losses import feature_distance
 
 MEASURES = {
@@ -47,9 +48,9 @@ def test_both_models_learn_where_asked(draw, measure):
 
 
 def test_says_what_is_wrong(draw):
-    with pytest.raises(ValueError, match=r"shapes must be equal: new is \(2, 3\), old is \(2, 4\)"):
+    with pytest.raises(InputError, match=r"of one shape, got \(2, 3\) and \(2, 4\): tap others, or take hint"):
         feature_distance(draw(2, 3), draw(2, 4))
-    with pytest.raises(ValueError, match=r"unknown measure 'smoth_l1'\. Did you mean 'smooth_l1'"):
+    with pytest.raises(InputError, match=r"unknown measure 'smoth_l1'\. Did you mean 'smooth_l1'"):
         feature_distance(draw(2, 3), draw(2, 3), measure="smoth_l1")  # pyright: ignore
-    with pytest.raises(ValueError, match="unknown activation"):
+    with pytest.raises(InputError, match="unknown activation"):
         feature_distance(draw(2, 3), draw(2, 3), activation="relu")  # pyright: ignore

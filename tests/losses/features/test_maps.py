@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from modelheir.checks import InputError
 from modelheir.losses import activation_map, check_feature_shapes, check_feature_vectors, pool_to_smaller, unit_length
 
 
@@ -47,7 +48,7 @@ def test_activation_map_equals_a_loop(draw, power):
 
 
 def test_says_what_is_wrong(draw):
-    with pytest.raises(ValueError, match=r"old must be feature maps \(N, C, H, W\), got shape \(2, 3\)"):
+    with pytest.raises(InputError, match=r"old must be feature maps \(N, C, H, W\), got shape \(2, 3\)"):
         pool_to_smaller(draw(2, 3, 4, 4), draw(2, 3))
     with pytest.raises(ValueError, match="lengths must be equal: new has 2, old has 1"):
         pool_to_smaller(draw(2, 3, 4, 4), draw(1, 3, 4, 4))
@@ -55,7 +56,7 @@ def test_says_what_is_wrong(draw):
         check_feature_vectors(new=draw(2, 3), old=draw(1, 3))
     with pytest.raises(ValueError, match="two dimensions"):
         check_feature_vectors(new=draw(2, 3), old=draw(2, 3, 1))
-    with pytest.raises(ValueError, match=r"new_shape must be \(D,\) or \(C, H, W\), each at least 1, got \(2, 0, 1\)"):
+    with pytest.raises(InputError, match=r"new_shape must be \(D,\) or \(C, H, W\), each at least 1, got \(2, 0, 1\)"):
         check_feature_shapes(1, 3, new_shape=(2, 0, 1), old_shape=(2,))
-    with pytest.raises(ValueError, match=r"new_shape is \(2,\), old_shape is \(2, 4, 4\)"):
+    with pytest.raises(InputError, match=r"new_shape is \(2,\), old_shape is \(2, 4, 4\)"):
         check_feature_shapes(1, 3, new_shape=(2,), old_shape=(2, 4, 4))

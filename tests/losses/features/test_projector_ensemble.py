@@ -75,5 +75,5 @@ def test_says_what_is_wrong():
         ProjectorEnsembleLoss((5,), (4,), projectors=0)
     with pytest.raises(ValueError, match="unknown pooling 'flat'"):
         ProjectorEnsembleLoss((5,), (4,), pooling="flat")  # pyright: ignore
-    with pytest.raises(ValueError, match="vectors and maps cannot be compared"):
+    with pytest.raises(ValueError, match=r"vectors and maps cannot be compared, and new_shape is \(5,\)"):
         ProjectorEnsembleLoss((5,), (4, 2, 2))

@@ -38,7 +38,8 @@ class AttentionFeatureLoss(nn.Module):
         seed: Of the first weights; the same on every process.
 
     Raises:
-        ValueError: If there is no layer, or a shape or setting is out of range.
+        InputError: If a shape is none of a map.
+        ValueError: If there is no layer or a setting is out of range.
     """
 
     def __init__(

@@ -29,7 +29,8 @@ def attention_transfer(new: Tensor, old: Tensor, *, power: float = 2.0) -> Tenso
         Mean over places, ``>= 0``, at most 2 over their number, shape ``(N,)``; not reduced over images.
 
     Raises:
-        ValueError: If the shapes do not fit or the power is below 1.
+        InputError: If one is no map.
+        ValueError: If the lengths differ or the power is below 1.
 
     Example:
         >>> import torch

@@ -40,15 +40,18 @@ def feature_distance(
         Mean over an image's elements, ``>= 0``, shape ``(N,)``; not reduced over images.
 
     Raises:
-        ValueError: If the shapes differ.
-        InputError: If a word is unknown.
+        InputError: If the shapes differ or a word is unknown.
 
     Example:
         >>> import torch
         >>> feature_distance(torch.tensor([[1.0, 3.0]]), torch.tensor([[1.0, 1.0]]))
         tensor([2.])
     """
-    checks.same_shape(new=new, old=old)
+    if new.shape != old.shape:
+        shapes = f"{tuple(new.shape)} and {tuple(old.shape)}"
+        raise checks.InputError(
+            f"feature_distance needs features of one shape, got {shapes}: tap others, or take hint."
+        )
     checks.one_of(_MEASURES, measure=measure)
     checks.one_of(("none", "sigmoid", "softmax"), activation=activation)
     new, old = full_precision(new), full_precision(old if both else old.detach())

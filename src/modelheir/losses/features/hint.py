@@ -31,7 +31,7 @@ class HintLoss(nn.Module):
         seed: Of the first weights; the same on every process.
 
     Raises:
-        ValueError: If a shape is out of range, or a vector meets a map.
+        InputError: If a shape does not fit, or a vector meets a map.
     """
 
     def __init__(self, new_shape: Sequence[int], old_shape: Sequence[int], *, seed: int = 0) -> None:

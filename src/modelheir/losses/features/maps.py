@@ -23,7 +23,8 @@ def pool_to_smaller(new: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
         Both with ``min(H, H')`` by ``min(W, W')`` places, in float32 or wider; ``old`` without gradient.
 
     Raises:
-        ValueError: If one has not four dimensions or the lengths differ.
+        InputError: If one has not four dimensions.
+        ValueError: If the lengths differ.
 
     Example:
         >>> new, old = pool_to_smaller(torch.ones(1, 3, 4, 4), torch.ones(1, 5, 2, 8))
@@ -32,7 +33,10 @@ def pool_to_smaller(new: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
     """
     for name, maps in (("new", new), ("old", old)):
         if maps.ndim != 4:
-            raise ValueError(f"{name} must be feature maps (N, C, H, W), got shape {tuple(maps.shape)}")
+            shape = tuple(maps.shape)
+            raise checks.InputError(
+                f"{name} must be feature maps (N, C, H, W), got shape {shape}: tap a layer of maps."
+            )
     checks.same_length(new=new, old=old)
     size = (min(new.shape[2], old.shape[2]), min(new.shape[3], old.shape[3]))
     wide = (full_precision(new), full_precision(old.detach()))
@@ -85,17 +89,18 @@ def check_feature_vectors(**vectors: Tensor) -> None:
 
 
 def check_feature_shapes(*ranks: int, **shapes: Sequence[int]) -> None:
-    """Raise ``ValueError`` unless all shapes, without the batch, have one rank, which is among ``ranks``.
+    """Raise ``InputError`` unless all shapes, without the batch, have one rank, which is among ``ranks``.
 
     >>> check_feature_shapes(3, new_shape=(8,), old_shape=(8, 4, 4))
     Traceback (most recent call last):
-    ValueError: new_shape must be (C, H, W), each at least 1, got (8,)
+    modelheir.checks.InputError: new_shape must be (C, H, W), each at least 1, got (8,): tap another layer.
     """
     words = {1: "(D,)", 3: "(C, H, W)"}
     for name, shape in shapes.items():
         if len(shape) not in ranks or min(shape) < 1:
             kinds = " or ".join(words[rank] for rank in ranks)
-            raise ValueError(f"{name} must be {kinds}, each at least 1, got {tuple(shape)}")
+            got = f"{tuple(shape)}: tap another layer."
+            raise checks.InputError(f"{name} must be {kinds}, each at least 1, got {got}")
     if len({len(shape) for shape in shapes.values()}) > 1:
         told = ", ".join(f"{name} is {tuple(shape)}" for name, shape in shapes.items())
-        raise ValueError(f"vectors and maps cannot be compared: {told}")
+        raise checks.InputError(f"vectors and maps cannot be compared, and {told}: tap layers of one kind.")

@@ -34,7 +34,8 @@ class MaskedGenerativeLoss(nn.Module):
         seed: Of the first weights; the same on every process.
 
     Raises:
-        ValueError: If a shape or setting is out of range, or the sizes differ.
+        InputError: If a shape does not fit or the sizes differ.
+        ValueError: If a setting is out of range.
     """
 
     def __init__(
@@ -82,4 +83,4 @@ class MaskedGenerativeLoss(nn.Module):
 def _same_size(new: Sequence[int], old: Sequence[int]) -> None:
     if tuple(new[1:]) != tuple(old[1:]):
         sizes = f"{new[1]} x {new[2]} and {old[1]} x {old[2]}"
-        raise ValueError(f"masked_generative needs feature maps of one size, got {sizes}: tap layers that have it")
+        raise checks.InputError(f"masked_generative needs maps of one size, got {sizes}: tap layers that have it.")

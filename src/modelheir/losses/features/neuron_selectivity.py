@@ -31,7 +31,8 @@ def neuron_selectivity(new: Tensor, old: Tensor) -> Tensor:
         From 0 (same distribution) to 2, shape ``(N,)``; not reduced over images.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        InputError: If one is no map.
+        ValueError: If the lengths differ.
 
     Example:
         Both new channels see the left place, the old one sees the right place:

@@ -39,7 +39,8 @@ class VariationalInformationLoss(nn.Module):
         seed: Of the first weights; the same on every process.
 
     Raises:
-        ValueError: If a shape or setting is out of range, or a vector meets a map.
+        InputError: If a shape does not fit, or a vector meets a map.
+        ValueError: If a setting is out of range.
     """
 
     def __init__(
