@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
-COUNTS |= {"distill": 43}
+COUNTS |= {"distill": 82}
 COUNTS |= {"fit": 43, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -57,6 +57,14 @@ SMALL = {
     "self_distill": {"method.length": 1, "fit.epochs": 3},
     "distill": {"method.teacher": ("OLD",)},
 }
+
+#: settings of losses that read maps inside the networks
+MAPS = [
+    f"distill method.{name}.{one.name}"
+    for name, row in LOSSES.items()
+    if row.reads in ("maps", "layers") and row.settings
+    for one in dataclasses.fields(row.settings)
+]
 
 #: end of a setting's key -> another value (``...``: the next one), and what makes it read; "~" is the group it is in
 CASES = {
@@ -119,6 +127,7 @@ CASES = {
     "distill method.fix.rate": (..., {"method.fix.epochs": 1, "model": "convnet"}),
     "distill method.fix.epochs": (1, {"model": "convnet"}),
     "distill method.fix.trainable": ("all", {"method.fix.epochs": 1, "model": "convnet"}),
+    **dict.fromkeys(MAPS, (..., {"model": "convnet", "method.teacher": ("CONV",)})),
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
     "fit.cuda_graphs": (..., {"fit.compile": True}),
     "fit.lr_reference_batch": (8, {}),

@@ -1,5 +1,6 @@
 """What every per-image loss keeps, whatever it measures."""
 
+import functools
 import importlib
 import inspect
 from pathlib import Path
@@ -12,6 +13,32 @@ from modelheir import losses, objective
 
 N, C, D = 7, 5, 4
 LABELS = torch.tensor([0, 1, 2, 3, 4, 0, 2])
+
+MAP = (3, 4, 4)  # channels, height, width
+HALF = (3, 2, 2)
+
+
+@functools.cache
+def module(name: str, new, old, device: torch.device, dtype: torch.dtype, **settings):
+    """A loss with weights of its own, made once for each device and precision."""
+    wide = torch.float64 if dtype == torch.float64 else torch.float32
+    return getattr(losses, name)(new, old, **settings).to(device, wide)
+
+
+def own(name: str, new, old, **settings):
+    """A call of a loss with weights of its own, for a new and an old tensor."""
+    return lambda n, o, y: module(name, new, old, n.device, n.dtype, **settings).per_image(n, o)
+
+
+def over_layers(name: str):
+    """A call of a loss that compares layers: the map itself and every other row and column of it."""
+
+    def call(n: Tensor, o: Tensor, y: Tensor) -> Tensor:
+        new, old = ([one, one[:, :, ::2, ::2]] for one in (n, o))
+        return module(name, (MAP, HALF), (MAP, HALF), n.device, n.dtype).per_image(new, old)
+
+    return call
+
 
 # loss -> (what it compares, call, zero where new equals old)
 LOSSES = {
@@ -73,18 +100,48 @@ LOSSES = {
     ),
     "random_projection": (
         "features",
-        lambda n, o, y: losses.RandomProjectionLoss(D, D, width=3, new_projection="shared").per_image(n, o),
+        own("RandomProjectionLoss", D, D, width=3, new_projection="shared"),
         True,
     ),
+    "feature_distance": ("maps", lambda n, o, y: losses.feature_distance(n, o), True),
+    "feature_distance l1": ("features", lambda n, o, y: losses.feature_distance(n, o, measure="l1"), True),
+    "relational": ("features", lambda n, o, y: losses.relational(n, o), True),
+    "masked_generative": ("maps", own("MaskedGenerativeLoss", MAP, MAP, mask_share=0.0), False),
+    "projector_ensemble": ("maps", own("ProjectorEnsembleLoss", MAP, MAP), False),
+    "attention_feature": ("maps", over_layers("AttentionFeatureLoss"), False),
+    "hint": ("maps", own("HintLoss", MAP, MAP), False),
+    "attention_transfer": ("maps", lambda n, o, y: losses.attention_transfer(n, o), True),
+    "neuron_selectivity": ("maps", lambda n, o, y: losses.neuron_selectivity(n, o), True),
+    "probabilistic_transfer": ("features", lambda n, o, y: losses.probabilistic_transfer(n, o), True),
+    "similarity_preserving": ("features", lambda n, o, y: losses.similarity_preserving(n, o), True),
+    "correlation_congruence": ("features", lambda n, o, y: losses.correlation_congruence(n, o), True),
+    "variational_information": ("maps", own("VariationalInformationLoss", MAP, MAP), False),
+    "contrastive_representation": ("features", own("ContrastiveRepresentationLoss", D, D), False),
+    "review": ("maps", over_layers("ReviewLoss"), False),
+    "hierarchical_context": ("maps", lambda n, o, y: losses.hierarchical_context(n, o), True),
 }
-BATCH_WIDE = ("dist", "contrastive_feature_alignment", "neighbourhood_alignment", "neighbourhood_alignment in")
 STOPPED = ("weighted_soft_labels", "teacher_preserving")  # what they weigh by, or aim at, reads new without gradient
+#: losses that compare an image with others of its batch, or normalise over them
+BATCH_WIDE = (
+    "dist",
+    "contrastive_feature_alignment",
+    "neighbourhood_alignment",
+    "neighbourhood_alignment in",
+    "relational",
+    "attention_feature",
+    "probabilistic_transfer",
+    "similarity_preserving",
+    "correlation_congruence",
+    "contrastive_representation",
+    "review",
+)
+SEVERAL = ("neighbourhood", "attention_feature", "review")  #: beginnings of those that need two images
 every = pytest.mark.parametrize("name", LOSSES)
 
 
 def pair(draw, name: str, dtype: torch.dtype = torch.float32, rows: int = N) -> tuple[Tensor, Tensor]:
-    width = C if LOSSES[name][0] == "logits" else D
-    return draw(rows, width, scale=2.0, dtype=dtype), draw(rows, width, scale=2.0, dtype=dtype)
+    shape = {"logits": (C,), "features": (D,), "maps": MAP}[LOSSES[name][0]]
+    return draw(rows, *shape, scale=2.0, dtype=dtype), draw(rows, *shape, scale=2.0, dtype=dtype)
 
 
 @every
@@ -120,13 +177,9 @@ def test_gradient_flows_to_new_only(draw, name):
 @pytest.mark.parametrize("name", [name for name in LOSSES if name not in STOPPED])
 def test_gradient_is_the_slope(draw, name):
     new, old = pair(draw, name, torch.float64)
-    if name == "random_projection":
-        new, old = new.float(), old.float()
     new.requires_grad_()
     (grad,) = torch.autograd.grad(LOSSES[name][1](new, old, LABELS).sum(), new)
     direction, step = torch.randn(new.shape, generator=torch.Generator().manual_seed(1)).to(new.dtype), 1e-6
-    if new.dtype == torch.float32:
-        step = 1e-2
     with torch.no_grad():
         up, down = (LOSSES[name][1](new + sign * step * direction, old, LABELS).sum() for sign in (1, -1))
     torch.testing.assert_close((up - down) / (2 * step), (grad * direction).sum(), rtol=1e-3, atol=1e-5)
@@ -159,6 +212,16 @@ def test_half_precision_is_computed_in_float32(draw, name, dtype):
 
 
 @every
+def test_autocast_changes_nothing(draw, name):
+    new, old = pair(draw, name)
+    outside = LOSSES[name][1](new, old, LABELS)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = LOSSES[name][1](new, old, LABELS)
+    assert inside.dtype == torch.float32
+    torch.testing.assert_close(inside, outside, rtol=1e-5, atol=1e-6)
+
+
+@every
 def test_inputs_are_not_edited(draw, name):
     new, old = pair(draw, name)
     kept = new.clone(), old.clone(), LABELS.clone()
@@ -168,7 +231,7 @@ def test_inputs_are_not_edited(draw, name):
     assert torch.equal(LABELS, kept[2])
 
 
-@pytest.mark.parametrize("name", [name for name in LOSSES if not name.startswith("neighbourhood")])
+@pytest.mark.parametrize("name", [name for name in LOSSES if not name.startswith(SEVERAL)])
 def test_an_empty_batch_gives_no_values_and_a_mean_of_zero(draw, name):
     new, old = pair(draw, name, rows=0)
     new.requires_grad_()
@@ -186,9 +249,7 @@ def test_on_a_gpu_nothing_waits_for_the_host(draw, name):
     new, old = pair(draw, name)
     there = [tensor.cuda() for tensor in (new, old, LABELS)]
     call = LOSSES[name][1]
-    if name == "random_projection":
-        moved = losses.RandomProjectionLoss(D, D, width=3, new_projection="shared").cuda()
-        call = lambda n, o, y: moved.per_image(n, o)  # noqa: E731
+    call(*there)  # losses with weights are made, and moved, before the device is watched
     if name == "double_source_distillation":
         known = torch.arange(C).cuda()
         call = lambda n, o, y: objective.double_source_distillation(n, o, o, y, known)  # noqa: E731
@@ -204,6 +265,41 @@ def test_on_a_gpu_nothing_waits_for_the_host(draw, name):
     torch.testing.assert_close(value.cpu(), LOSSES[name][1](new, old, LABELS), rtol=1e-4, atol=1e-5)
     assert there[0].grad is not None
     assert there[0].grad.isfinite().all()
+
+
+#: losses with weights of their own -> what they are made from; ``RandomProjectionLoss`` has its own test
+MODULES = {
+    "AttentionFeatureLoss": ((MAP, HALF), (MAP, HALF)),
+    "ContrastiveRepresentationLoss": (D, C),
+    "HintLoss": (MAP, HALF),
+    "MaskedGenerativeLoss": (MAP, MAP),
+    "ProjectorEnsembleLoss": (MAP, HALF),
+    "ReviewLoss": ((MAP, HALF), (MAP, HALF)),
+    "VariationalInformationLoss": (MAP, HALF),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_weights_come_from_the_seed_alone(name):
+    before = torch.get_rng_state()
+    a, b, c = (getattr(losses, name)(*MODULES[name], seed=seed).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(value, b[key]) for key, value in a.items())
+    drawn = [key for key, value in a.items() if value.is_floating_point() and value.std() > 0]
+    assert drawn
+    assert not any(torch.equal(a[key], c[key]) for key in drawn)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_weights_are_float32_and_trainable(name):
+    made = getattr(losses, name)(*MODULES[name])
+    assert {parameter.dtype for parameter in made.parameters()} == {torch.float32}
+    assert all(parameter.requires_grad for parameter in made.parameters())
+
+
+def test_every_loss_with_weights_is_counted():
+    made = {name for name in losses.__all__ if name.endswith("Loss")}
+    assert made == {*MODULES, "RandomProjectionLoss"}
 
 
 def test_one_class_is_no_distance():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.special
 import torch
 
 from modelheir import losses, objective
@@ -17,6 +18,9 @@ K = np.array([0, 1, 0])
 
 z, o, y = torch.tensor(Z), torch.tensor(O), torch.tensor(Y)
 f, g, k = torch.tensor(F), torch.tensor(G), torch.tensor(K)
+
+# The same as one feature map of three channels at two places
+m, w = f[None, :, None], g[None, :, None]
 
 
 def softmax(logits, t=1.0):
@@ -89,6 +93,50 @@ ROUND = (softmax(2 * standard(O)), softmax(2 * standard(Z)))
 MANY = np.array([[1, 0, -1], [0, 1, 1]])
 RATIO = np.array([0.1, 0.5, 0.8])
 RARE = np.exp(np.where(MANY == 1, 1 - RATIO, RATIO)) * (MANY >= 0)
+
+
+def lengths(x):
+    return np.sqrt((x**2).sum(-1, keepdims=True))
+
+
+def huber(x):
+    return np.where(np.abs(x) < 1, x**2 / 2, np.abs(x) - 0.5)
+
+
+def distances(x):
+    d = np.maximum(lengths(x[:, None] - x[None])[..., 0], 1e-6)
+    return d / d.mean()
+
+
+def angles(x):
+    e = x[None] - x[:, None]
+    e = e / np.maximum(lengths(e), 1e-12)
+    return np.einsum("ijd,ikd->ijk", e, e)
+
+
+def neighbours(x):
+    kernel = (1 + (x / lengths(x)) @ (x / lengths(x)).T) / 2 * (1 - np.eye(len(x)))
+    return kernel / kernel.sum(1, keepdims=True)
+
+
+def similarities(x):
+    return x @ x.T / lengths(x @ x.T)
+
+
+def kernels(x):
+    cosine = (x / lengths(x)) @ (x / lengths(x)).T
+    return np.exp(-0.8) * (1 + 0.8 * cosine + 0.32 * cosine**2)
+
+
+def active(x):
+    a = (x**2).sum(0)
+    return a / lengths(a)
+
+
+def selectivity(x, y):
+    return (((x / lengths(x)) @ (y / lengths(y)).T) ** 2).mean()
+
+
 SIGMOID = 1 / (1 + np.exp(-Z))
 ROWS = {
     "kl_distillation T=1": (losses.kl_distillation(z, o, temperature=1), kl(1), [0.6769, 0.1471]),
@@ -195,6 +243,44 @@ ROWS = {
         [0.2633, 0.913, 1.7839],
     ),
     "random_projection": (losses.random_projection(f, g), ((F - G) ** 2).mean(1), [0.125, 1.3, 0.5]),
+    "feature_distance l1": (losses.feature_distance(f, g, measure="l1"), np.abs(F - G).mean(1), [0.25, 1.1, 0.5]),
+    "feature_distance smooth l1": (
+        losses.feature_distance(f, g, measure="smooth_l1"),
+        huber(F - G).mean(1),
+        [0.0625, 0.61, 0.25],
+    ),
+    "relational distances": (
+        losses.relational(f, g, angle_weight=0),
+        huber(distances(F) - distances(G)).mean(1),
+        [0.2168, 0.1434, 0.3433],
+    ),
+    "relational angles": (
+        losses.relational(f, g, distance_weight=0),
+        huber(angles(F) - angles(G)).mean((1, 2)),
+        [0.3333, 0.3333, 0.0],
+    ),
+    "probabilistic_transfer": (
+        losses.probabilistic_transfer(f, g),
+        scipy.special.rel_entr(neighbours(G), neighbours(F)).sum(1),
+        [0.0049, 0.0685, 0.1131],
+    ),
+    "similarity_preserving": (
+        losses.similarity_preserving(f, g),
+        ((similarities(F) - similarities(G)) ** 2).mean(1),
+        [0.0857, 0.2751, 0.113],
+    ),
+    "correlation_congruence": (
+        losses.correlation_congruence(f, g),
+        ((kernels(F) - kernels(G)) ** 2).mean(1),
+        [0.0215, 0.0576, 0.06],
+    ),
+    "attention_transfer": (losses.attention_transfer(m, w), [((active(F) - active(G)) ** 2).mean()], [0.4944]),
+    "neuron_selectivity": (
+        losses.neuron_selectivity(m, w),
+        [selectivity(F, F) + selectivity(G, G) - 2 * selectivity(F, G)],
+        [0.0444],
+    ),
+    "hierarchical_context": (losses.hierarchical_context(m, w), [((F - G) ** 2).mean()], [0.6417]),
 }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Literal
 
+from modelheir.objective.distances import feature_settings as feature
 from modelheir.objective.distances import logit_settings as logit
 from modelheir.objective.distances import update_settings as update
 
@@ -58,4 +59,20 @@ LOSSES: dict[str, Row] = {
     "spherical": Row(logit.Spherical, "logits", "needs"),
     "logit_distance": Row(logit.LogitDistance, "logits"),
     "teacher_preserving": Row(logit.TeacherPreserving, "logits"),
+    "relational": Row(feature.Relational, "features", gathers=True),
+    "probabilistic_transfer": Row(None, "features", gathers=True),
+    "similarity_preserving": Row(None, "features", gathers=True),
+    "correlation_congruence": Row(feature.CorrelationCongruence, "features", gathers=True),
+    "contrastive_representation": Row(
+        feature.ContrastiveRepresentation, "features", gathers=True, module="ContrastiveRepresentationLoss"
+    ),
+    "feature_distance": Row(feature.FeatureDistance, "maps", both=True),
+    "hint": Row(None, "maps", module="HintLoss"),
+    "masked_generative": Row(feature.MaskedGenerative, "maps", module="MaskedGenerativeLoss", draws=True),
+    "projector_ensemble": Row(feature.ProjectorEnsemble, "maps", module="ProjectorEnsembleLoss"),
+    "attention_transfer": Row(feature.AttentionTransfer, "maps"),
+    "neuron_selectivity": Row(None, "maps"),
+    "variational_information": Row(feature.VariationalInformation, "maps", module="VariationalInformationLoss"),
+    "attention_feature": Row(feature.AttentionFeature, "layers", module="AttentionFeatureLoss"),
+    "review": Row(feature.Review, "layers", module="ReviewLoss"),
 }
