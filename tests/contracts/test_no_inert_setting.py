@@ -111,6 +111,15 @@ CASES = {
     "distill method.assistants": (("convnet",), {}),
     "distill method.losses": (("logit_matching",), {}),
     "distill method.loss_weights": ((2.0,), {}),
+    "distill method.taps": (
+        ("body.blocks.0",),
+        {"method.losses": ("attention_transfer",), "method.teacher": ("CONV",), "model": "convnet"},
+    ),
+    "distill method.supervised.likelihood_scale": (..., {"method.label_weight": 1.0}),
+    "distill method.supervised.likelihood_base": (
+        ...,
+        {"method.label_weight": 1.0, "method.supervised.likelihood_scale": 1.0},
+    ),
     "distill method.policy.weights": ((1.0, 3.0), {"method.teacher": ("OLD", "CONV")}),
     "distill method.policy.average": (..., {"method.teacher": ("OLD", "CONV")}),
     "distill method.policy.batch_norm": (..., {"method.teacher": ("CONV",)}),
