@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from modelheir.checks import InputError
 
 if TYPE_CHECKING:
+    from modelheir.config.fit import FitConfig
     from modelheir.methods.given import Given, Teachers
     from modelheir.plans import Plan, Stage, Task
     from modelheir.types import StageResult
@@ -56,22 +57,29 @@ def check_teacher(old: Teachers, say: Say, *, allow_weak: bool = False) -> None:
 def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
     """Return the plan; the first of its stages that is trained now says network, data and device, and the recipe.
 
+    A stage with settings or images of its own says these as it begins.
+
     Args:
         plan: The stages of a method, or the function that yields them.
         given: Data and settings of the run.
         source: The data source as the user named it.
         say: Takes a line at a time.
     """
-    said = False
+    said = ""
 
     def wrapped(stage: Stage) -> Stage:
         def prepare(done: Mapping[str, StageResult]) -> Task | None:
             nonlocal said
             task = stage.prepare(done)
-            if not said and task is not None:
-                said = True
-                say(_line(task, given, source))
+            if task is None:
+                return None
+            images = _images(task, given)
+            if not said:
+                say(_line(task, given, source, images))
                 say(_recipe(given))
+            elif task.fit is not None or images != said:
+                say(f"{stage.name}: {images}; {_course(task.fit or given.fit)}")
+            said = images
             return task
 
         return dataclasses.replace(stage, prepare=prepare)
@@ -81,7 +89,16 @@ def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
     return [wrapped(stage) for stage in plan]
 
 
-def _line(task: Task, given: Given, source: str) -> str:
+def _images(task: Task, given: Given) -> str:
+    """Say how many images a stage trains on, of what size, and how many of them have no label that it sees."""
+    stream = next(iter(task.streams.values()), None)
+    labels = given.data.splits["train"].labels if stream is None else stream.labels
+    bare = int((labels < 0).sum())
+    without = "" if not bare else (" without labels" if bare == len(labels) else f" ({bare:,} without labels)")
+    return f"{len(labels):,} images{without}"
+
+
+def _line(task: Task, given: Given, source: str, images: str) -> str:
     network = task.describe.get("model", {}).get("name", given.model.name)
     modules = [task.modules[task.publish]] if task.publish in task.modules else task.modules.values()
     held = [parameter for module in modules for parameter in module.parameters()]
@@ -90,22 +107,28 @@ def _line(task: Task, given: Given, source: str) -> str:
     data, runtime = given.data, given.data.runtime
     where = str(runtime.device) + (f" on {runtime.world} processes" if runtime.world > 1 else "")
     return (
-        f"{network} ({_short(count)} parameters{trained}), {data.image_size} px, {len(data.splits['train']):,} images, "
+        f"{network} ({_short(count)} parameters{trained}), {data.image_size} px, {images}, "
         f"{len(data.classes):,} classes, {source}, {where}"
     )
 
 
 def _recipe(given: Given) -> str:
     """Say how the images are changed and the network is trained, whether it was given or chosen."""
-    from modelheir.engine.optim import peak_rate, rising_epochs
-
-    inputs, fit = given.data.inputs, given.fit
+    inputs = given.data.inputs
     pad = f" (by up to {inputs.crop_pad} px)" if inputs.augment in ("crop", "crop_flip") else ""
     mirrored = "mirrored" if inputs.mirror else "not mirrored"
+    return f"augmentation {inputs.augment}{pad}, {mirrored}; {_course(given.fit)}"
+
+
+def _course(fit: FitConfig) -> str:
+    """Say how the weights move, and for how long."""
+    from modelheir.config.fit import decay
+    from modelheir.engine.optim import peak_rate, rising_epochs
+
     rise = f", rising for {rising_epochs(fit):g}" if rising_epochs(fit) else ""
     return (
-        f"augmentation {inputs.augment}{pad}, {mirrored}; {fit.optimizer}, batches of {fit.batch_size}, learning rate "
-        f"{peak_rate(fit):g}, {fit.schedule} over {fit.epochs} epochs{rise}, weight decay {fit.weight_decay:g}"
+        f"{fit.optimizer}, batches of {fit.batch_size}, learning rate {peak_rate(fit):g}, {fit.schedule} over "
+        f"{fit.epochs} epochs{rise}, weight decay {decay(fit):g}"
     )
 
 
