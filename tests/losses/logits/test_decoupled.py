@@ -94,8 +94,11 @@ def test_standardized_logits(draw):
 
 def test_says_what_is_wrong(draw):
     labels = torch.zeros(2, dtype=torch.int64)
-    with pytest.raises(ValueError, match="beta must be >= 0"):
-        decoupled(draw(2, 3), draw(2, 3), labels, beta=-1)
+    for weight in ("alpha", "beta"):
+        with pytest.raises(ValueError, match=f"{weight} must be >= 0"):
+            decoupled(draw(2, 3), draw(2, 3), labels, **{weight: -1})
+    with pytest.raises(ValueError, match=r"new is \(2, 3\), old is \(2, 4\)"):
+        decoupled(draw(2, 3), draw(2, 4), labels)
     with pytest.raises(ValueError, match="temperature must be > 0"):
         decoupled(draw(2, 3), draw(2, 3), labels, temperature=0)
     with pytest.raises(ValueError, match=r"unknown target 'teachers'\. Did you mean 'teacher'"):

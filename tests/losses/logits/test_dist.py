@@ -80,8 +80,11 @@ def test_gathers_both_models(draw):
 
 
 def test_says_what_is_wrong(draw):
-    with pytest.raises(ValueError, match="gamma must be >= 0"):
-        dist(draw(2, 3), draw(2, 3), gamma=-1)
+    for weight in ("beta", "gamma"):
+        with pytest.raises(ValueError, match=f"{weight} must be >= 0"):
+            dist(draw(2, 3), draw(2, 3), **{weight: -1})
+    with pytest.raises(ValueError, match=r"new is \(2, 3\), old is \(2, 4\)"):
+        dist(draw(2, 3), draw(2, 4))
     with pytest.raises(ValueError, match="temperature must be > 0"):
         dist(draw(2, 3), draw(2, 3), temperature=0)
     with pytest.raises(ValueError, match="shapes must be equal"):
