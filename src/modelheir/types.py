@@ -192,6 +192,10 @@ class Progress(Protocol):
         """Say one line."""
         ...
 
+    def close(self) -> None:
+        """End the stage, if there is one, with what it came to."""
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:

@@ -197,7 +197,12 @@ def _train(
             for teachers in (given.old, *given.models.values()):
                 if len(teachers) and teachers.teaches:
                     check_teacher(teachers, progress.note, allow_weak=config.allow_weak_teacher)
-            plan = announced(method.plan(settings, given), given, config.data, progress.note)
+
+            def say(line: str) -> None:
+                progress.close()  # the stage before says its results first
+                progress.note(line)
+
+            plan = announced(method.plan(settings, given), given, config.data, say)
             with Trackers(config.trackers if runtime.main else (), folder.path if runtime.main else None, about) as log:
                 done = run_plan(
                     plan, folder, runtime=runtime, fit_config=config.fit, seed=config.seed, log=log, progress=progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -130,11 +131,12 @@ def main(argv: list[str]) -> int:
         say(*settings_text(METHODS[name], config, method_config).removesuffix("\n").split("\n"))
         return 0
     path = assemble.train(name, config, method_config, command=["modelheir", "train", *argv])
-    _show(Path(path), config)
+    taught = tuple(one for use in METHODS[name].models(method_config).values() if use.teaches for one in use.addresses)
+    _show(Path(path), config, taught)
     return 0
 
 
-def _show(path: Path, config: TrainConfig) -> None:
+def _show(path: Path, config: TrainConfig, teachers: tuple[str, ...] = ()) -> None:
     """Print the run's result and the next command."""
     if not speaks():
         return
@@ -144,12 +146,12 @@ def _show(path: Path, config: TrainConfig) -> None:
         for row in result.values():
             if "note" in row:
                 say(*str(row["note"]).split("\n"))
-    say(f"Next: {_next(path, config)}")
+    say(f"Next: {_next(path, config, teachers)}")
 
 
-def _next(path: Path, config: TrainConfig) -> str:
-    if config.old:
-        return next_compare(path, config)
+def _next(path: Path, config: TrainConfig, teachers: tuple[str, ...]) -> str:
+    if config.old or teachers:  # a student is compared with the first of its teachers
+        return next_compare(path, dataclasses.replace(config, old=config.old or teachers))
     if RunFolder(path).without_model:
         return next_report(path)
     return next_train(path, config, parse_train([NEXT_METHOD])[1])
