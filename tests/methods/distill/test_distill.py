@@ -1,6 +1,7 @@
 """Distil: which stages there are, what each reads, and that the first two need no label."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.config.run import TrainConfig
 from modelheir.methods import METHODS
 from modelheir.methods.distill.distill import Config
+from modelheir.objective.distances import DISTANCES, LOSSES
 
 POOL = "synthetic:n=40,classes=3,size=8,seed=9"
 
@@ -184,3 +186,9 @@ def test_mixed_images_are_one_view_for_both_networks(world):
     assert batch.targets is None
     new, old = made.modules["model"](batch.inputs).logits, world.given().old.models[0].eval()(batch.inputs).logits
     torch.testing.assert_close(found["kl_distillation"], losses.kl_distillation(new, old, temperature=4.0).mean())
+
+
+def test_the_card_names_every_loss_of_the_shelf():
+
+    card = (Path(__file__).parents[3] / "docs" / "methods" / "distill.md").read_text(encoding="utf-8")
+    assert [name for name in LOSSES if name not in DISTANCES and f"`{name}`" not in card] == []

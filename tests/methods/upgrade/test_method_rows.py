@@ -46,7 +46,7 @@ def test_an_old_model_is_needed_where_the_card_begins_with_it(name, world, tmp_p
             modelheir.train(name, data=DATA, out=str(tmp_path / "run"))
     else:
         fit = dataclasses.replace(world.fit, epochs=6)  # the fewest in which a bank of logits fills
-        assert world.plan(name, world.given(old=[], fit=fit))[0].prepare({}).objective
+        assert world.plan(name, world.given(old=[], fit=fit), **world.small(name))[0].prepare({}).objective
 
 
 @pytest.mark.parametrize(
