@@ -243,9 +243,9 @@ ROWS = {
         [0.2633, 0.913, 1.7839],
     ),
     "random_projection": (losses.random_projection(f, g), ((F - G) ** 2).mean(1), [0.125, 1.3, 0.5]),
-    "feature_distance l1": (losses.feature_distance(f, g, measure="l1"), np.abs(F - G).mean(1), [0.25, 1.1, 0.5]),
+    "feature_distance l1": (losses.feature_distance(f, g, distance="l1"), np.abs(F - G).mean(1), [0.25, 1.1, 0.5]),
     "feature_distance smooth l1": (
-        losses.feature_distance(f, g, measure="smooth_l1"),
+        losses.feature_distance(f, g, distance="smooth_l1"),
         huber(F - G).mean(1),
         [0.0625, 0.61, 0.25],
     ),

@@ -85,6 +85,10 @@ def test_silent_layers_stay_finite(draw):
     assert all(maps.grad is not None and maps.grad.isfinite().all() for maps in new)
 
 
+def test_training_takes_two_images(draw):
+    assert AttentionFeatureLoss(NEW, OLD).per_image(layers(draw, NEW, 2), layers(draw, OLD, 2)).shape == (2,)
+
+
 def test_evaluation_takes_one_image(draw):
     loss = AttentionFeatureLoss(NEW, OLD)
     assert loss.eval().per_image(layers(draw, NEW, 1), layers(draw, OLD, 1)).shape == (1,)

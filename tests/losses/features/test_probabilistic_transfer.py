@@ -40,7 +40,13 @@ def test_opposite_and_zero_features_stay_finite():
 
 
 def test_one_image_has_no_neighbours(draw):
-    assert probabilistic_transfer(draw(1, 4), draw(1, 3)).tolist() == [0.0]
+    new = draw(1, 4).requires_grad_()
+    with torch.autograd.set_detect_anomaly(True):  # no NaN on the way either
+        value = probabilistic_transfer(new, draw(1, 3))
+        value.sum().backward()
+    assert value.tolist() == [0.0]
+    assert new.grad is not None
+    assert new.grad.tolist() == [[0.0] * 4]
 
 
 def test_says_what_is_wrong(draw):

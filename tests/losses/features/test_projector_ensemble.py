@@ -64,7 +64,9 @@ def test_projectors_that_all_give_zero_give_no_nan(draw):
     assert ProjectorEnsembleLoss((5,), (4,)).per_image(new, torch.zeros(6, 4)).tolist() == [1.0] * 6
 
 
-def test_projectors_start_apart():
+def test_projectors_start_apart_with_the_variance_that_a_relu_halves():
+    weight = ProjectorEnsembleLoss((200,), (50,)).projection.weight
+    assert weight.var().item() == pytest.approx(2 / 200, rel=0.05)
     parts = ProjectorEnsembleLoss((5,), (4,)).projection.weight.view(3, 4, 5)
     assert not torch.equal(parts[0], parts[1])
     assert not torch.equal(parts[1], parts[2])

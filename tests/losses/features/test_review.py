@@ -89,6 +89,10 @@ def test_one_layer_has_nothing_to_fuse(draw):
     assert loss.per_image([draw(3, 3, 4, 4)], [draw(3, 2, 4, 4)]).shape == (3,)
 
 
+def test_training_takes_two_images(draw):
+    assert ReviewLoss(NEW, OLD).per_image(layers(draw, NEW, 2), layers(draw, OLD, 2)).shape == (2,)
+
+
 def test_evaluation_takes_one_image(draw):
     assert ReviewLoss(NEW, OLD).eval().per_image(layers(draw, NEW, 1), layers(draw, OLD, 1)).shape == (1,)
 

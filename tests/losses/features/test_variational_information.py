@@ -42,9 +42,14 @@ def test_maps_equal_vectors_at_each_place(draw, old_size):
 
 @pytest.mark.parametrize("first", [0.001, 0.5, 5.0, 60.0])
 def test_variances_start_where_asked(first):
-    torch.testing.assert_close(
-        VariationalInformationLoss((5,), (3,), first_variance=first).variance, torch.full((3,), first)
-    )
+    variance = VariationalInformationLoss((5,), (3,), first_variance=first).variance
+    torch.testing.assert_close(variance, torch.full((3,), first), rtol=1e-3, atol=0)
+
+
+def test_a_guess_starts_with_the_variance_of_its_inputs():
+    first, _, second = VariationalInformationLoss((200,), (150,)).mean
+    assert first.weight.var().item() == pytest.approx(2 / 200, rel=0.05)
+    assert second.weight.var().item() == pytest.approx(1 / 150, rel=0.05)
 
 
 def test_the_best_variance_is_the_mean_square(draw):

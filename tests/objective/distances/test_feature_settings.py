@@ -19,7 +19,7 @@ OTHER = {
     "similarity_preserving": {},
     "correlation_congruence": {"gamma": 0.7, "order": 3},
     "contrastive_representation": {"width": 5, "temperature": 0.5},
-    "feature_distance": {"measure": "l1", "activation": "sigmoid"},
+    "feature_distance": {"distance": "l1"},
     "hint": {},
     "masked_generative": {"mask_share": 0.6, "scale": 2.0},
     "projector_ensemble": {"projectors": 2, "pooling": "flatten"},
@@ -32,7 +32,7 @@ OTHER = {
 
 #: stated once more by hand: a changed default would change every run without a word
 USUAL = {
-    "feature_distance": {"measure": "l2", "activation": "none"},
+    "feature_distance": {"distance": "l2"},
     "relational": {"distance_weight": 1.0, "angle_weight": 1.0},
     "correlation_congruence": {"gamma": 0.4, "order": 2},
     "contrastive_representation": {"width": 128, "temperature": 0.07},

@@ -4,7 +4,8 @@ r"""Feature distance: L1, L2 or smooth L1 between two features of one shape, ele
           d(x) = |x|, \; x^2, \; \begin{cases} x^2/2 & |x| < 1 \\ |x| - 1/2 & \text{else} \end{cases}
 
 over the ``E`` elements of an image. With ``l2`` and ``both`` it is the feature term of mutual learning (UDML), where
-both models are in training. ``l2`` has no factor one half; ``smooth_l1`` turns at 1.
+both models are in training; :func:`logit_distance` is its like for outputs. ``l2`` has no factor one half, and
+``smooth_l1`` turns at 1.
 """
 
 import math
@@ -18,29 +19,25 @@ from modelheir.losses.precision import full_precision
 
 __all__ = ["feature_distance"]
 
-Measure = Literal["l1", "l2", "smooth_l1"]
-Activation = Literal["none", "sigmoid", "softmax"]
+Distance = Literal["l1", "l2", "smooth_l1"]
 
-_MEASURES = {"l1": functional.l1_loss, "l2": functional.mse_loss, "smooth_l1": functional.smooth_l1_loss}
+_DISTANCES = {"l1": functional.l1_loss, "l2": functional.mse_loss, "smooth_l1": functional.smooth_l1_loss}
 
 
-def feature_distance(
-    new: Tensor, old: Tensor, *, measure: Measure = "l2", activation: Activation = "none", both: bool = False
-) -> Tensor:
+def feature_distance(new: Tensor, old: Tensor, *, distance: Distance = "l2", both: bool = False) -> Tensor:
     """Measure how far each image's features are from its old ones.
 
     Args:
-        new: Features of the model in training: vectors, maps or logits, shape ``(N, ...)``.
+        new: Features of the model in training: vectors or maps, shape ``(N, ...)``.
         old: Features of the other model, the same shape.
-        measure: ``"l1"``, ``"l2"`` or ``"smooth_l1"`` of each element's difference.
-        activation: What is applied to both first; ``"softmax"`` runs over the second dimension.
+        distance: ``"l1"``, ``"l2"`` or ``"smooth_l1"`` of each element's difference.
         both: Let gradients flow into ``old`` too, where both models learn from each other.
 
     Returns:
         Mean over an image's elements, ``>= 0``, shape ``(N,)``; not reduced over images.
 
     Raises:
-        InputError: If the shapes differ or a word is unknown.
+        InputError: If the shapes differ or the word is unknown.
 
     Example:
         >>> import torch
@@ -52,12 +49,7 @@ def feature_distance(
         raise checks.InputError(
             f"feature_distance needs features of one shape, got {shapes}: tap others, or take hint."
         )
-    checks.one_of(_MEASURES, measure=measure)
-    checks.one_of(("none", "sigmoid", "softmax"), activation=activation)
+    checks.one_of(_DISTANCES, distance=distance)
     new, old = full_precision(new), full_precision(old if both else old.detach())
-    if activation == "sigmoid":
-        new, old = new.sigmoid(), old.sigmoid()
-    elif activation == "softmax":
-        new, old = new.softmax(dim=1), old.softmax(dim=1)
-    gap = _MEASURES[measure](new, old, reduction="none")
+    gap = _DISTANCES[distance](new, old, reduction="none")
     return gap.reshape(gap.shape[0], math.prod(gap.shape[1:])).mean(dim=1)

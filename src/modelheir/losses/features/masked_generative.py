@@ -6,8 +6,8 @@ r"""Masked generative distillation (MGD): rebuild the old feature map from new c
 with ``A`` a 1 x 1 convolution where the channels differ in number, and ``M`` leaving out whole channels.
 Yang et al., "Masked Generative Distillation", 2022, arXiv:2205.01529, sec. 3.2.
 
-The paper masks places for dense tasks; whole channels are PaddleClas' form for classification, with its share and
-scale. Where an image is drawn a mask, another image's is drawn apart. The old map does not enter the weights' start.
+The paper masks places in dense tasks; whole channels, each image's drawn apart, are the form for classification, with
+PaddleClas' share and scale.
 """
 
 from collections.abc import Sequence

@@ -62,5 +62,5 @@ def _log_neighbours(features: Tensor, gather: Gather | None) -> Tensor:
     rows = torch.arange(start, start + count, device=features.device)
     itself = rows[:, None] == torch.arange(whole.shape[0], device=features.device)
     kernel = kernel.masked_fill(itself, 0)
-    total = kernel.sum(dim=1, keepdim=True) + itself.all(dim=1, keepdim=True)
+    total = kernel.sum(dim=1, keepdim=True).clamp_min(_FLOOR)  # of an image without others
     return (kernel.masked_fill(itself, 1) / total).log().masked_fill(itself, -1e4)

@@ -26,8 +26,7 @@ __all__ = [
 class FeatureDistance:
     """Settings of ``feature_distance``."""
 
-    measure: Annotated[str, OneOf("l1", "l2", "smooth_l1")] = "l2"  #: of each element's difference
-    activation: Annotated[str, OneOf("none", "sigmoid", "softmax")] = "none"  #: of both first; softmax over channels
+    distance: Annotated[str, OneOf("l1", "l2", "smooth_l1")] = "l2"  #: of each element
 
 
 @dataclasses.dataclass(frozen=True)
