@@ -3,7 +3,8 @@
 Commands are calls of the same name: :func:`train`, :func:`compare`, :func:`predict`, :func:`evaluate`,
 :func:`ensemble`, :func:`export`, :func:`explain`. ``compare --ask`` is :func:`worth_labelling`, ``compare --labels``
 :func:`compare_labelled`. Only ``report`` is :func:`write_report`, and ``methods`` is the table
-``modelheir.methods.METHODS``. Names are looked up when first used, so that importing this imports nothing else.
+``modelheir.methods.METHODS``; :func:`multiplier_search` is a call alone. Names are looked up when first used, so that
+importing this imports nothing else.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         evaluate,
         explain,
         export,
+        multiplier_search,
         predict,
         train,
         worth_labelling,
@@ -37,6 +39,7 @@ __all__ = [
     "explain",
     "export",
     "methods",
+    "multiplier_search",
     "predict",
     "report",
     "train",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import analysis, assemble
-from modelheir.assemble import compare_labelled, evaluate, export, predict, worth_labelling
+from modelheir.assemble import compare_labelled, evaluate, export, multiplier_search, predict, worth_labelling
 from modelheir.checks import InputError, unknown
 from modelheir.config.keywords import check_keywords, part_keywords
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from modelheir.analysis.ensemble import Ensemble
 
 __all__ = [
-    "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "predict", "train", "worth_labelling",
-    "write_report",
+    "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "multiplier_search", "predict", "train",
+    "worth_labelling", "write_report",
 ]  # fmt: skip
 
 

@@ -145,6 +145,7 @@ def test_calls_that_need_the_extra_name_it(bare, place):
         "modelheir.predict('run', 'synthetic')",
         "modelheir.evaluate(['run'], 'synthetic', cache='made')",
         "modelheir.export('run', 'made')",
+        "modelheir.multiplier_search('run:run', out='made')",
         "__import__('modelheir.assemble').assemble.demo.demo('made')",
     ]
     for call, said in zip(calls, bare(f"[{', '.join(f'raises(lambda: {call})' for call in calls)}]"), strict=True):

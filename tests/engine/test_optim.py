@@ -45,6 +45,32 @@ def test_cosine_equals_the_library_s(toy):
         library.step()
 
 
+def test_cosine_with_warm_up_has_the_values_worked_out_by_hand():
+    """Base 0.4, 10 epochs of 5 steps, 2 of warm-up: a tenth a step, then ``0.2 (1 + cos(pi (k - 10) / 40))``."""
+    fit = FitConfig(epochs=10, lr=0.4, schedule="cosine", warmup_epochs=2)
+    found = [learning_rate(fit, step, 5) for step in (0, 1, 5, 9, 10, 20, 30, 49)]
+    assert found == pytest.approx([0, 0.04, 0.2, 0.36, 0.4, 0.3414213562, 0.2, 0.0006165333], abs=1e-9)
+    assert found[0] == 0
+
+
+def test_an_average_is_the_recursion_over_weights_and_buffers():
+    """``a_n = d^n a_0 + (1 - d) sum_k d^(n - k) c_k``, with d = 0.9999 as with a quick one; counts are the last."""
+    for decay in (0.9999, 0.5):
+        norm = nn.BatchNorm1d(3).double()
+        average = {key: value.clone() for key, value in norm.state_dict().items()}
+        start, seen = {key: value.clone() for key, value in average.items()}, []
+        for number in range(5):
+            norm(torch.randn(6, 3, generator=torch.Generator().manual_seed(number), dtype=torch.float64))
+            with torch.no_grad():
+                norm.weight.add_(1.0)
+            seen.append({key: value.clone() for key, value in norm.state_dict().items()})
+            ema_update_(average, norm.state_dict(), decay)
+        for key in ("weight", "bias", "running_mean", "running_var"):
+            terms = [(1 - decay) * decay ** (4 - number) * one[key] for number, one in enumerate(seen)]
+            torch.testing.assert_close(average[key], decay**5 * start[key] + sum(terms), atol=1e-12, rtol=0)
+        assert int(average["num_batches_tracked"]) == 5
+
+
 def test_plateau_waits_then_drops():
     plateau = Plateau(patience=2, factor=0.5)
     scales = []

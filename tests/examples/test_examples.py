@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.py"))
+FURTHER = {"detector", "transfer"}  #: what a trained model is good for besides
 PROMISES = {
     "finetune": ["test images right", "least sure"],
     "upgrade": ["plain: error", "focal distillation: error", "gate"],
@@ -14,13 +15,15 @@ PROMISES = {
     "bct": ["old classifier on compatible features"],
     "interpolate": ["<- chosen", "on the test split"],
     "self_distill": ["finetune: churn", "self_distill: churn"],
+    "detector": ["step 60: loss", "the surest box overlaps the square by an IoU of 0."],
+    "transfer": ["of the selection split right with (1.0, 1.0, 1.0)", "test images right"],
 }
 
 
 def test_there_is_one_for_every_method():
     from modelheir.methods import METHODS
 
-    assert {path.stem for path in EXAMPLES} == set(PROMISES) == set(METHODS)
+    assert {path.stem for path in EXAMPLES} == set(PROMISES) == set(METHODS) | FURTHER
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -27,6 +27,9 @@ CLASSES = ("a", "b", "c")
         ("tv:swin_t", 32, 6),
         ("tv:vit_b_32", 32, 14),  # stem, twelve blocks, head
         ("timm:resnet10t", 32, 6),
+        ("tv:mobilenet_v3_small", 32, 7),
+        ("timm:lcnet_050", 32, 7),  # stem, five resolutions and the first blocks, head
+        ("timm:hgnetv2_b0", 32, 6),  # its stem is made like a block
         ("aux_resnet18", 32, 6),
         ("resnet10thin_wb", 32, 6),
         ("resnet18_StoDepth_lineardecay", 32, 6),
@@ -68,8 +71,38 @@ def test_parameters_that_do_not_train_are_left_out():
 
 def test_wrong_length_names_the_count():
     model = build("tv:resnet18", classes=CLASSES, image_size=32)
-    with pytest.raises(InputError, match=r"has 3 values, and tv:resnet18 has 6 stages.*give 6"):
-        parameter_groups(model, [1.0, 1.0, 1.0])
+    for count in (1, 3, 4, 7):
+        with pytest.raises(InputError, match=rf"has {count} values, and tv:resnet18 has 6 stages.*give 6, or 5 and"):
+            parameter_groups(model, [1.0] * count)
+
+
+@pytest.mark.parametrize(
+    ("name", "rates", "places"),
+    [
+        (
+            "tv:resnet50",
+            (0.05, 0.06, 0.1, 0.11, 0.15),
+            ("body.conv1", "body.layer1", "body.layer2", "body.layer3", "body.layer4"),
+        ),
+        (
+            "timm:hgnetv2_b0",
+            (0.05, 0.06, 0.1, 0.11, 0.15),
+            ("body.stem", "body.stages.0", "body.stages.1", "body.stages.2", "body.stages.3"),
+        ),
+        (
+            "timm:lcnet_050",  # conv1, blocks2..6: the fifth resolution has its widest blocks apart
+            (0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+            ("body.conv_stem", "body.blocks.0", "body.blocks.1", "body.blocks.2", "body.blocks.4", "body.blocks.5"),
+        ),
+    ],
+)
+def test_lists_without_the_head_are_those_of_the_documents(name, rates, places):
+    model = build(name, classes=CLASSES, image_size=32)
+    found = {id(p): rate for parameters, rate in parameter_groups(model, rates) for p in parameters}
+    for place, rate in zip(places, rates, strict=True):
+        assert {found[id(p)] for p in model.get_submodule(place).parameters()} == {rate}
+    assert {found[id(p)] for p in model.head.parameters()} == {1.0}
+    assert len(found) == len(list(model.parameters()))
 
 
 def test_transplanted_head_belongs_to_the_last_stage():

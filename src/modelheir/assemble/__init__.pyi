@@ -14,3 +14,5 @@ from .prediction import with_names as with_names
 from .report import ReportConfig as ReportConfig
 from .report import report_runs as report_runs
 from .training import train as train
+from .transfer.multipliers import TriedMultipliers as TriedMultipliers
+from .transfer.multipliers import multiplier_search as multiplier_search

@@ -63,7 +63,7 @@ class FitConfig:
     step_factor: Annotated[float, InRange(0, 1)] = 0.1  #: multiplier at each drop (step and plateau)
     lr_multipliers: Annotated[
         tuple[float, ...], AtLeast(0)
-    ] = ()  #: one a stage of the network, stem first; () is all 1
+    ] = ()  #: one a stage of the network, stem first; one fewer leaves the head at 1; () is all 1
     clip_norm: Annotated[float, AtLeast(0)] = 0.0  #: largest gradient norm over all parameters; 0 is off
     ema_decay: Annotated[float, InRange(0, 1)] = 0.0  #: decay a step of the averaged weights; 0 is off
     precision: Annotated[str, OneOf("fp32", "bf16", "fp16")] = "fp32"  #: of forward passes; weights stay in fp32

@@ -4,6 +4,8 @@ from .building import build as build
 from .building import from_spec as from_spec
 from .building import names as names
 from .classifier import Classifier as Classifier
+from .detection import detector as detector
+from .detection import detector_groups as detector_groups
 from .extended_head import extend_head as extend_head
 from .files.load import load as load
 from .groups import parameter_groups as parameter_groups

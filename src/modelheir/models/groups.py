@@ -2,7 +2,11 @@
 
 A stage begins where the resolution falls, and where the first block (a part made of parts) follows the stem; the
 classifier layer, with an embedding and all auxiliary heads, is the last. Transformers of one resolution have a stage
-a block. So a ResNet has six: stem, four stages, head.
+a block. So a ResNet has six: stem, four stages, head. A part called ``stem`` is never a block, however it is made.
+
+The lists of PaddleClas (``lr_mult_list``: five for ResNets and PP-HGNetV2, six for PP-LCNet) leave the classifier layer
+out, which trains at 1 there; :func:`parameter_groups` takes them as they are. Ours differs: every weight of a stage
+gets its multiplier, batch normalisations and a convolution right before the classifier included.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor, nn
 
 from modelheir.checks import InputError
+from modelheir.models.module_names import title
 
 __all__ = ["is_block", "parameter_groups", "parts", "stages"]
 
@@ -35,7 +40,7 @@ def stages(model: nn.Module) -> list[list[str]]:
     last_top = ""
     for name, part, begins in parts(body):
         names = [f"{prefix}body.{name}.{key}" for key, _ in part.named_parameters()]
-        composite = is_block(part)
+        composite = is_block(part) and name.rpartition(".")[2] != "stem"
         hidden = name.split(".")[0] == "classifier" and last_top != "classifier" and isinstance(part, nn.Linear)
         transformer = composite and blocks and _is_transformer(part)
         fresh = fresh or begins or _shrinks(part) or (composite and not blocks) or hidden or transformer
@@ -60,22 +65,23 @@ def parameter_groups(model: nn.Module, multipliers: Sequence[float]) -> list[tup
 
     Args:
         model: As for :func:`stages`.
-        multipliers: Of the learning rate, one a stage, stem first.
+        multipliers: Of the learning rate, ``>= 0``, one a stage, stem first; or one fewer, and the head's is 1. At 0
+            weights stay, while statistics of batch normalisation move.
 
     Raises:
-        InputError: If their number is not the number of stages.
+        InputError: If their number is neither.
     """
     groups = stages(model)
-    if len(multipliers) != len(groups):
-        name = getattr(model, "spec", {}).get("name", type(model).__name__)
+    if len(multipliers) not in (len(groups), len(groups) - 1):
         raise InputError(
-            f"fit.lr_multipliers has {len(multipliers)} values, and {name} has {len(groups)} stages "
-            f"(stem first, head last): give {len(groups)}."
+            f"fit.lr_multipliers has {len(multipliers)} values, and {title(model)} has {len(groups)} stages (stem "
+            f"first, head last): give {len(groups)}, or {len(groups) - 1} and the head's is 1."
         )
+    rates = [*multipliers, 1.0][: len(groups)]
     found = dict(model.named_parameters())
     chosen: list[tuple[list[Tensor], float]] = [
         ([found[name] for name in group if found[name].requires_grad], m)
-        for group, m in zip(groups, multipliers, strict=True)
+        for group, m in zip(groups, rates, strict=True)
     ]
     return [(parameters, multiplier) for parameters, multiplier in chosen if parameters]
 

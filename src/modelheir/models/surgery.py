@@ -19,7 +19,7 @@ from modelheir.config.taps import parse_tap
 from modelheir.models.module_names import find_module, title
 from modelheir.models.teachers.freeze import freeze
 
-__all__ = ["freeze_before", "replace_layers", "stop_after"]
+__all__ = ["freeze_before", "on_the_way", "replace_layers", "stop_after"]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -42,7 +42,7 @@ def stop_after(model: Module, path: str) -> Module:
         >>> stop_after(nn.Sequential(nn.Linear(1, 1), nn.ReLU(), nn.Linear(1, 5)), "1")
         Sequential( (0): Linear(in_features=1, out_features=1, bias=True) (1): ReLU() (2): Identity() )
     """
-    for container, _, after in _levels(model, path):
+    for container, _, after in on_the_way(model, path):
         for name in after:
             _blank(container, name)
     return model
@@ -68,7 +68,7 @@ def freeze_before(model: Module, path: str) -> Module:
         >>> [name for name, p in net.named_parameters() if p.requires_grad]
         ['2.weight', '2.bias']
     """
-    for container, before, _ in _levels(model, path):
+    for container, before, _ in on_the_way(model, path):
         for name in before:
             freeze(container.get_submodule(name))
         for parameter in container.parameters(recurse=False):  # tokens and position tables join the first block
@@ -118,7 +118,7 @@ def _blank(container: nn.Module, name: str) -> None:
         setattr(container, name, nn.ModuleList() if isinstance(old, nn.ModuleList) else nn.Identity())
 
 
-def _levels(model: nn.Module, path: str) -> Iterator[tuple[nn.Module, list[str], list[str]]]:
+def on_the_way(model: nn.Module, path: str) -> Iterator[tuple[nn.Module, list[str], list[str]]]:
     """Yield each container on the way, with the names of its modules before and after the way."""
     whole = parse_tap(path).path
     find_module(model, whole)

@@ -1,4 +1,5 @@
 import copy
+import pickle
 
 import pytest
 import torch
@@ -31,9 +32,11 @@ def test_frozen_is_unchanged_by_training(name):
     assert state_hash(model) != before
 
 
-def test_frozen_survives_copying():
-    frozen = copy.deepcopy(freeze(build("convnet", classes=CLASSES, image_size=8)))
-    frozen.train()
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_frozen_survives_copying_and_pickling(again):
+    original = freeze(build("convnet", classes=CLASSES, image_size=8))
+    frozen = again(original)
+    assert frozen.train() is frozen
     assert not any(module.training for module in frozen.modules())
     assert not any(parameter.requires_grad for parameter in frozen.parameters())
 

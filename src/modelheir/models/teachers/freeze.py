@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
-import types
 from typing import TypeVar
 
 import torch
@@ -28,7 +28,7 @@ def freeze(module: Module) -> Module:
         False
     """
     module.eval().requires_grad_(False)
-    module.train = types.MethodType(_stay, module)  # type: ignore[method-assign]
+    module.train = functools.partial(_stay, module)  # type: ignore[method-assign] # a bound method cannot be pickled
     return module
 
 
