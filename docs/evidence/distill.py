@@ -1,0 +1,241 @@
+"""Evidence for distillation on CIFAR-10 (JPEG): 4,000 images with labels, the others without.
+
+    python docs/evidence/distill.py --data DIR --out runs/evidence_distill --seeds 0 1 2 --workers 2
+
+``DIR`` holds CIFAR-10 as ``train*.parquet`` and ``test*.parquet``. Sized for two CPU cores: networks see 16 pixels (of
+files of 22, which the last stage reads whole), the teacher has 0.2 million parameters and the students 24 thousand.
+All arms of a seed share the student's first weights, its batch size and its number of steps, but for those named long.
+Runs that are finished are not trained again; ``distill.json`` and the tables of ``distill.md`` are written beside this
+file. Test images never choose anything; what the teacher says of the crops is computed once and stored.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import time
+from pathlib import Path
+
+import upgrade
+
+HERE = Path(__file__).parent
+EPOCHS, LABELLED_EPOCHS = 5, 60  #: as many steps over all images as over the labelled ones
+STUDENT, TEACHER = {"width": 16, "blocks": 3}, {"width": 48, "blocks": 3}
+BASE = {
+    "model": "convnet",
+    "device": "cpu",
+    "inputs.image_size": 16,
+    "inputs.val_fraction": 0.05,
+    "inputs.train_per_class": 400,
+    "inputs.augment": "crop_flip",
+    "fit.batch_size": 64,
+    "fit.threads": 1,
+    "fit.evaluate_every": 100,
+    "network.kwargs": STUDENT,
+}
+GOOD = {"network.kwargs": TEACHER, "fit.epochs": 40, "inputs.cutmix": 1.0, "inputs.mix_probability": 0.5}
+WEAK = {"network.kwargs": TEACHER, "fit.epochs": 4}
+LABELS, POOL = {"fit.epochs": LABELLED_EPOCHS}, {"fit.epochs": EPOCHS, "method.target.epochs": 0}
+#: arm -> what it is; the letters are those of the experiment's plan
+ARMS = {
+    "A": "labels alone",
+    "A long": "labels alone, 3 times the steps",
+    "B": "soft cross-entropy to the teacher, no labels, no pool",
+    "C": "SSLD's loss (jeffreys), no labels, no pool",
+    "D": "C, with the pool",
+    "E": "D, 3 times the steps",
+    "F": "D, then the labelled images at a hundredth of the rate",
+    "G": "D, the teacher's batch norms by the batch",
+    "H": "D, of a weaker teacher",
+    "I jensen_shannon": "true Jensen-Shannon divergence, with the pool",
+    "I kl_distillation": "KD at temperature 4, no labels, with the pool",
+    "I KD and labels": "KD at temperature 4 and labels, with the pool",
+    "I decoupled": "DKD, with the pool",
+    "I dist": "DIST, with the pool",
+    "K at 22 px": "F, tested at 22 pixels",
+    "K": "F, then the classifier alone at 22 pixels",
+}
+
+
+class Runner:
+    """Trains the runs of one seed, each once."""
+
+    def __init__(self, data: Path, out: Path, seed: int) -> None:
+        import modelheir.data
+
+        # every run reads the same files: decode them once a process
+        modelheir.data.open_splits = functools.lru_cache(maxsize=4)(modelheir.data.open_splits)
+        self.data, self.out, self.seed = f"parquet:{data}", out / f"seed{seed}", seed
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, name: str, method: str, settings: dict) -> Path:
+        """Train one run and return its folder."""
+        import modelheir
+
+        began = time.process_time()
+        given = {**BASE, "data": self.data, "seed": self.seed, "quiet": True, **settings}
+        folder = modelheir.train(method, out=str(self.out / name.replace(" ", "_")), **given)
+        note = folder / "seconds.txt"
+        if not note.is_file():
+            note.write_text(f"{time.process_time() - began:.1f}\n")
+        return folder
+
+    def cache(self, name: str, teacher: Path, views: int, **settings) -> str:
+        """Store what a teacher says of ``views`` crops of each training image; return its address."""
+        import modelheir
+
+        own = {key: value for key, value in BASE.items() if key.startswith("inputs.")}
+        folder = self.out / name
+        began = time.process_time()
+        modelheir.cache(
+            f"run:{teacher}", out=folder, data=self.data, views=views, dtype="float32", seed=self.seed,
+            quiet=True, **own, **settings,
+        )  # fmt: skip
+        note = self.out / f"{name}_seconds.txt"
+        if not note.is_file():
+            note.write_text(f"{time.process_time() - began:.1f}\n")
+        return f"cache:{folder}"
+
+
+def train_seed(data: Path, out: Path, seed: int) -> None:
+    """Train every arm for one seed; what is finished is kept."""
+    import torch
+
+    torch.set_num_threads(1)
+    run = Runner(data, out, seed)
+    other = {"seed": 1000 + seed}
+    good, weak = run("teacher", "finetune", {**GOOD, **other}), run("teacher_weak", "finetune", {**WEAK, **other})
+    run("A", "finetune", LABELS)
+    run("A long", "finetune", {"fit.epochs": 3 * LABELLED_EPOCHS})
+    pool = {"unlabelled": f"parquet:{data}/train.parquet"}
+    known = run.cache("cache_labelled", good, LABELLED_EPOCHS)
+    every = run.cache("cache_every", good, EPOCHS, **pool)
+
+    def taught(name: str, *losses: str, teacher: str = every, **settings) -> Path:
+        return run(name, "distill", {"teacher": teacher, "method.losses": losses, **settings})
+
+    for name, loss in (("B", "teacher_cross_entropy"), ("C", "jeffreys")):
+        taught(name, loss, teacher=known, **LABELS)
+    stages = {"fit.epochs": EPOCHS, "method.target.epochs": 10, "method.fix.epochs": 10, "method.fix.scale": 1.375}
+    taught("DFK", "jeffreys", **pool, **stages)
+    larger(run, run.out / "DFK")
+    for loss in ("jensen_shannon", "kl_distillation", "decoupled", "dist"):
+        taught(f"I {loss}", loss, **pool, **POOL)
+    taught("I KD and labels", "kl_distillation", **pool, **POOL, **{"method.label_weight": 1.0})
+    taught("E", "jeffreys", **pool, **{**POOL, "fit.epochs": 3 * EPOCHS})
+    taught("G", "jeffreys", teacher=f"run:{good}", **pool, **POOL, **{"method.policy.batch_norm": "batch"})
+    taught("H", "jeffreys", teacher=f"run:{weak}", **pool, **POOL)
+
+
+def larger(run: Runner, folder: Path) -> None:
+    """Predict the test images at 22 pixels with the student as it was before its classifier was fitted to that size."""
+    import modelheir
+    from modelheir.config.inputs import InputConfig
+
+    target = folder / "target_at_22.parquet"
+    if not target.is_file():
+        given = {key.removeprefix("inputs."): value for key, value in BASE.items() if key.startswith("inputs.")}
+        inputs = dataclasses.replace(InputConfig(**given), image_size=22, resize=22)
+        modelheir.predict(f"run:{folder}#target", data=run.data, inputs=inputs, out=str(target), quiet=True)
+
+
+def said(out: Path, name: str) -> Path:
+    """Return the file of what an arm says of the test images."""
+    stage = {"D": "00_distill", "F": "01_target", "K": "02_fix"}.get(name)
+    if stage:
+        return out / "DFK" / "stages" / stage / "predictions" / "test.parquet"
+    if name == "K at 22 px":
+        return out / "DFK" / "target_at_22.parquet"
+    return out / name.replace(" ", "_") / "predictions" / "test.parquet"
+
+
+def measure(out: Path, seeds: list[int]) -> dict:
+    """Return accuracies on the test images, and the seconds of the processor that a run took."""
+    from modelheir.runs import read_predictions
+
+    records = []
+    for seed in seeds:
+        place = out / f"seed{seed}"
+        for name in ("teacher", "teacher_weak", *ARMS):
+            file = said(place, name)
+            if not file.is_file():
+                continue
+            found = read_predictions(file)
+            record = {"seed": seed, "arm": name, "n": len(found)}
+            record["accuracy"] = float((found.prediction == found.label).mean())
+            note = place / name.replace(" ", "_") / "seconds.txt"
+            if note.is_file():
+                record["seconds"] = float(note.read_text())
+            records.append(record)
+        for name in ("cache_labelled", "cache_every"):
+            note = place / f"{name}_seconds.txt"
+            if note.is_file():
+                records.append({"seed": seed, "arm": name, "seconds": float(note.read_text())})
+    return {"seeds": seeds, "records": records, **versions()}
+
+
+def versions() -> dict:
+    """Return what the values were made with."""
+    import subprocess
+
+    import numpy
+    import torch
+
+    import modelheir
+
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=HERE).stdout.strip()
+    return {
+        "commit": commit,
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "modelheir": modelheir.__version__,
+    }
+
+
+def over(result: dict, arm: str, than: str | None = None) -> str:
+    """Write the mean of an arm's accuracy in percent over its seeds, or of its paired difference from another's."""
+    from modelheir.analysis.arms import over_seeds
+
+    values = {r["seed"]: r["accuracy"] for r in result["records"] if r["arm"] == arm}
+    if than is not None:
+        base = {r["seed"]: r["accuracy"] for r in result["records"] if r["arm"] == than}
+        values = {seed: value - base[seed] for seed, value in values.items() if seed in base}
+    if not values:
+        return ""
+    mean, interval = over_seeds(list(values.values()))
+    low, high = interval or (float("nan"),) * 2
+    sign = "+" if than else ""
+    return f"{100 * mean:{sign}.2f} [{100 * low:{sign}.2f}, {100 * high:{sign}.2f}]"
+
+
+def markdown(result: dict) -> str:
+    """Return the table of the arms."""
+    lines = ["| arm | what | accuracy, % | minus A | minus D | seconds |", "|---|---|---|---|---|---|"]
+    for arm, about in {"teacher": "the teacher", "teacher_weak": "the weaker teacher", **ARMS}.items():
+        cost = [r["seconds"] for r in result["records"] if r["arm"] == arm and "seconds" in r]
+        seconds = f"{sum(cost) / len(cost):.0f}" if cost else ""
+        gaps = [over(result, arm, base) if arm != base else "" for base in ("A", "D")]
+        if mean := over(result, arm):
+            lines.append(f"| {arm} | {about} | {mean} | {gaps[0]} | {gaps[1]} | {seconds} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Train what is missing, a process a seed, then tabulate."""
+    args = upgrade.read_arguments(__doc__, Path("runs/evidence_distill"), workers=2)
+    data = upgrade.shrink(args.data, args.out, 22)
+    if args.only_seed is not None:
+        train_seed(data, args.out, args.only_seed)
+        return
+    upgrade.run_seeds(__file__, args)
+    result = measure(args.out, args.seeds)
+    (HERE / "distill.json").write_text(json.dumps(result, indent=1) + "\n")
+    page = HERE / "distill.md"
+    head = page.read_text(encoding="utf-8").partition("<!-- tables -->")[0] if page.is_file() else ""
+    page.write_text(f"{head}<!-- tables -->\n\n{markdown(result)}\n", encoding="utf-8")
+    print(markdown(result))
+
+
+if __name__ == "__main__":
+    main()
