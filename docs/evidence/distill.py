@@ -88,10 +88,8 @@ class Runner:
         own = {key: value for key, value in BASE.items() if key.startswith("inputs.")}
         folder = self.out / name
         began = time.process_time()
-        modelheir.cache(
-            f"run:{teacher}", out=folder, data=self.data, views=views, dtype="float32", seed=self.seed,
-            quiet=True, **own, **settings,
-        )  # fmt: skip
+        given = {**own, "inputs.augment_seed": self.seed, **settings}
+        modelheir.cache(f"run:{teacher}", out=folder, data=self.data, views=views, dtype="float32", quiet=True, **given)
         note = self.out / f"{name}_seconds.txt"
         if not note.is_file():
             note.write_text(f"{time.process_time() - began:.1f}\n")
