@@ -138,6 +138,7 @@ class World:
             "interpolate": {"alphas": (0.0, 0.5)},
             "self_distill": {"length": 1},
             "distill": {"teacher": (self.old,), "unlabelled": POOL, "target__epochs": 1},
+            "mutual": {"peers": ("mlp",), "unlabelled": POOL},
         }
         return settings.get(name, {})
 
