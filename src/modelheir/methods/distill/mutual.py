@@ -23,13 +23,12 @@ from modelheir.objective.distances import LOSSES, Jeffreys, KLDistillation
 from modelheir.objective.distances.feature_settings import FeatureDistance
 from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.objective.teaching import accept_losses
+from modelheir.objective.together import NamedStep
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from torch import Tensor
 
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
@@ -101,7 +100,7 @@ def _task(config: Config, given: Given) -> Task:
         said = cohort.run(batch)
         mutual = cohort.terms(said, batch, step)
         for name, seen in said.items():
-            own_step: Any = step if name == "model" else _OfPeer(step, name)
+            own_step: Any = step if name == "model" else NamedStep(step, name)
             known = supervised(seen.outputs, batch, own_step)
             own = {key: config.label_weight * value for key, value in known.items()} | mutual[name]
             terms |= own if name == "model" else {f"{name}_{key}": value for key, value in own.items()}
@@ -127,21 +126,6 @@ def _peers(config: Config, given: Given) -> dict[str, Classifier]:
         except InputError as error:
             raise InputError(f"method.peers: {error}") from error
     return found
-
-
-class _OfPeer:
-    """A step that logs what it observes under the name of a peer."""
-
-    def __init__(self, step: Step, name: str) -> None:
-        self._step, self._name = step, name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._step, name)
-
-    def observe(self, name: str, value: Tensor) -> None:
-        """Log ``train/accuracy`` as, say, ``train/peer_1_accuracy``."""
-        group, _, last = name.rpartition("/")
-        self._step.observe(f"{group}/{self._name}_{last}", value)
 
 
 METHOD = Method(
