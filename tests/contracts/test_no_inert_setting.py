@@ -42,8 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
-COUNTS |= {"distill": 81}
-COUNTS |= {"mutual": 19}
+COUNTS |= {"mutual": 19, "fixmatch": 10}
 COUNTS |= {"fit": 43, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -57,6 +56,7 @@ SMALL = {
     "interpolate": {"method.alphas": (0.5,)},
     "self_distill": {"method.length": 1, "fit.epochs": 3},
     "distill": {"method.teacher": ("OLD",)},
+    "fixmatch": {"method.unlabelled": "POOL", "method.ratio": 1, "method.threshold": 0.38},
 }
 
 #: settings of losses that read maps inside the networks
@@ -147,6 +147,8 @@ CASES = {
     "mutual method.feature_distance.measure": (..., {"model": "convnet"}),
     "mutual method.feature_distance.activation": (..., {"model": "convnet"}),
     "mutual method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
+    "fixmatch method.unlabelled": ("synthetic:n=40,classes=3,size=8,seed=8", {}),
+    "fixmatch method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
     "fit.cuda_graphs": (..., {"fit.compile": True}),
     "fit.lr_reference_batch": (8, {}),
