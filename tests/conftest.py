@@ -139,6 +139,7 @@ class World:
             "self_distill": {"length": 1},
             "distill": {"teacher": (self.old,), "unlabelled": POOL, "target__epochs": 1},
             "mutual": {"peers": ("mlp",), "unlabelled": POOL},
+            "pseudo_label": {"unlabelled": POOL, "threshold": 0.38},
             "fixmatch": {"unlabelled": POOL, "ratio": 1, "threshold": 0.5},
         }
         return settings.get(name, {})

@@ -42,7 +42,8 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
-COUNTS |= {"mutual": 19, "fixmatch": 10}
+COUNTS |= {"distill": 81}
+COUNTS |= {"mutual": 19, "fixmatch": 10, "pseudo_label": 10}
 COUNTS |= {"fit": 43, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -57,6 +58,7 @@ SMALL = {
     "self_distill": {"method.length": 1, "fit.epochs": 3},
     "distill": {"method.teacher": ("OLD",)},
     "fixmatch": {"method.unlabelled": "POOL", "method.ratio": 1, "method.threshold": 0.38},
+    "pseudo_label": {"method.unlabelled": "POOL", "method.threshold": 0.38},
 }
 
 #: settings of losses that read maps inside the networks
@@ -149,6 +151,8 @@ CASES = {
     "mutual method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
     "fixmatch method.unlabelled": ("synthetic:n=40,classes=3,size=8,seed=8", {}),
     "fixmatch method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
+    "pseudo_label method.unlabelled": ("synthetic:n=40,classes=3,size=8,seed=8", {}),
+    "pseudo_label method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
     "fit.cuda_graphs": (..., {"fit.compile": True}),
     "fit.lr_reference_batch": (8, {}),

@@ -5,7 +5,7 @@ lists the rest.
 """
 
 from modelheir.methods import finetune
-from modelheir.methods.distill import distill, fixmatch, mutual
+from modelheir.methods.distill import distill, fixmatch, mutual, pseudo_label
 from modelheir.methods.method import Method
 from modelheir.methods.upgrade import bct, elodi, interpolate, self_distill, upgrade
 
@@ -22,6 +22,7 @@ METHODS: dict[str, Method] = {
         self_distill.METHOD,
         distill.METHOD,
         mutual.METHOD,
+        pseudo_label.METHOD,
         fixmatch.METHOD,
     )
 }

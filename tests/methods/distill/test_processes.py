@@ -61,6 +61,7 @@ if runtime.rank == 0:
 SETTINGS = {
     "mutual": {"peers": ("mlp", "mlp"), "losses": ("kl_distillation", "jeffreys"), "constant": False},
     "fixmatch": {"ratio": 2, "threshold": 0.4},
+    "pseudo_label": {"threshold": 0.38},
 }
 
 
