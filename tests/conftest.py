@@ -138,6 +138,9 @@ class World:
             "interpolate": {"alphas": (0.0, 0.5)},
             "self_distill": {"length": 1},
             "distill": {"teacher": (self.old,), "unlabelled": POOL, "target__epochs": 1},
+            "mutual": {"peers": ("mlp",), "unlabelled": POOL},
+            "pseudo_label": {"unlabelled": POOL, "threshold": 0.38},
+            "fixmatch": {"unlabelled": POOL, "ratio": 1, "threshold": 0.5},
         }
         return settings.get(name, {})
 

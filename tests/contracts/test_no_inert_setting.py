@@ -43,6 +43,7 @@ TIMES = ("images_per_second", "data_seconds")
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
 COUNTS |= {"distill": 81}
+COUNTS |= {"mutual": 19, "fixmatch": 10, "pseudo_label": 10}
 COUNTS |= {"fit": 43, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -56,6 +57,8 @@ SMALL = {
     "interpolate": {"method.alphas": (0.5,)},
     "self_distill": {"method.length": 1, "fit.epochs": 3},
     "distill": {"method.teacher": ("OLD",)},
+    "fixmatch": {"method.unlabelled": "POOL", "method.ratio": 1, "method.threshold": 0.38},
+    "pseudo_label": {"method.unlabelled": "POOL", "method.threshold": 0.38},
 }
 
 #: settings of losses that read maps inside the networks
@@ -137,6 +140,19 @@ CASES = {
     "distill method.fix.epochs": (1, {"model": "convnet"}),
     "distill method.fix.trainable": ("all", {"method.fix.epochs": 1, "model": "convnet"}),
     **dict.fromkeys(MAPS, (..., {"model": "convnet", "method.teacher": ("CONV",)})),
+    "mutual method.peers": (("convnet",), {}),
+    "mutual method.unlabelled": ("POOL", {}),
+    "mutual method.losses": (("jeffreys",), {}),
+    "mutual method.loss_weights": ((2.0,), {}),
+    "mutual method.taps": (("body.blocks.0",), {"method.losses": ("feature_distance",), "model": "convnet"}),
+    "mutual method.kl_distillation.scale_by_square": (..., {"method.kl_distillation.temperature": 2.0}),
+    "mutual method.feature_distance.measure": (..., {"model": "convnet"}),
+    "mutual method.feature_distance.activation": (..., {"model": "convnet"}),
+    "mutual method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
+    "fixmatch method.unlabelled": ("synthetic:n=40,classes=3,size=8,seed=8", {}),
+    "fixmatch method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
+    "pseudo_label method.unlabelled": ("synthetic:n=40,classes=3,size=8,seed=8", {}),
+    "pseudo_label method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
     "fit.cuda_graphs": (..., {"fit.compile": True}),
     "fit.lr_reference_batch": (8, {}),
@@ -360,7 +376,7 @@ def case(name, one, trainings):
     inside = re.fullmatch(r"(.*distance)\.(\w+)\.\w+", one.key)
     if inside and inside[2] in DISTANCES:
         given[f"{inside[1]}.loss"] = inside[2]
-    if name == "distill" and (own := one.key.split(".")[1]) in LOSSES:
+    if name in ("distill", "mutual") and (own := one.key.split(".")[1]) in LOSSES:
         given["method.losses"] = (own,)
     if "old_" in one.key and one.key != "method.old_pull.weight":
         given["method.old_pull.weight"] = 1.0

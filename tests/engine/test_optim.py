@@ -71,6 +71,16 @@ def test_an_average_is_the_recursion_over_weights_and_buffers():
         assert int(average["num_batches_tracked"]) == 5
 
 
+def test_fixmatch_cosine_stops_before_the_wave_turns(toy):
+    """SD-42: lr cos(7 pi k / 16 K), by hand at the start, half of the way and the end."""
+    fit = dataclasses.replace(toy.fit, epochs=10, lr=0.03, schedule="fixmatch_cosine")
+    expected = [0.03 * math.cos(7 * math.pi * k / (16 * 80)) for k in (0, 40, 80)]
+    assert [learning_rate(fit, k, 8) for k in (0, 40, 80)] == pytest.approx(expected)
+    assert expected == pytest.approx([0.03, 0.03 * 0.773010453, 0.03 * 0.195090322])
+    warm = dataclasses.replace(fit, warmup_epochs=2, min_lr=0.01)
+    assert [learning_rate(warm, k, 8) for k in (8, 16, 80)] == pytest.approx([0.015, 0.03, 0.01 + 0.02 * 0.195090322])
+
+
 def test_plateau_waits_then_drops():
     plateau = Plateau(patience=2, factor=0.5)
     scales = []

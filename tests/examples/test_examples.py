@@ -17,6 +17,9 @@ PROMISES = {
     "self_distill": ["finetune: churn", "self_distill: churn"],
     "detector": ["step 60: loss", "the surest box overlaps the square by an IoU of 0."],
     "transfer": ["of the selection split right with (1.0, 1.0, 1.0)", "test images right"],
+    "fixmatch": ["labels alone: error", "with images without labels: error"],
+    "pseudo_label": ["labels alone: error", "with images without labels: error"],
+    "mutual": ["alone: error", "with a peer: error"],
 }
 
 

@@ -51,14 +51,19 @@ class FitConfig:
         None  #: of sgd and adam coupled, of adamw decoupled; absent is 0.01 for adamw, else 5e-4
     )
     decay_norm_and_bias: bool = True  #: false leaves one-dimensional parameters out of weight decay
-    schedule: Annotated[str, OneOf("one_cycle", "cosine", "step", "linear", "constant", "plateau")] = (
-        "one_cycle"  #: how the learning rate falls; one_cycle is cosine after a rise over a quarter of the run
+    schedule: Annotated[
+        str, OneOf("one_cycle", "cosine", "step", "linear", "constant", "plateau", "fixmatch_cosine")
+    ] = (
+        "one_cycle"  #: how the learning rate falls; one_cycle is cosine after a rise over a quarter of the run,
+        #: fixmatch_cosine the first 7/16 of a half wave, which ends at a fifth
     )
     warmup_epochs: Annotated[float, AtLeast(0)] = (
         0.0  #: linear from warmup_lr to lr; 0 is none, of one_cycle a quarter of the epochs
     )
     warmup_lr: Annotated[float, AtLeast(0)] = 0.0  #: where warm-up begins
-    min_lr: Annotated[float, AtLeast(0)] = 0.0  #: where one_cycle, cosine and linear end, not scaled
+    min_lr: Annotated[float, AtLeast(0)] = (
+        0.0  #: where one_cycle, cosine and linear end, not scaled; fixmatch_cosine stays above it
+    )
     step_epochs: Annotated[float, Above(0)] = 30.0  #: epochs between drops of the step schedule; patience of plateau
     step_factor: Annotated[float, InRange(0, 1)] = 0.1  #: multiplier at each drop (step and plateau)
     lr_multipliers: Annotated[

@@ -69,7 +69,8 @@ def learning_rate(fit: FitConfig, step: int, steps_per_epoch: int) -> float:
 
     Warm-up is linear from ``warmup_lr`` to :func:`peak_rate` over :func:`rising_epochs`; one_cycle, cosine and linear
     then end at ``min_lr`` after the last step; step multiplies by ``step_factor`` every ``step_epochs`` epochs counted
-    from the start of training.
+    from the start of training. fixmatch_cosine is ``min_lr + (peak - min_lr) cos(7 pi k / 16 K)`` at step ``k`` of
+    ``K`` (Sohn et al., "FixMatch", 2020, arXiv:2001.07685, section 2.4) and ends at 0.195 of the peak.
 
     A cosine that ends where a step schedule would, at ``lr * 0.1 ** (epochs / lr_step)``, is ``schedule="cosine"``
     with that number as ``min_lr``, ``lr`` being the scaled one: for ``lr = 0.1`` (no scaling), 90 epochs and an
@@ -88,7 +89,10 @@ def learning_rate(fit: FitConfig, step: int, steps_per_epoch: int) -> float:
     if fit.schedule == "step":
         return peak * fit.step_factor ** math.floor(step / steps_per_epoch / fit.step_epochs + 1e-9)
     done = (step - warmup) / max(fit.epochs * steps_per_epoch - warmup, 1)
-    share = (1 + math.cos(math.pi * done)) / 2 if fit.schedule in ("one_cycle", "cosine") else 1 - done
+    if fit.schedule == "fixmatch_cosine":
+        share = math.cos(7 / 16 * math.pi * done)
+    else:
+        share = (1 + math.cos(math.pi * done)) / 2 if fit.schedule in ("one_cycle", "cosine") else 1 - done
     return fit.min_lr + (peak - fit.min_lr) * share
 
 

@@ -28,6 +28,7 @@ from .gather import all_gather as all_gather
 from .gather import first_row as first_row
 from .labels.binary_cross_entropy import binary_cross_entropy as binary_cross_entropy
 from .labels.binary_cross_entropy import soft_binary_cross_entropy as soft_binary_cross_entropy
+from .labels.confident_labels import confident_labels as confident_labels
 from .labels.cross_entropy import cross_entropy as cross_entropy
 from .labels.likelihood_weighted_cross_entropy import (
     likelihood_weighted_cross_entropy as likelihood_weighted_cross_entropy,

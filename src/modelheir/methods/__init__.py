@@ -5,7 +5,7 @@ lists the rest.
 """
 
 from modelheir.methods import finetune
-from modelheir.methods.distill import distill
+from modelheir.methods.distill import distill, fixmatch, mutual, pseudo_label
 from modelheir.methods.method import Method
 from modelheir.methods.upgrade import bct, elodi, interpolate, self_distill, upgrade
 
@@ -21,5 +21,8 @@ METHODS: dict[str, Method] = {
         interpolate.METHOD,
         self_distill.METHOD,
         distill.METHOD,
+        mutual.METHOD,
+        pseudo_label.METHOD,
+        fixmatch.METHOD,
     )
 }

@@ -13,13 +13,21 @@ from modelheir.checks import InputError
 from modelheir.data.verify import decoded_bytes
 from modelheir.methods.given.data import Data
 
-__all__ = ["with_pool", "without_labels"]
+__all__ = ["images_of_pool", "with_pool", "without_labels"]
 
 _say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
 
 
 def with_pool(known: Data, pool: Data, *, flag: str) -> Data:
-    """Return the data with a training split of the labelled images and the pool's.
+    """Return the data with a training split of the labelled images and the pool's: see :func:`images_of_pool`."""
+    images = images_of_pool(known, pool, flag=flag)
+    name = f"{known.splits['train'].name} and {images.name}"
+    joined = data.join_sets([known.splits["train"], images], name=name)
+    return dataclasses.replace(known, splits={**known.splits, "train": joined}, stores={})
+
+
+def images_of_pool(known: Data, pool: Data, *, flag: str) -> data.ImageSet:
+    """Return the images of a pool that can be trained on, without labels.
 
     A pool's image that is also one of ``known``, pixel for pixel, is left out where both fit ``inputs.resident_gib``:
     it would be seen twice, or be one that the model is evaluated on. One whose sample id is taken gets ``unlabelled/``
@@ -52,9 +60,7 @@ def with_pool(known: Data, pool: Data, *, flag: str) -> Data:
         raise InputError(f"{flag} {name}: every image of it is also in the data, so there is nothing without a label.")
     taken = {str(one) for split in held.values() for one in split.ids}
     ids = np.array([f"unlabelled/{one}" if str(one) in taken else str(one) for one in images.ids], dtype=str)
-    images = dataclasses.replace(images, ids=ids, labels=np.full(len(images), -1), columns={})
-    joined = data.join_sets([known.splits["train"], images], name=f"{known.splits['train'].name} and {name}")
-    return dataclasses.replace(known, splits={**known.splits, "train": joined}, stores={})
+    return dataclasses.replace(images, ids=ids, labels=np.full(len(images), -1), columns={})
 
 
 def without_labels(known: Data) -> Data:
