@@ -50,6 +50,7 @@ class Batch:
     extra: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)  #: stored values, first dimension ``N``
     labelled: bool = False  #: no label is -1, here or on another process: nothing needs to be counted or masked
     crops: bool = False  #: the views are crops of one image, whose outputs are averaged
+    view: int = 0  #: which of the views that come again these are; 0 where they do not, or there is one alone
 
     def __len__(self) -> int:
         return int(self.labels.shape[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterable, Iterator
 
@@ -47,11 +48,11 @@ def split(batch: Batch, parts: int) -> Iterator[Batch]:
     for start in range(0, size, size // parts):
         rows = slice(start, start + size // parts)
         inputs = batch.inputs
-        yield Batch(
+        yield dataclasses.replace(
+            batch,
             inputs=tuple(view[rows] for view in inputs) if isinstance(inputs, tuple) else inputs[rows],
             labels=batch.labels[rows],
             index=batch.index[rows],
             targets=None if batch.targets is None else batch.targets[rows],
             extra={name: value[rows] for name, value in batch.extra.items()},
-            labelled=batch.labelled,
         )

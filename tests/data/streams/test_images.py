@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from modelheir.checks import InputError
+from modelheir.data.images import join_sets
 from modelheir.data.sources.files import open_folder
 from modelheir.data.splits import open_splits
 from modelheir.data.streams import resident as keeping
 from modelheir.data.streams.images import make_stream
 from modelheir.data.streams.rows import RowStream
 from modelheir.data.streams.streaming import StreamingStream
+from modelheir.data.transforms.draws import sample_keys
 
 
 def stream_of(images, config, **changes):
@@ -223,10 +225,39 @@ def test_order_augmentation_and_tail_can_be_said_apart(make_images, config, load
 @pytest.mark.parametrize("kind", ["crop_flip", "random_resized_crop"])
 def test_views_come_again_after_a_cycle(make_images, config, loader, kind):
     settings = {"loader": loader, "augment": kind, "train": False, "augments": True}
-    for_ever, twice = (stream_of(make_images(), config, view_cycle=cycle, **settings) for cycle in (0, 2))
-    same(twice.epoch(3), for_ever.epoch(1))
-    same(twice.epoch(2), for_ever.epoch(0))
+    twice = stream_of(make_images(), config, view_cycle=2, **settings)
+    same(twice.epoch(3), twice.epoch(1))
     assert not torch.equal(next(twice.epoch(0)).inputs, next(twice.epoch(1)).inputs)
+    assert [next(twice.epoch(epoch)).view for epoch in range(5)] == [0, 1, 0, 1, 0]
+    for_ever = stream_of(make_images(), config, **settings)
+    assert [next(for_ever.epoch(epoch)).view for epoch in range(3)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("loader", ["resident", "streaming"])
+@pytest.mark.parametrize("kind", ["crop_flip", "random_resized_crop", "randaugment", "autoaugment"])
+def test_views_that_come_again_are_the_same_in_every_set(make_images, config, loader, kind):
+    """A sample shows its views alone, in another order and beside further samples."""
+    settings = {"loader": loader, "augment": kind, "train": False, "augments": True, "view_cycle": 3, "erase": 0.5}
+    images, further = make_images(), make_images(n=5, seed=1, ids=np.array([f"more/{i}" for i in range(5)]))
+    some = np.array([7, 2, 9, 3, 11])
+    sets = [images, images.subset(some), join_sets([further, images], name="both")]
+    assert (sample_keys(images.ids)[some] == sample_keys(sets[1].ids)).all()
+    shown = [views_by_id(stream_of(one, config, **settings)) for one in sets]
+    assert [len(one) for one in shown] == [12, 5, 17]
+    for other in shown[1:]:
+        both = other.keys() & shown[0].keys()
+        assert len(both) == len(shown[0].keys() & other.keys()) >= 5
+        assert all(torch.equal(other[name], shown[0][name]) for name in both)
+
+
+def views_by_id(stream):
+    """Return the views 0 to 2 of every sample, ``(3, channels, S, S)``."""
+    found = {}
+    for epoch in range(3):
+        for batch in stream.epoch(epoch):
+            for row, picture in zip(batch.index.tolist(), batch.inputs, strict=True):
+                found.setdefault(str(stream.ids[row]), []).append(picture)
+    return {name: torch.stack(pictures) for name, pictures in found.items()}
 
 
 @pytest.mark.parametrize("loader", ["resident", "streaming"])

@@ -163,3 +163,29 @@ def test_a_policy_counts_where_nothing_is_shifted_mirrored_or_erased(make_images
     choices = augment.choose(np.arange(12), 0)
     out = augment.finish(squares, choices, to_device(choices.tables, squares.device))
     assert (out != squares.float() / 255).flatten(1).any(1).sum() > 6
+
+
+@pytest.mark.parametrize("kind", ["crop_flip", "random_resized_crop", "randaugment", "autoaugment", "flip", "none"])
+def test_what_is_drawn_is_what_a_batch_is_made_of(make_images, config, kind):
+    settings = dataclasses.replace(config, augment=kind, erase=0.5, policy_operations=3)
+    images = make_images(height=10, width=8)
+    augment = Augment(resolve(settings, images), train=True, seed=4)
+    keys = np.array([7, 2**63 + 5, 11], dtype=np.uint64)
+    drawn = augment.draw(keys, 2, sizes=np.full((3, 2), (10, 8)))
+    wanted = {
+        "crop_flip": {"offsets", "flipped"},
+        "random_resized_crop": {"boxes", "flipped"},
+        "randaugment": {"offsets", "flipped", "operations"},
+        "autoaugment": {"offsets", "flipped", "operations"},
+        "flip": {"flipped"},
+        "none": set(),
+    }
+    assert set(drawn) == wanted[kind] | {"erased"}
+    choices = augment.choose(keys, 2, size=(10, 8))
+    for name in drawn.keys() - {"operations"}:
+        assert (drawn[name] == choices.tables[name]).all(), name
+    assert "operations" not in choices.tables
+    assert ("operations" in drawn) == (choices.plan is not None)
+    if choices.plan:
+        assert drawn["operations"].shape == (3, 3 if kind == "randaugment" else 2, 3)
+    assert "boxes" not in augment.draw(keys, 2)

@@ -1,7 +1,9 @@
+import hashlib
+
 import numpy as np
 from scipy import stats
 
-from modelheir.data.transforms.draws import uniform
+from modelheir.data.transforms.draws import sample_keys, uniform
 
 MASK = (1 << 64) - 1
 
@@ -46,3 +48,17 @@ def test_slots_and_neighbouring_keys_are_independent():
 def test_a_row_does_not_depend_on_its_company():
     together = uniform(seed=9, epoch=3, index=np.array([5, 1, 8]), slots=4)
     assert (uniform(seed=9, epoch=3, index=np.array([8]), slots=2, first_slot=2) == together[2:, 2:]).all()
+
+
+def test_a_key_is_the_digest_of_an_id_with_its_lowest_byte_first():
+    ids = np.array(["train/a.png", "träin/ß.png", "unlabelled/train/a.png"])
+    keys = sample_keys(ids)
+    assert keys.dtype == np.uint64
+    for key, name in zip(keys.tolist(), ids, strict=True):
+        assert key.to_bytes(8, "little") == hashlib.blake2b(name.encode(), digest_size=8).digest()
+    assert sample_keys(ids[:0]).shape == (0,)
+
+
+def test_draws_by_key_are_uniform():
+    keys = sample_keys(np.array([f"{i}.png" for i in range(4000)]))
+    assert stats.kstest(uniform(seed=0, epoch=0, index=keys, slots=1)[:, 0], "uniform").pvalue > 1e-3

@@ -12,7 +12,7 @@ from torch import Tensor
 from modelheir.data.images import ImageSet
 from modelheir.data.transforms import mixing
 from modelheir.data.transforms.augment import Augment
-from modelheir.data.transforms.draws import uniform
+from modelheir.data.transforms.draws import sample_keys, uniform
 from modelheir.data.transforms.transfer import to_device
 from modelheir.types import Batch
 
@@ -35,7 +35,10 @@ class Batches:
         object.__setattr__(self, "labels", torch.from_numpy(self.images.labels).to(self.device))
         object.__setattr__(self, "labelled", bool((self.images.labels >= 0).all()))
         object.__setattr__(self, "extra", {name: values.to(self.device) for name, values in self.extra.items()})
+        keys = sample_keys(self.images.ids) if self.view_cycle else np.arange(len(self.images), dtype=np.uint64)
+        object.__setattr__(self, "keys", keys)
 
+    keys: np.ndarray = dataclasses.field(init=False)  #: what random choices are drawn by, uint64 ``(N,)``
     labels: Tensor = dataclasses.field(init=False)
     labelled: bool = dataclasses.field(init=False)
 
@@ -65,7 +68,7 @@ class Batches:
         """
         augment = self.augment
         size = (images.shape[-2], images.shape[-1]) if uncut else None
-        choices = augment.choose(rows, self.view(epoch), size=size)
+        choices = augment.choose(self.keys[rows], self.view(epoch), size=size)
         own = {"index": rows} if index is None else {}
         tables = to_device({**choices.tables, **own}, self.device)
         index = tables["index"] if index is None else index
@@ -85,4 +88,5 @@ class Batches:
             images = mixing.mix(images, mixture)
             if self.images.labels[0] >= 0:
                 targets = mixing.mixed_targets(labels, mixture, classes=len(self.images.classes))
-        return Batch(images, labels, index, targets=targets, extra=extra, labelled=self.labelled)
+        view = self.view(epoch) if self.view_cycle else 0
+        return Batch(images, labels, index, targets=targets, extra=extra, labelled=self.labelled, view=view)

@@ -59,7 +59,9 @@ def make_stream(
         augment: Augment and mix; ``None``: as ``train`` says.
         drop_last: Leave out the last incomplete batch of shuffled images; ``None``: as ``train`` says.
         view_cycle: Views that an image is augmented to, one an epoch, before they come again, so that outputs for
-            each of them can be kept; 0 makes new ones for ever. Mixtures are new in every epoch.
+            each of them can be kept (``Batch.view`` says which); they depend on the augmentation's seed, the view and
+            the sample id alone, not on the set that the image is in. 0 makes new ones for ever. Mixtures are new in
+            every epoch.
         split: Name of the split, such as ``train``.
         rank: This process, from 0.
         world: Number of processes.

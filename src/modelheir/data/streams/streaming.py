@@ -54,7 +54,7 @@ class StreamingStream:
         self._rows = Rows(order)
         workers = min(config.workers, _cores())
         self._loader = DataLoader(
-            Decoding(images, augment),
+            Decoding(images, augment, batches.keys),
             batch_sampler=self._rows,
             num_workers=workers,
             collate_fn=collate,

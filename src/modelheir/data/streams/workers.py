@@ -35,23 +35,25 @@ class Rows(Sampler[list[Item]]):
 
 
 class Decoding(Dataset[Read]):
-    """Decoded squares by ``(row, epoch)``; the reason in words where an image is unreadable."""
+    """Decoded squares by ``(row, view)``; the reason in words where an image is unreadable."""
 
-    def __init__(self, images: ImageSet, augment: Augment) -> None:
+    def __init__(self, images: ImageSet, augment: Augment, keys: np.ndarray | None = None) -> None:
+        """Keep what is read; random boxes are drawn by ``keys`` ``(N,)``, without by row."""
         self.images, self.augment = images, augment
+        self.keys = np.arange(len(images), dtype=np.uint64) if keys is None else keys
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, item: Item) -> Read:
         """Read one image."""
-        row, epoch = item
+        row, view = item
         try:
             image = self.images.image(row)
         except DecodeError as error:
             return row, str(error)
         if self.augment.boxes:
-            return row, self.augment.read_box(image, row=row, epoch=epoch)
+            return row, self.augment.read_box(image, key=self.keys[row], epoch=view)
         return row, self.augment.read(image)
 
 

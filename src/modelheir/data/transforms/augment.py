@@ -1,6 +1,7 @@
 """From settings to what happens to each image: resolving "auto", reading, and the batch part on the device.
 
-An image's random choices are keyed by (seed, epoch, row), see ``draws``. Reading gives an 8-bit square; the batch
+An image's random choices are keyed by (seed, epoch, row) or, where the views of an image come again, by (seed, view,
+sample id): see ``draws``. Reading gives an 8-bit square; the batch
 part shifts, flips, runs a policy, scales to 0..1, erases. Both loaders share the two parts.
 """
 
@@ -99,37 +100,56 @@ class Augment:
             return geometry.ten_crops(image, resize=self.resize, size=self.size)
         return geometry.prepare(image, resize=self.resize, size=self.size)
 
-    def read_box(self, image: np.ndarray, *, row: int, epoch: int) -> np.ndarray:
+    def read_box(self, image: np.ndarray, *, key: int, epoch: int) -> np.ndarray:
         """Do the random resized crop of one image: uint8 ``(H, W, 3)`` to ``(S, S, 3)``."""
         sizes = np.array([image.shape[:2]])
-        return geometry.resized_crop(image, self._crop_boxes(np.array([row]), epoch, sizes)[0], size=self.size)
+        return geometry.resized_crop(image, self._crop_boxes(np.array([key], np.uint64), epoch, sizes)[0], size=self.size)
 
-    def choose(self, rows: np.ndarray, epoch: int, *, size: tuple[int, int] | None = None) -> Choices:
-        """Make the random choices of a batch, on the host.
+    def draw(self, keys: np.ndarray, epoch: int, *, sizes: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Make the random choices of some images, on the host; of what the settings leave out there is nothing.
 
         Args:
-            rows: Of the batch, ``(N,)``.
+            keys: Of the images, ``(N,)``: rows, or keys of the samples.
+            epoch: Whose choices.
+            sizes: ``(N, 2)``: height and width of every image, for boxes; absent where none are to be drawn.
+
+        Returns:
+            ``boxes`` int64 ``(N, 4)``: top, left, height, width in the image; ``offsets`` int64 ``(N, 2)``: top, left in
+            the square padded by ``crop_pad``; ``flipped`` bool ``(N,)``; ``operations`` float64 ``(N, K, 3)``, see
+            ``policies``; ``erased`` int64 ``(N, 4)``, a box of the square.
+        """
+        found: dict[str, np.ndarray] = {}
+        if self.boxes and sizes is not None:
+            found["boxes"] = self._crop_boxes(keys, epoch, sizes)
+        if not (self.shifts or self.flips or self.erases or self.policy):
+            return found
+        draws = uniform(seed=self.seed, epoch=epoch, index=keys, slots=_ERASE + 5)
+        if self.shifts:
+            place = draws[:, _PLACE : _PLACE + 2] * (2 * self.config.crop_pad + 1)
+            found["offsets"] = np.floor(place).astype(np.int64)
+        if self.flips:
+            found["flipped"] = draws[:, _FLIP] < 0.5
+        if self.policy:
+            found["operations"] = self._operations(keys, epoch)
+        if self.erases:
+            boxes = geometry.erase_boxes(draws[:, _ERASE:], probability=self.config.erase, size=self.size)
+            found["erased"] = boxes
+        return found
+
+    def choose(self, keys: np.ndarray, epoch: int, *, size: tuple[int, int] | None = None) -> Choices:
+        """Make the random choices of a batch, as its device needs them.
+
+        Args:
+            keys: Of the batch, ``(N,)``: rows, or keys of the samples.
             epoch: Whose choices.
             size: Height and width of images whose random boxes are still to be cut; absent where they are squares.
         """
-        tables: dict[str, np.ndarray] = {}
-        plan = None
-        if self.boxes and size is not None:
-            tables["boxes"] = self._crop_boxes(rows, epoch, np.broadcast_to(np.array(size), (len(rows), 2)))
-        if self.shifts or self.flips or self.erases or self.policy:
-            draws = uniform(seed=self.seed, epoch=epoch, index=rows, slots=_ERASE + 5)
-            if self.shifts:
-                place = draws[:, _PLACE : _PLACE + 2] * (2 * self.config.crop_pad + 1)
-                tables["offsets"] = np.floor(place).astype(np.int64)
-            if self.flips:
-                tables["flipped"] = draws[:, _FLIP] < 0.5
-            if self.policy:
-                plan = policies.make_plan(self._operations(rows, epoch), height=self.size, width=self.size)
-                tables |= plan.tables
-            if self.erases:
-                probability = self.config.erase
-                tables["erased"] = geometry.erase_boxes(draws[:, _ERASE:], probability=probability, size=self.size)
-        return Choices(tables, plan)
+        sizes = None if size is None else np.broadcast_to(np.array(size), (len(keys), 2))
+        tables = self.draw(keys, epoch, sizes=sizes)
+        if not self.policy:
+            return Choices(tables)
+        plan = policies.make_plan(tables.pop("operations"), height=self.size, width=self.size)
+        return Choices({**tables, **plan.tables}, plan)
 
     def finish(self, images: Tensor, choices: Choices, tables: Mapping[str, Tensor]) -> Tensor:
         """Do what was chosen to uint8 images ``(N, 3, H, W)``: float32 squares in 0..1 on their device.
@@ -147,14 +167,14 @@ class Augment:
         whole = images.float().div_(255)
         return geometry.erase_rectangles(whole, tables["erased"]) if "erased" in tables else whole
 
-    def _crop_boxes(self, rows: np.ndarray, epoch: int, sizes: np.ndarray) -> np.ndarray:
-        draws = uniform(seed=self.seed, epoch=epoch, index=rows, slots=22, first_slot=_BOX)
+    def _crop_boxes(self, keys: np.ndarray, epoch: int, sizes: np.ndarray) -> np.ndarray:
+        draws = uniform(seed=self.seed, epoch=epoch, index=keys, slots=22, first_slot=_BOX)
         return geometry.crop_boxes(draws, sizes)
 
-    def _operations(self, rows: np.ndarray, epoch: int) -> np.ndarray:
+    def _operations(self, keys: np.ndarray, epoch: int) -> np.ndarray:
         count = self.config.policy_operations
         slots = 5 if self.policy == "autoaugment" else 2 * count
-        draws = uniform(seed=self.seed, epoch=epoch, index=rows, slots=slots, first_slot=_POLICY)
+        draws = uniform(seed=self.seed, epoch=epoch, index=keys, slots=slots, first_slot=_POLICY)
         if self.policy == "autoaugment":
             return policies.auto_augment(draws)
         return policies.rand_augment(draws.reshape(-1, count, 2), magnitude=self.config.policy_magnitude)

@@ -10,9 +10,11 @@ Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014 (t
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
-__all__ = ["uniform"]
+__all__ = ["sample_keys", "uniform"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
@@ -33,8 +35,8 @@ def uniform(*, seed: int, epoch: int, index: np.ndarray, slots: int, first_slot:
     Args:
         seed: Any integer; its lowest 64 bits count.
         epoch: From 0.
-        index: Rows, ``(N,)`` integers, ``>= 0``.
-        slots: Numbers a row, one for each use.
+        index: What to draw for, ``(N,)`` integers, ``>= 0``: rows, or keys of samples.
+        slots: Numbers an index, one for each use.
         first_slot: Slot of the first column, ``>= 0``.
 
     Returns:
@@ -52,3 +54,20 @@ def uniform(*, seed: int, epoch: int, index: np.ndarray, slots: int, first_slot:
     columns = np.arange(first_slot, first_slot + slots, dtype=np.uint64)
     words = _mix(rows[:, None] + columns[None, :] * _GOLDEN)
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def sample_keys(ids: np.ndarray) -> np.ndarray:
+    """Return a key a sample, by its id alone: its draws are then the same in every set that it is in.
+
+    Args:
+        ids: Sample ids, ``(N,)`` text.
+
+    Returns:
+        Uint64 ``(N,)``: BLAKE2b of the id in UTF-8, 8 bytes, the lowest first.
+
+    Example:
+        >>> bool(sample_keys(np.array(["a", "b"]))[1] == sample_keys(np.array(["b"]))[0])
+        True
+    """
+    words = (hashlib.blake2b(str(name).encode("utf-8", "surrogatepass"), digest_size=8).digest() for name in ids)
+    return np.frombuffer(b"".join(words), dtype="<u8").astype(np.uint64)
