@@ -23,5 +23,6 @@ from .teachers.freeze import freeze as freeze
 from .teachers.freeze import state_hash as state_hash
 from .teachers.freeze import thawed_copy as thawed_copy
 from .teachers.informative import is_informative as is_informative
+from .teachers.stored_views import StoredViews as StoredViews
 from .trainable import draw_head as draw_head
 from .trainable import set_trainable as set_trainable
