@@ -1,10 +1,10 @@
 """Train the next version of an image classifier, and learn whether it is safe to ship.
 
 Commands are calls of the same name: :func:`train`, :func:`compare`, :func:`predict`, :func:`evaluate`,
-:func:`ensemble`, :func:`export`, :func:`explain`. ``compare --ask`` is :func:`worth_labelling`, ``compare --labels``
-:func:`compare_labelled`. Only ``report`` is :func:`write_report`, and ``methods`` is the table
-``modelheir.methods.METHODS``; :func:`multiplier_search` is a call alone. Names are looked up when first used, so that
-importing this imports nothing else.
+:func:`ensemble`, :func:`export`, :func:`explain`; ``cache write`` is :func:`cache`. ``compare --ask`` is
+:func:`worth_labelling`, ``compare --labels`` :func:`compare_labelled`. Only ``report`` is :func:`write_report`, and
+``methods`` is the table ``modelheir.methods.METHODS``; :func:`multiplier_search` is a call alone. Names are looked up
+when first used, so that importing this imports nothing else.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelheir import methods, report
     from modelheir.calls import (
+        cache,
         compare,
         compare_labelled,
         ensemble,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "cache",
     "compare",
     "compare_labelled",
     "ensemble",

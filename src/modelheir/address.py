@@ -25,6 +25,7 @@ __all__ = [
 
 LIBRARIES = ("tv", "timm", "pkg")  #: of published weights: torchvision's, timm's, files in packages
 MODEL_KINDS = ("run", "file", *LIBRARIES)  #: words before the colon of a model's address
+_CACHE = "cache"  #: of what teachers said
 _PREDICTIONS = (".parquet", ".csv")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".tar", ".ckpt", ".bin")
 
@@ -34,7 +35,7 @@ class Address:
     """Where a model, or what a model said, is found."""
 
     text: str  #: as the user wrote it
-    kind: str  #: run, file, tv, timm, pkg or predictions; "" for a bare path where nothing is
+    kind: str  #: run, file, tv, timm, pkg, predictions or cache; "" for a bare path where nothing is
     place: str  #: folder, file or library's name, without what stands before and behind it
     stage: str = ""  #: of a run; "" is the final model
     network: str = ""  #: of a file that does not say it
@@ -53,10 +54,15 @@ class Address:
         """Require that it is a model's address.
 
         Raises:
-            InputError: If it is a file of predictions, or nothing that is there; offers the nearest kind.
+            InputError: If it is a file of predictions, a teacher cache, or nothing that is there; offers the nearest
+                kind.
         """
         if self.kind == "predictions":
             raise InputError(f"{self.text} holds predictions, and the model itself is needed: run:DIR or file:PATH.")
+        if self.kind == _CACHE:
+            raise InputError(
+                f"{self.text} holds outputs of teachers, and the model itself is needed: run:DIR or file:PATH."
+            )
         if not self.kind:
             word, colon, _ = self.text.partition(":")
             near = nearest(f"{word}:", [f"{kind}:" for kind in MODEL_KINDS]) if colon else ""
@@ -79,13 +85,15 @@ def parse_address(text: str) -> Address:
         'tv:resnet18'
         >>> parse_address("file:OLD.CSV").kind, parse_address("timm:vit_tiny_patch16_224").place
         ('predictions', 'vit_tiny_patch16_224')
+        >>> parse_address("cache:teachers").kind
+        'cache'
     """
     kind, colon, rest = text.partition(":")
-    if not colon or kind not in MODEL_KINDS:
+    if not colon or kind not in (*MODEL_KINDS, _CACHE):
         kind, rest = "", text
     elif not rest.strip():
         raise InputError(f"{text!r} names nothing: what should follow {kind}:?")
-    if kind in LIBRARIES:
+    if kind in (*LIBRARIES, _CACHE):
         return Address(text, kind, rest)
     whole, (before, mark, stage) = Path(rest), rest.partition("#")
     if kind == "run" or (not kind and (whole.is_dir() or (mark and not whole.exists() and Path(before).is_dir()))):
@@ -109,6 +117,10 @@ def predictions_place(text: str) -> Path:
     found = parse_address(text)
     if found.stage:
         raise InputError(f"{text} names a stage: give the stage's own file of predictions, or the run {found.place}.")
+    if found.kind == _CACHE:
+        raise InputError(
+            f"{text} holds outputs of training images: give a run, or a file that `modelheir predict` wrote."
+        )
     if found.kind in LIBRARIES or found.network:
         raise InputError(f"{text} is a model, not what it said: give a file that `modelheir predict` wrote.")
     return found.path

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from modelheir.analysis.ensemble import Ensemble
 
 __all__ = [
-    "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "multiplier_search", "predict", "train",
-    "worth_labelling", "write_report",
+    "cache", "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "multiplier_search",
+    "predict", "train", "worth_labelling", "write_report",
 ]  # fmt: skip
 
 
@@ -71,6 +71,23 @@ def _call(function: str, *values: Any, **named: Any) -> str:
     words = [repr(value) for value in values]
     words += [f"{key}={value!r}" for key, value in named.items() if key not in dotted]
     return f"modelheir.{function}({', '.join([*words, *([f'**{dotted!r}'] if dotted else [])])})"
+
+
+def cache(teacher: str | Sequence[str], *, out: Path | str, **settings: Any) -> Path:
+    """Write what teachers say of the training images, and return the folder; ``cache:FOLDER`` then teaches.
+
+    Args:
+        teacher: Addresses of the teachers, whose mean is stored: ``run:DIR``, ``file:PATH``, ``timm:NAME``, ...
+        out: The folder; with the same settings it is gone on with.
+        **settings: The settings of ``modelheir cache write``: ``data="folder:photos"``, ``unlabelled="folder:pool"``,
+            ``views=8``, ``top_k=10``, ``shard="3/16"``, groups as mappings (``inputs={"augment_seed": 1}``) or dotted.
+
+    Raises:
+        InputError: If a setting is unknown or not allowed, or the folder holds a cache with other settings.
+    """
+    teachers = [teacher] if isinstance(teacher, str) else list(teacher)
+    given = {"teacher": teachers, "out": str(out), **settings}
+    return assemble.write_cache(from_mapping(assemble.CacheConfig, given))
 
 
 def compare(

@@ -31,7 +31,9 @@ def test_a_stream_repeats_from_any_batch_and_counts_over_epochs(toy):
 
 def test_parts_of_a_batch_carry_every_field_in_order():
     rows = torch.arange(6)
-    batch = Batch((rows * 1.0, rows * 2.0), rows % 3, rows, targets=rows * 3.0, extra={"old": rows * 4.0}, labelled=True, view=5)
+    batch = Batch(
+        (rows * 1.0, rows * 2.0), rows % 3, rows, targets=rows * 3.0, extra={"old": rows * 4.0}, labelled=True, view=5
+    )
     parts = list(split(batch, 3))
     assert [len(part) for part in parts] == [2, 2, 2]
     assert {(part.labelled, part.view, part.crops) for part in parts} == {(True, 5, False)}

@@ -1,4 +1,6 @@
 from . import demo as demo
+from .caching.settings import CacheConfig as CacheConfig
+from .caching.writing import write_cache as write_cache
 from .comparing.comparison import compare_models as compare_models
 from .comparing.comparison import find_sources as find_sources
 from .comparing.labelling import compare_labelled as compare_labelled

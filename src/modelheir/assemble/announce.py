@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from modelheir.assemble.caching.used import cache_lines
 from modelheir.checks import InputError
 
 if TYPE_CHECKING:
@@ -31,9 +32,13 @@ def check_teacher(old: Teachers, say: Say, *, allow_weak: bool = False) -> None:
     Raises:
         InputError: If the old model knows nothing of this data, or does not fit it.
     """
-    from modelheir.methods.given.stored import is_predictions
+    from modelheir.methods.given.stored import is_cache, is_predictions
     from modelheir.models import is_informative
 
+    if any(map(is_cache, old.addresses)):
+        for line in cache_lines(old):
+            say(line)
+        return
     stream, names = old.data.stream("val", train=False), f"{old.flag} {', '.join(old.addresses)}"
     try:
         teacher = old.teacher(stream)

@@ -13,6 +13,7 @@ from modelheir.address import parse_address
 from modelheir.checks import InputError
 from modelheir.classes import BY_ORDER_ADVICE, match_classes, renumber
 from modelheir.runs.seal import digest
+from modelheir.runs.teacher_cache.reading import cache_files
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
@@ -130,7 +131,10 @@ def model_digests(addresses: Iterable[str]) -> dict[str, dict[str, str]]:
     for address in addresses:
         place = parse_address(address)
         try:
-            files = (place.path,) if place.kind == "predictions" else files_of(address)
+            if place.kind == "cache":
+                files = cache_files(place.path)
+            else:
+                files = (place.path,) if place.kind == "predictions" else files_of(address)
         except InputError:  # loading says so in its own words; a finished run needs it no more
             files = ()
         found[address] = {path.name: digest(path) for path in files if path.is_file()}

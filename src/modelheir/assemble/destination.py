@@ -29,7 +29,7 @@ def check_destination(folder: RunFolder, data: Sequence[str], models: Sequence[s
         check_not_data(folder.path, one)
     out = folder.path.resolve()
     for spec in models:
-        text = spec.partition("#")[0].removeprefix("run:").removeprefix("file:")
+        text = spec.partition("#")[0].removeprefix("run:").removeprefix("file:").removeprefix("cache:")
         places = [Path(text), Path(text.rpartition(":")[0] or text)]  # file:PATH:MODEL
         if any(_exists(place) and place.resolve().is_relative_to(out) for place in places):
             raise InputError(f"--out {folder.path} holds the model {spec}: give another --out.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from modelheir.assemble.caching.used import view_count
 from modelheir.assemble.declared import Opened, flag_of
 from modelheir.methods.given import Data, Given, NewModel, Teachers
 
@@ -37,6 +38,7 @@ def make_given(
         batch_size=config.fit.batch_size,
         seed=config.seed if config.data_seed is None else config.data_seed,
         runtime=runtime,
+        view_cycle=view_count([*config.old, *(one for use in opened.models.values() for one in use.addresses)]),
     )
     model = NewModel(
         name=config.model,

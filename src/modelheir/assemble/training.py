@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import interrupts
+from modelheir.assemble.caching.used import take_views
 from modelheir.assemble.declared import Opened, declared_models, declared_sources, flag_of, open_sources
 from modelheir.assemble.destination import check_destination
 from modelheir.assemble.publish import publish
@@ -94,6 +95,7 @@ def _take_and_train(
 
     runtime.by_main(lambda: _check(folder, config, sources, models))
     splits = open_splits(config.data, config.inputs)
+    config = take_views(config, [*config.old, *(one for use in models.values() for one in use.addresses)])
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
     settings = chosen.settle(settings, config)
     wanted = resolved(chosen.name, config, settings)

@@ -55,6 +55,14 @@ _TABLE: dict[str, dict[str, Command]] = {
             "(--inputs.image_size)",
         ),
     },
+    "Teach with large models": {
+        "cache": Command(
+            "modelheir.cli.cache",
+            "keep what teachers say of the training images",
+            "modelheir cache write --teacher run:runs/large --data folder:photos --out teachers",
+            _FORWARD,
+        ),
+    },
     "Decide whether to ship it": {
         "compare": Command(
             "modelheir.cli.compare",

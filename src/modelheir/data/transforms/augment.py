@@ -103,7 +103,9 @@ class Augment:
     def read_box(self, image: np.ndarray, *, key: int, epoch: int) -> np.ndarray:
         """Do the random resized crop of one image: uint8 ``(H, W, 3)`` to ``(S, S, 3)``."""
         sizes = np.array([image.shape[:2]])
-        return geometry.resized_crop(image, self._crop_boxes(np.array([key], np.uint64), epoch, sizes)[0], size=self.size)
+        return geometry.resized_crop(
+            image, self._crop_boxes(np.array([key], np.uint64), epoch, sizes)[0], size=self.size
+        )
 
     def draw(self, keys: np.ndarray, epoch: int, *, sizes: np.ndarray | None = None) -> dict[str, np.ndarray]:
         """Make the random choices of some images, on the host; of what the settings leave out there is nothing.
@@ -114,8 +116,8 @@ class Augment:
             sizes: ``(N, 2)``: height and width of every image, for boxes; absent where none are to be drawn.
 
         Returns:
-            ``boxes`` int64 ``(N, 4)``: top, left, height, width in the image; ``offsets`` int64 ``(N, 2)``: top, left in
-            the square padded by ``crop_pad``; ``flipped`` bool ``(N,)``; ``operations`` float64 ``(N, K, 3)``, see
+            ``boxes`` int64 ``(N, 4)``: top, left, height, width in the image; ``offsets`` int64 ``(N, 2)``: top, left
+            in the square padded by ``crop_pad``; ``flipped`` bool ``(N,)``; ``operations`` float64 ``(N, K, 3)``, see
             ``policies``; ``erased`` int64 ``(N, 4)``, a box of the square.
         """
         found: dict[str, np.ndarray] = {}

@@ -101,7 +101,7 @@ def larger(config: FixConfig, given: Given) -> Given:
     )
     return dataclasses.replace(
         given,
-        data=dataclasses.replace(given.data, inputs=seen, stores={}),
+        data=dataclasses.replace(given.data, inputs=seen, stores={}, view_cycle=0),
         model=dataclasses.replace(given.model, image_size=size, trainable=config.trainable),
     )
 

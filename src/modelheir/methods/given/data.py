@@ -28,6 +28,9 @@ class Data:
     seed: int  #: of order and augmentation
     runtime: Runtime  #: this process and its peers
     stores: dict[Any, Any] = dataclasses.field(default_factory=dict)  #: splits decoded so far, shared
+    view_cycle: int = (
+        0  #: views of an image before they come again, as a teacher cache holds them; 0: new ones for ever
+    )
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -70,7 +73,8 @@ class Data:
         of :func:`modelheir.data.make_stream`.
         """
         images = self.splits[split]
-        given = {"seed": self.seed, "rank": self.runtime.rank, "world": self.runtime.world, **settings}
+        given = {"seed": self.seed, "rank": self.runtime.rank, "world": self.runtime.world}
+        given |= {"view_cycle": self.view_cycle if train else 0, **settings}
         return data.make_stream(
             images,
             config=dataclasses.replace(data.resolve(self.inputs, images), views=views),

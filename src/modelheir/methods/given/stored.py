@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from modelheir.models import StoredOutputs
     from modelheir.types import Predictions
 
-__all__ = ["is_predictions", "match_old", "read_outputs", "stored_outputs"]
+__all__ = ["is_cache", "is_predictions", "match_old", "read_outputs", "stored_outputs"]
 
 
 def is_predictions(spec: str) -> bool:
     """Tell whether an ``--old`` names a file of predictions rather than a model."""
     return parse_address(spec).kind == "predictions"
+
+
+def is_cache(spec: str) -> bool:
+    """Tell whether an ``--old`` names a teacher cache rather than a model."""
+    return parse_address(spec).kind == "cache"
 
 
 def match_old(classes: tuple[str, ...], theirs: ClassList, said: str, *, rule: str) -> ClassMatch:

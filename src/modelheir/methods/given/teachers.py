@@ -12,13 +12,14 @@ from modelheir import inference, models
 from modelheir.checks import InputError
 from modelheir.classes import BY_NAME
 from modelheir.config.teacher import TeacherConfig
-from modelheir.methods.given.stored import is_predictions, match_old, read_outputs, stored_outputs
+from modelheir.methods.given.cached import CachedTeacher, open_teacher
+from modelheir.methods.given.stored import is_cache, is_predictions, match_old, read_outputs, stored_outputs
 
 if TYPE_CHECKING:
     from torch import nn
 
     from modelheir.methods.given.data import Data
-    from modelheir.models import Classifier
+    from modelheir.models import Classifier, Ensemble
     from modelheir.types import Predictions, Stream
 
 __all__ = ["Teachers"]
@@ -63,6 +64,10 @@ class Teachers:
             InputError: If one of them is a file of predictions, which has no weights, or shares no class with the data.
         """
         for address in self.addresses:
+            if is_cache(address):
+                raise InputError(
+                    f"{self.flag} {address} holds teachers' outputs; this method needs the model itself (run:, file:)."
+                )
             if is_predictions(address):
                 raise InputError(
                     f"{self.flag} {address} holds predictions; this method needs the model itself (run:, file:)."
@@ -79,15 +84,33 @@ class Teachers:
                 _say(f"{address}: classes by order: {match.in_words()}.")
         return found
 
+    @functools.cached_property
+    def cached(self) -> CachedTeacher:
+        """The one cache that stands in place of models, opened once.
+
+        Raises:
+            InputError: If it is not alone, or does not fit the run: see :mod:`modelheir.methods.given.cached`.
+        """
+        if len(self) > 1:
+            raise InputError(
+                f"{self.flag} gives {len(self)} teachers, a cache among them: it holds the mean of its teachers, so "
+                "give it alone, or write one of them all."
+            )
+        (address,) = self.addresses
+        return open_teacher(address, self.data, self.policy, weights=self.weights, rule=self.class_rule, flag=self.flag)
+
     def teacher(self, stream: Stream) -> nn.Module:
         """Return the models as one frozen teacher for the samples of ``stream``.
 
-        Stored predictions stay what they are: outputs of one fixed view. Where training shows fixed views too, live
-        models are also run only once a sample.
+        Stored predictions stay what they are: outputs of one fixed view. A cache has those of every view that is shown.
+        Where training shows fixed views, live models are also run only once a sample.
 
         Raises:
             InputError: If models and files are mixed, or weights do not fit.
         """
+        if any(map(is_cache, self.addresses)):
+            images = self.data.splits[stream.split]
+            return self.cached.of(images, stream.ids, self.data.inputs)
         stored = [is_predictions(address) for address in self.addresses]
         if any(stored) and not all(stored):
             raise InputError(f"{self.flag} mixes models and files of predictions: store the models' predictions first.")
@@ -103,14 +126,18 @@ class Teachers:
         self, members: Sequence[Classifier], stream: Stream, *, weights: Sequence[float] | None = None
     ) -> nn.Module:
         """Freeze models into one teacher; where every epoch shows the same view, run it once and keep the outputs."""
-        policy: Any = self.policy
-        precision: Any = self.precision if policy.precision == "auto" else policy.precision
-        teacher: Any = models.Ensemble(
-            list(members), weights=weights, average=policy.average, batch_norm=policy.batch_norm, precision=precision
-        )
-        if not self.data.fixed_view or policy.batch_norm == "batch":  # what a batch norm says depends on the batch
+        teacher: Any = self.ensemble(members, weights=weights)
+        if not self.data.fixed_view or self.policy.batch_norm == "batch":  # what a batch norm says depends on the batch
             return teacher
         return self._stored(self.predict(teacher, self.data.stream(stream.split, train=False), features=True), stream)
+
+    def ensemble(self, members: Sequence[Classifier], *, weights: Sequence[float] | None = None) -> Ensemble:
+        """Freeze models into one teacher that is run, as the policy says."""
+        policy: Any = self.policy
+        precision: Any = self.precision if policy.precision == "auto" else policy.precision
+        return models.Ensemble(
+            list(members), weights=weights, average=policy.average, batch_norm=policy.batch_norm, precision=precision
+        )
 
     def predict(self, model: Any, stream: Stream, *, features: bool = False) -> Predictions:
         """Run a model or a teacher over a stream once: each sample once, all processes together."""

@@ -12,7 +12,9 @@ from modelheir.checks import InputError
 from modelheir.printable import shorten
 from modelheir.runs.files import read_mapping, to_json, write_json
 
-__all__ = ["FORMAT", "NAME", "Manifest", "Shard", "difference", "parse_shard", "read_manifest", "write_manifest"]
+__all__ = [
+    "FORMAT", "NAME", "Manifest", "Shard", "accept_manifest", "parse_shard", "read_manifest", "write_manifest",
+]  # fmt: skip
 
 FORMAT = 1  #: of the files; a reader refuses another
 NAME = "cache.json"
@@ -84,12 +86,20 @@ def write_manifest(folder: Path, wanted: Manifest) -> None:
     """Write ``cache.json``, or require that the one there says the same.
 
     Raises:
+        InputError: As :func:`accept_manifest`.
+    """
+    if not (folder / NAME).is_file():
+        write_json(folder / NAME, {"format": wanted.format, **dataclasses.asdict(wanted)})
+    accept_manifest(folder, wanted)  # another process may have been faster
+
+
+def accept_manifest(folder: Path, wanted: Manifest) -> None:
+    """Require that the ``cache.json`` of a folder says what a process is about to write.
+
+    Raises:
         InputError: Names the first value that differs, or that the file is damaged or of another format.
     """
-    path = folder / NAME
-    if not path.is_file():
-        write_json(path, dataclasses.asdict(wanted))
-    if told := difference(read_manifest(folder), wanted):
+    if told := _difference(read_manifest(folder), wanted):
         key, old, new = told
         raise InputError(
             f"{folder} holds a cache with {key} = {old}, and this one has {new}: give another --out, or the same "
@@ -141,7 +151,7 @@ def _check(found: Manifest) -> None:
         raise TypeError("inputs and policy are no mappings")
 
 
-def difference(held: Manifest, wanted: Manifest) -> tuple[str, Any, Any] | None:
+def _difference(held: Manifest, wanted: Manifest) -> tuple[str, Any, Any] | None:
     """Return the first value in which two differ: its dotted key, and both values; ``None`` where they say the same."""
     flat = [dict(_flat("", to_json(dataclasses.asdict(one)))) for one in (held, wanted)]
     for key in {**flat[1], **flat[0]}:

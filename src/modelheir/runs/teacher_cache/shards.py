@@ -173,7 +173,9 @@ def check_files(folder: Path, shard: Shard, *, content: bool = False) -> dict[st
         if not one.is_file():
             raise InputError(f"{one} is missing. {advice}.")
         if one.stat().st_size != size:
-            raise InputError(f"{one} is damaged: it has {one.stat().st_size:,} bytes and was written with {size:,}. {advice}.")
+            raise InputError(
+                f"{one} is damaged: it has {one.stat().st_size:,} bytes and was written with {size:,}. {advice}."
+            )
         if content and digest(one) != sha256:
             raise InputError(f"{one} is damaged: its content is not what was written (SHA-256). {advice}.")
     return about
@@ -198,7 +200,9 @@ def read_shard(folder: Path, shard: Shard, manifest: Manifest) -> StoredShard:
         raise InputError(f"{path} is damaged: {len(ids)} rows for {about['images']} images. {advice}.")
     images = Images(ids, pixels, sizes, tuple(map(str, about.get("skipped", ()))))
     layout = output_arrays(manifest, len(ids))
-    return StoredShard(images, {name: _mapped(shard.file(folder, name), *like, advice) for name, like in layout.items()})
+    return StoredShard(
+        images, {name: _mapped(shard.file(folder, name), *like, advice) for name, like in layout.items()}
+    )
 
 
 def _mapped(path: Path, shape: Sequence[int], dtype: Any, advice: str) -> np.ndarray:

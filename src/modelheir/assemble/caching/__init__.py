@@ -1,0 +1,1 @@
+"""What teachers say, written once: a cache's writing, and what a run takes from it."""
