@@ -239,7 +239,7 @@ def _packed(found: Outputs, told: Manifest) -> dict[str, Any]:
         order = said.sort(dim=1, descending=True, stable=True).indices
         classes, rest = order[:, : told.top_k], order[:, told.top_k :]
         left = said.gather(1, rest).logsumexp(1, keepdim=True)
-        kept = {"classes": classes.int(), "log_probabilities": torch.cat([said.gather(1, classes), left], 1)}
+        kept = {"top_classes": classes.int(), "log_probabilities": torch.cat([said.gather(1, classes), left], 1)}
     else:
         kept["logits"] = found.logits
     if told.features:

@@ -101,7 +101,7 @@ class StoredViews(nn.Module):
             logits = found["logits"].float()
         else:
             log_probabilities = found["log_probabilities"].float()
-            logits = marginal_smoothing(found["classes"], log_probabilities, count=len(self.classes))
+            logits = marginal_smoothing(found["top_classes"], log_probabilities, count=len(self.classes))
         return Outputs(logits, logits.new_zeros(len(logits), 0) if features is None else features)
 
     def _picked(self, batch: Batch) -> dict[str, Tensor]:

@@ -47,7 +47,7 @@ class TeacherCache:
         """Read some rows of an array, ``(M, ...)`` of one view, or ``(V, M, ...)`` of all.
 
         Args:
-            name: ``logits``, or ``classes`` and ``log_probabilities``; ``features``.
+            name: ``logits``, or ``top_classes`` and ``log_probabilities``; ``features``.
             rows: As from :meth:`rows`, all ``>= 0``.
             view: From 0; ``None`` is all.
         """

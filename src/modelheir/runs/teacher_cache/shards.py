@@ -56,7 +56,7 @@ def output_arrays(manifest: Manifest, images: int) -> dict[str, tuple[tuple[int,
     lead, k = (manifest.views, images), manifest.top_k
     found: dict[str, tuple[tuple[int, ...], Any]] = {}
     if k:
-        found["classes"] = (*lead, k), np.int32
+        found["top_classes"] = (*lead, k), np.int32
         found["log_probabilities"] = (*lead, k + 1), manifest.dtype
     else:
         found["logits"] = (*lead, len(manifest.classes)), manifest.dtype
