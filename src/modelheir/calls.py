@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from modelheir.analysis.ensemble import Ensemble
 
 __all__ = [
-    "cache", "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "multiplier_search", "predict",
-    "train",
-    "worth_labelling", "write_report",
+    "cache", "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "multiplier_search",
+    "predict", "train", "worth_labelling", "write_report",
 ]  # fmt: skip
 
 

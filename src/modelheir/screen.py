@@ -7,11 +7,48 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
 from modelheir.printable import printable
 
-__all__ = ["line_width", "paragraph", "percent", "say", "show_result", "show_table", "speaks", "table_text"]
+__all__ = [
+    "PatientStream", "line_width", "paragraph", "percent", "say", "show_result", "show_table", "speaks", "table_text",
+]  # fmt: skip
+
+
+class PatientStream:
+    """A stream that goes nowhere once its reader (head, a pager) has left, so that the command still ends as it should.
+
+    A release that is held is then code 1 whoever reads along, and training is finished.
+    """
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or do nothing where nobody reads."""
+        try:
+            return self._stream.write(text)
+        except UnicodeEncodeError as error:  # a terminal that knows fewer letters
+            return self._stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+        except BrokenPipeError:
+            self._leave()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do nothing where nobody reads."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._leave()
+
+    def _leave(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def speaks() -> bool:

@@ -23,6 +23,7 @@ NAMED = {"sklearn": "scikit-learn"}
 #: commands that need an extra, with words that are sound as far as can be told without it
 NEEDS = {
     "train": ["finetune", "--data", "synthetic", "--out", "made"],
+    "cache": ["write", "--teacher", "run:run", "--data", "synthetic", "--out", "made"],
     "predict": ["run", "--data", "synthetic", "--out", "made.parquet"],
     "evaluate": ["run", "--data", "synthetic", "--cache", "made"],
     "export": ["run", "--out", "made"],
@@ -146,6 +147,7 @@ def test_calls_that_need_the_extra_name_it(bare, place):
         "modelheir.evaluate(['run'], 'synthetic', cache='made')",
         "modelheir.export('run', 'made')",
         "modelheir.multiplier_search('run:run', out='made')",
+        "modelheir.cache('run:run', data='synthetic', out='made')",
         "__import__('modelheir.assemble').assemble.demo.demo('made')",
     ]
     for call, said in zip(calls, bare(f"[{', '.join(f'raises(lambda: {call})' for call in calls)}]"), strict=True):

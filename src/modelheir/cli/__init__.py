@@ -14,12 +14,12 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from modelheir import interrupts
 from modelheir.checks import InputError, nearest
 from modelheir.printable import shorten
-from modelheir.screen import say
+from modelheir.screen import PatientStream, say
 
 __all__ = ["COMMANDS", "Command", "main"]
 
@@ -53,6 +53,12 @@ _TABLE: dict[str, dict[str, Command]] = {
             "modelheir train upgrade --data folder:photos --old run:runs/v1 --out runs/v2",
             "lower the batch size (--fit.batch_size), raise --fit.accumulate, or make images smaller "
             "(--inputs.image_size)",
+        ),
+        "cache": Command(
+            "modelheir.cli.cache",
+            "keep what teachers say of the training images, for train distill",
+            "modelheir cache write --teacher run:runs/large --data folder:photos --out teachers",
+            _FORWARD,
         ),
     },
     "Teach with large models": {
@@ -136,42 +142,9 @@ def main(argv: Sequence[str] | None = None, *, commands: Mapping[str, Command] =
     return _run(name, commands[name], rest)
 
 
-class _Patient:
-    """A stream that goes nowhere once its reader (head, a pager) has left, so that the command still ends as it should.
-
-    A release that is held is then code 1 whoever reads along, and training is finished.
-    """
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        try:
-            return self._stream.write(text)
-        except UnicodeEncodeError as error:  # a terminal that knows fewer letters
-            return self._stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
-        except BrokenPipeError:
-            self._leave()
-            return len(text)
-
-    def flush(self) -> None:
-        try:
-            self._stream.flush()
-        except BrokenPipeError:
-            self._leave()
-
-    def _leave(self) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
 def _run(name: str, command: Command, argv: list[str]) -> int:
-    out: Any = _Patient(sys.stdout)
-    err: Any = _Patient(sys.stderr)
+    out: Any = PatientStream(sys.stdout)
+    err: Any = PatientStream(sys.stderr)
     with interrupts.listening(), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             return _guarded(name, command, argv)

@@ -14,7 +14,7 @@ from modelheir.runs.teacher_cache.manifest import Manifest, read_manifest
 from modelheir.runs.teacher_cache.reading import missing_shards, verify_cache
 from modelheir.screen import say, show_table, speaks
 
-__all__ = ["ACTIONS", "WRITE", "main"]
+__all__ = ["ACTIONS", "WRITE", "LookConfig", "main"]
 
 #: what the command does -> how it is called, and what for
 ACTIONS = {

@@ -1,5 +1,6 @@
 from . import verify as verify
 from .copies import copies_in as copies_in
+from .copies import picture_digest as picture_digest
 from .fingerprints import fingerprint as fingerprint
 from .images import ImageSet as ImageSet
 from .images import encode_png as encode_png
@@ -10,6 +11,8 @@ from .splits import open_splits as open_splits
 from .streams.images import make_stream as make_stream
 from .streams.rows import tensor_stream as tensor_stream
 from .streams.vectors import vector_stream as vector_stream
+from .transforms.augment import Augment as Augment
 from .transforms.augment import resolve as resolve
+from .transforms.draws import sample_keys as sample_keys
 from .vectors import VectorSet as VectorSet
 from .vectors import join_views as join_views

@@ -28,7 +28,7 @@ class Caches:
 
     def given(self, folder, views=3, splits=None, **changes):
         """Return what a plan is handed, as a run with the cache is: its views, and the cache as the old model."""
-        inputs = InputConfig(mirror=False, augment_seed=0, **changes)
+        inputs = InputConfig(**{"mirror": False, "augment_seed": 0, **changes})
         given = self.world.given(inputs=inputs, old=(f"cache:{folder}",), splits=splits)
         data = dataclasses.replace(given.data, view_cycle=views)
         return dataclasses.replace(given, data=data, old=dataclasses.replace(given.old, data=data))

@@ -29,7 +29,6 @@ def test_what_is_written_is_read(write, told):
 
 
 def test_arrays_follow_what_is_kept(told):
-
     names = {
         name: shape for name, (shape, _) in output_arrays(dataclasses.replace(told, top_k=3, features=0), 7).items()
     }

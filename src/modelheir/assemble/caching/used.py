@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
+from modelheir.methods.given.cached import caches_in, same_views
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
@@ -26,8 +27,6 @@ def take_views(config: TrainConfig, addresses: Sequence[str]) -> TrainConfig:
     Raises:
         InputError: If a setting was given and is another than that of the cache, or there are several caches.
     """
-    from modelheir.methods.given.cached import caches_in, same_views
-
     held = {address: told for address, told in caches_in(addresses).items() if told.kind == "crops"}
     if len(held) > 1:
         raise InputError(f"{' and '.join(held)} hold different views of the same images: give one of them.")
@@ -43,8 +42,6 @@ def take_views(config: TrainConfig, addresses: Sequence[str]) -> TrainConfig:
 
 def view_count(addresses: Sequence[str]) -> int:
     """Return how many views of an image a run shows before they come again, so that its cache has them; 0 is no end."""
-    from modelheir.methods.given.cached import caches_in
-
     return max((told.views for told in caches_in(addresses).values() if told.kind == "crops"), default=0)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelheir import data as datasets
+from modelheir import inference
 from modelheir.address import parse_address
 from modelheir.assemble.announce import check_teacher
 from modelheir.assemble.caching.settings import CacheConfig
@@ -17,8 +18,11 @@ from modelheir.assemble.declared import model_digests, open_sources
 from modelheir.assemble.destination import check_not_data
 from modelheir.checks import InputError, validate
 from modelheir.config.run import TrainConfig
+from modelheir.engine.progress import make_progress
 from modelheir.extras import need_train
 from modelheir.methods.declared import SourceUse
+from modelheir.methods.given import Data, Teachers
+from modelheir.methods.given.pool import with_pool
 from modelheir.runs.teacher_cache.manifest import NAME, Manifest, Shard, accept_manifest, parse_shard, write_manifest
 from modelheir.runs.teacher_cache.shards import Images, is_finished, output_arrays, writing_shard
 
@@ -26,7 +30,6 @@ if TYPE_CHECKING:
     from modelheir.config.inputs import InputConfig
     from modelheir.data import ImageSet
     from modelheir.inference import Runtime
-    from modelheir.methods.given import Data, Teachers
     from modelheir.models import Ensemble
     from modelheir.types import Outputs, Progress
 
@@ -46,10 +49,7 @@ def write_cache(config: CacheConfig) -> Path:
     validate(config)
     config.accept()
     need_train("running a teacher")
-    from modelheir.engine.progress import make_progress
-    from modelheir.inference import Runtime
-
-    runtime, folder, shard = Runtime(config.device), Path(config.out), parse_shard(config.shard)
+    runtime, folder, shard = inference.Runtime(config.device), Path(config.out), parse_shard(config.shard)
     runtime.by_main(lambda: _check_place(folder, config))
     known, teachers = _given(config, runtime)
     images = known.splits["train"]
@@ -78,26 +78,21 @@ def _check_place(folder: Path, config: CacheConfig) -> None:
 
 def _given(config: CacheConfig, runtime: Runtime) -> tuple[Data, Teachers]:
     """Return the images, as ``train distill`` reads them, and the teachers."""
-    from modelheir.methods.given import Data, Teachers
-    from modelheir.methods.given.pool import with_pool
-
     for address in config.teacher:
         parse_address(address).need_model()
     splits = datasets.open_splits(config.data, config.inputs)
     inputs = datasets.resolve(config.inputs, splits["train"])
     inputs = dataclasses.replace(inputs, augment_seed=inputs.augment_seed or 0)
     known = Data(splits, inputs, config.batch_size, 0, runtime, view_cycle=config.views)
-    policy = config.policy
-    if policy.precision == "auto":
-        policy = dataclasses.replace(policy, precision="fp32")
+    precision = "fp32" if config.policy.precision == "auto" else config.policy.precision
     teachers = Teachers(
         tuple(config.teacher),
         known,
-        precision=policy.precision,
-        weights=tuple(policy.weights),
+        precision=precision,
+        weights=tuple(config.policy.weights),
         class_rule=config.classes,
         flag="--teacher",
-        policy=policy,
+        policy=config.policy,
     )
     if config.unlabelled:
         run = TrainConfig(data=config.data, inputs=inputs, classes=config.classes)
@@ -177,13 +172,11 @@ def _write(folder: Path, shard: Shard, told: Manifest, known: Data, teacher: Ens
 
 def _look(images: ImageSet, inputs: InputConfig) -> tuple[ImageSet, Images]:
     """Decode every image once: its size and digest; those that cannot be decoded are left out."""
-    from modelheir.data.copies import picture_digest
-
     pixels, sizes = np.zeros(len(images), np.uint64), np.zeros((len(images), 2), np.int32)
 
     def look(row: int) -> None:
         picture = images.image(row)
-        pixels[row], sizes[row] = picture_digest(picture), picture.shape[:2]
+        pixels[row], sizes[row] = datasets.picture_digest(picture), picture.shape[:2]
 
     bad = datasets.verify.each(images, look)
     kept = datasets.verify.skip(images, bad, inputs)
@@ -196,10 +189,8 @@ def _look(images: ImageSet, inputs: InputConfig) -> tuple[ImageSet, Images]:
 
 def _drawn(inputs: InputConfig, images: Images, views: int) -> dict[str, np.ndarray]:
     """Return what is drawn for each view, so that other programs can cut the same crops."""
-    from modelheir.data.transforms.augment import Augment
-    from modelheir.data.transforms.draws import sample_keys
-
-    augment, keys = Augment(inputs, train=True, seed=inputs.augment_seed or 0), sample_keys(images.ids)
+    augment = datasets.Augment(inputs, train=True, seed=inputs.augment_seed or 0)
+    keys = datasets.sample_keys(images.ids)
     each = [augment.draw(keys, view, sizes=images.sizes) for view in range(views)]
     types = {"flipped": np.bool_, "operations": np.float32}
     return {name: np.stack([one[name] for one in each]).astype(types.get(name, np.int32)) for name in each[0]}

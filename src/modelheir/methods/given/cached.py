@@ -10,10 +10,9 @@ import numpy as np
 from modelheir import data, models
 from modelheir.address import parse_address
 from modelheir.checks import InputError
-from modelheir.data.copies import picture_digest
 from modelheir.data.decode import DecodeError
 from modelheir.methods.given.stored import match_old
-from modelheir.models.files.load import files_of
+from modelheir.models import files
 from modelheir.printable import shorten
 from modelheir.runs.seal import digest
 from modelheir.runs.teacher_cache.manifest import Manifest, read_manifest
@@ -77,7 +76,7 @@ class CachedTeacher:
         noted = self.cache.pixels[self.cache.rows(images.ids[looks])]
         for row, known in zip(looks, noted.tolist(), strict=True):
             try:
-                now = picture_digest(images.image(int(row)))
+                now = data.picture_digest(images.image(int(row)))
             except DecodeError:  # named and counted where it is met in training
                 continue
             if now != known:
@@ -151,10 +150,10 @@ def accept_teachers(told: Manifest, address: str) -> None:
     """
     for teacher in told.teachers:
         try:
-            files = files_of(teacher["address"])
+            held = files.files_of(teacher["address"])
         except InputError:
             continue
-        for path in files:
+        for path in held:
             noted = teacher["files"].get(path.name)
             if noted and path.is_file() and digest(path) != noted:
                 raise InputError(

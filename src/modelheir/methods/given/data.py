@@ -28,9 +28,7 @@ class Data:
     seed: int  #: of order and augmentation
     runtime: Runtime  #: this process and its peers
     stores: dict[Any, Any] = dataclasses.field(default_factory=dict)  #: splits decoded so far, shared
-    view_cycle: int = (
-        0  #: views of an image before they come again, as a teacher cache holds them; 0: new ones for ever
-    )
+    view_cycle: int = 0  #: views of an image that come again and again, as a teacher cache has them; 0: new ones
 
     @property
     def classes(self) -> tuple[str, ...]:
