@@ -130,12 +130,13 @@ def larger(run: Runner, folder: Path) -> None:
     """Predict the test images at 22 pixels with the student as it was before its classifier was fitted to that size."""
     import modelheir
     from modelheir.config.inputs import InputConfig
+    from modelheir.runs.predictions import write_predictions
 
     target = folder / "target_at_22.parquet"
     if not target.is_file():
         given = {key.removeprefix("inputs."): value for key, value in BASE.items() if key.startswith("inputs.")}
         inputs = dataclasses.replace(InputConfig(**given), image_size=22, resize=22)
-        modelheir.predict(f"run:{folder}#target", data=run.data, inputs=inputs, out=str(target), quiet=True)
+        write_predictions(target, modelheir.predict(f"run:{folder}#target", data=run.data, inputs=inputs))
 
 
 def said(out: Path, name: str) -> Path:
