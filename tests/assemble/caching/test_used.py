@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -140,6 +143,30 @@ def test_the_last_stage_shows_new_views_for_ever(caches, tmp_path, monkeypatch):
     monkeypatch.setattr(Data, "stream", watched)
     distil(tmp_path / "run", f"cache:{folder}", {"fix": {"epochs": 1}, "label_weight": 1.0}, model="convnet")
     assert cycles == [3, 3, 0]
+
+
+def test_an_assistant_learns_from_a_cache_and_then_teaches(caches, tmp_path):
+    folder = caches.write(unlabelled=POOL)
+    path = distil(tmp_path / "run", f"cache:{folder}", {"assistants": ("convnet",)})
+    stages = sorted(one.name for one in (path / "stages").iterdir())
+    assert stages == ["00_assistant_1", "01_distill", "02_target"]
+    assert not same(weights(path), weights(distil(tmp_path / "alone", f"cache:{folder}")))
+
+
+@pytest.mark.distributed
+def test_two_processes_learn_from_a_cache_what_one_learns(caches, tmp_path):
+    folder = caches.write()
+    one = distil(tmp_path / "one", f"cache:{folder}", {"unlabelled": "", "target": {"epochs": 0}})
+    words = ["train", "distill", "--teacher", f"cache:{folder}", "--data", DATA, "--model", "mlp", "--device", "cpu"]
+    words += ["--out", str(tmp_path / "two"), "--epochs", "4", "--fit.batch_size", "16", "--fit.optimizer", "sgd"]
+    words += ["--fit.lr", "0.05", "--quiet", "--method.target.epochs", "0"]
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    words = [*launch, "-m", "modelheir.cli", *words]
+    done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=250)
+    assert done.returncode == 0, done.stderr
+    for key, value in weights(one).items():
+        torch.testing.assert_close(value, weights(tmp_path / "two")[key], rtol=1e-4, atol=1e-5)
 
 
 def test_an_old_model_may_be_a_cache_too(caches, tmp_path, monkeypatch):

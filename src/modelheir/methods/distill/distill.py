@@ -38,7 +38,9 @@ __all__ = ["METHOD", "Config", "plan"]
 
 @dataclasses.dataclass(frozen=True)
 class _Distill:
-    teacher: tuple[str, ...] = ()  #: models to learn from: run:DIR, file:PATH, tv:, timm: or pkg:NAME, or predictions
+    teacher: tuple[
+        str, ...
+    ] = ()  #: models to learn from: run:DIR, file:PATH, tv:, timm:, pkg:NAME; cache:DIR; predictions
     unlabelled: str = ""  #: images without labels, named as --data is; labels of them are not looked at
     start: str = ""  #: model whose weights the student begins with (run:DIR, file:PATH, pkg:NAME)
     label_weight: Annotated[float, AtLeast(0)] = 0.0  #: of the loss against labels; 0 learns from the teacher alone
@@ -101,7 +103,8 @@ def _accept(config: Config, given: Given) -> None:
     if not config.teacher:
         why = "images without labels teach nothing alone" if config.unlabelled else "the model to learn from"
         raise InputError(
-            f"train distill needs --teacher, {why}: run:DIR, file:PATH, tv:NAME, timm:NAME, pkg:NAME or predictions."
+            f"train distill needs --teacher, {why}: run:DIR, file:PATH, tv:NAME, timm:NAME, pkg:NAME, predictions or "
+            "cache:DIR."
         )
     inputs = given.data.inputs
     accept_losses(config, inputs, labelled=not config.unlabelled)
