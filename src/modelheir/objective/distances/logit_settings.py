@@ -24,8 +24,8 @@ __all__ = [
 class Jeffreys:
     """Settings of ``jeffreys`` (the SSLD loss)."""
 
-    act: Annotated[str, OneOf("softmax", "sigmoid", "none")] = (
-        "softmax"  #: makes probabilities; none takes them as given
+    act: Annotated[str, OneOf("softmax", "sigmoid")] = (
+        "softmax"  #: makes probabilities; sigmoid is one-sided, as documented
     )
     sum_over_classes: bool = False  #: multiply by the number of classes
 
