@@ -15,6 +15,7 @@ from modelheir.checks import InputError, unknown
 from modelheir.config.keywords import check_keywords, part_keywords
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
 from modelheir.config.run import TrainConfig
+from modelheir.engine.progress import make_progress
 from modelheir.methods import METHODS
 from modelheir.runs.predictions import members_of
 from modelheir.screen import say
@@ -22,10 +23,11 @@ from modelheir.screen import say
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison
     from modelheir.analysis.ensemble import Ensemble
+    from modelheir.assemble import Selection
 
 __all__ = [
     "cache", "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "multiplier_search",
-    "predict", "train", "worth_labelling", "write_report",
+    "predict", "select", "train", "worth_labelling", "write_report",
 ]  # fmt: skip
 
 
@@ -215,6 +217,25 @@ def ensemble(
     if len(set(names)) < len(names):  # one file twice
         names = [f"{name} ({number + 1})" for number, name in enumerate(names)]
     return analysis.ensemble.ensemble(dict(zip(names, found, strict=True)), members=held, weights=weights, by=by)
+
+
+def select(*, pool: str, teacher: str, out: str | Path, **settings: Any) -> Selection:
+    """Select from a pool of unlabelled images, as ``modelheir select`` does.
+
+    Args:
+        pool: Where the images are: ``folder:DIR`` (any depth), ``list:FILE``, ``parquet:PATH``, ``manifest:FILE``.
+        teacher: The model that scores them: ``run:DIR``, ``file:PATH``, ``tv:NAME``, ``timm:NAME`` or ``pkg:NAME``.
+        out: Folder for the list, the page and the scores.
+        **settings: The other settings of ``modelheir select``: ``data="folder:photos"``, ``top_k=100``,
+            ``shard="1/4"``, groups as mappings (``dedup={"within": False}``) or dotted.
+
+    Raises:
+        InputError: If a setting is not allowed, something cannot be read, or no image is left.
+    """
+    given = {"pool": pool, "teacher": teacher, "out": str(out), **settings}
+    config = assemble.read_selection(given)
+    with make_progress(quiet=config.quiet) as progress:
+        return assemble.select_images(config, progress, command=[_call("select", **given)])
 
 
 def explain(name: str) -> None:

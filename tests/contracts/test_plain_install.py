@@ -27,6 +27,7 @@ NEEDS = {
     "predict": ["run", "--data", "synthetic", "--out", "made.parquet"],
     "evaluate": ["run", "--data", "synthetic", "--cache", "made"],
     "export": ["run", "--out", "made"],
+    "select": ["--pool", "folder:photos", "--data", "synthetic", "--teacher", "run", "--out", "made"],
     "demo": ["--out", "made"],
     "import": ["old.result", "--out", "made.parquet"],
 }
@@ -148,6 +149,7 @@ def test_calls_that_need_the_extra_name_it(bare, place):
         "modelheir.export('run', 'made')",
         "modelheir.multiplier_search('run:run', out='made')",
         "modelheir.cache('run:run', data='synthetic', out='made')",
+        "modelheir.select(pool='folder:photos', data='synthetic', teacher='run', out='made')",
         "__import__('modelheir.assemble').assemble.demo.demo('made')",
     ]
     for call, said in zip(calls, bare(f"[{', '.join(f'raises(lambda: {call})' for call in calls)}]"), strict=True):

@@ -14,6 +14,7 @@ SMALL = {
     "loop": ["--batches", "2", "--rounds", "1"],
     "defaults": ["--sets", "digits", "--seeds", "0", "--images", "320"],
     "coverage": ["--draws", "16", "--tables", "share", "gain", "relative", "graded", "calibration"],
+    "selection": ["--rows", "5000", "--classes", "5", "--k", "20", "--images", "40", "--size", "16"],
     "distillation_step": ["--size", "8", "--batch", "8", "--rounds", "1"],
 }
 SAYS = {"defaults": "| default - arm |", "coverage": "lowest coverage"}

@@ -15,6 +15,10 @@ from .prediction import predict as predict
 from .prediction import with_names as with_names
 from .report import ReportConfig as ReportConfig
 from .report import report_runs as report_runs
+from .selecting.result import Selection as Selection
+from .selecting.selection import select_images as select_images
+from .selecting.settings import SelectConfig as SelectConfig
+from .selecting.settings import read_selection as read_selection
 from .training import train as train
 from .transfer.multipliers import TriedMultipliers as TriedMultipliers
 from .transfer.multipliers import multiplier_search as multiplier_search

@@ -62,6 +62,12 @@ _TABLE: dict[str, dict[str, Command]] = {
         ),
     },
     "Teach with large models": {
+        "select": Command(
+            "modelheir.cli.select",
+            "the best of a pool of unlabelled images, without copies of what you evaluate on",
+            "modelheir select --pool folder:pool --data folder:photos --teacher run:runs/v1 --out selected",
+            _FORWARD,
+        ),
         "cache": Command(
             "modelheir.cli.cache",
             "keep what teachers say of the training images",

@@ -5,6 +5,7 @@ from .fingerprints import fingerprint as fingerprint
 from .images import ImageSet as ImageSet
 from .images import encode_png as encode_png
 from .images import join_sets as join_sets
+from .sources.pool import open_pool as open_pool
 from .sources.table import SOURCES as SOURCES
 from .sources.table import open_source as open_source
 from .splits import open_splits as open_splits

@@ -14,7 +14,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.data.images import FilePixels, ImageSet
 from modelheir.data.sources.labels import number_labels, same_classes
 
-__all__ = ["SPLIT_FOLDERS", "below", "open_folder", "open_list"]
+__all__ = ["SPLIT_FOLDERS", "below", "open_folder", "open_list", "open_plain_folder"]
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 SPLIT_FOLDERS = {
@@ -71,6 +71,18 @@ def open_folder(place: str, options: Mapping[str, str], config: InputConfig) -> 
             raise InputError(f"folder:{folder}: there is no image in it.")
         found[name] = _image_set(f"folder:{place}/{name}", classes, paths, root, labels, config)
     return found
+
+
+def open_plain_folder(place: str, config: InputConfig) -> ImageSet:
+    """Return all images below a folder, at any depth, in the order of their paths, without labels.
+
+    Raises:
+        InputError: If there is none.
+    """
+    paths = sorted(_images(Path(place)))
+    if not paths:
+        raise InputError(f"folder:{place}: there is no image in it.")
+    return _image_set(f"folder:{place}", (), paths, Path(place), [-1] * len(paths), config)
 
 
 def open_list(place: str, options: Mapping[str, str], config: InputConfig) -> dict[str, ImageSet]:
