@@ -1,7 +1,7 @@
 """Time of a distillation step against the student's own step and the teacher's forward pass, measured in one run.
 
-``python benchmarks/distillation_step.py [--student resnet8] [--teacher resnet8] [--size 32] [--batch 64] [--rounds 30]
-[--device cpu]`` prints the median time of each step, and ratios with their targets:
+``python benchmarks/distillation_step.py [--method distill] [--student resnet8] [--teacher resnet8] [--size 32]
+[--batch 64] [--rounds 30] [--device cpu]`` prints the median time of each step, and ratios with their targets:
 
 - a step with a live teacher, over the plain step and the teacher's forward pass together: at most 1.05;
 - a step with stored teacher outputs, over the plain step: at most 1.05;
@@ -9,10 +9,10 @@
 - the same two for a teacher cache of four augmented views, held on the device (``modelheir cache write``);
 - a step with such a cache read from its mapped files, as one too large to hold is, over the plain step: at most 1.05.
 
-Every step is the engine's own, with the task of ``train upgrade`` at its defaults (focal distillation); the plain one
-is the same task with weight 0. All see the same augmented views. The steps take turns within a round, starting with
-another one each time, so that a slow moment of the machine meets all of them; a ratio is the median over the rounds of
-the ratios within a round.
+Every step is the engine's own, with the task of ``train distill`` (KD without labels) or of ``train upgrade`` (focal
+distillation) at its defaults; the plain one learns from labels alone. All see the same augmented views. The steps take
+turns within a round, starting with another one each time, so that a slow moment of the machine meets all of them; a
+ratio is the median over the rounds of the ratios within a round.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from modelheir.data import open_splits, resolve
 from modelheir.engine.fit import Fit
 from modelheir.engine.progress import SilentProgress
 from modelheir.inference.runtime import Runtime
+from modelheir.methods.distill import distill
+from modelheir.methods.distill.taught import taught_task
 from modelheir.methods.given import Data, Given, NewModel, Teachers
 from modelheir.methods.upgrade import upgrade
 from modelheir.models import Ensemble, StoredOutputs, build
@@ -123,6 +125,7 @@ def timed(run: Callable[[], object], device: torch.device) -> float:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--method", choices=("distill", "upgrade"), default="distill")
     parser.add_argument("--student", default="resnet8")
     parser.add_argument("--teacher", default="resnet8")
     parser.add_argument("--size", type=int, default=32, help="pixels a side")
@@ -145,12 +148,15 @@ def main() -> None:
                 module.train()
             return lambda batch: loop._one(0, {"train": batch})
 
-        def task(config: upgrade.Config, teacher: Any) -> Task:
-            return upgrade.distilled_task(config, given, given.model.build(), teacher, given.data.stream())
+        def task(teacher: Any) -> Task:
+            if options.method == "distill":
+                return taught_task(distill.Config(), given, given.model.build(), lambda stream: teacher, None)
+            return upgrade.distilled_task(upgrade.Config(), given, given.model.build(), teacher, given.data.stream())
 
-        runs: dict[str, Callable[[Batch], object]] = {"plain": step("plain", task(plain, teachers["live"]))}
+        bare = upgrade.distilled_task(plain, given, given.model.build(), teachers["live"], given.data.stream())
+        runs: dict[str, Callable[[Batch], object]] = {"plain": step("plain", bare)}
         for name, teacher in teachers.items():
-            runs[name] = step(name, task(upgrade.Config(), teacher))
+            runs[name] = step(name, task(teacher))
         runs["teacher"] = torch.no_grad()(lambda batch: teachers["live"](batch))
 
         stream, names, rows = given.data.stream(), list(runs), []
