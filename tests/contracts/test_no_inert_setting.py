@@ -114,6 +114,8 @@ CASES = {
     "distill method.assistants": (("convnet",), {}),
     "distill method.losses": (("logit_matching",), {}),
     "distill method.loss_weights": ((2.0,), {}),
+    "distill method.noise.std": (0.5, {}),
+    "distill method.noise.share": (1.0, {"method.noise.std": 0.5}),
     "distill method.taps": (
         ("body.blocks.0",),
         {"method.losses": ("attention_transfer",), "method.teacher": ("CONV",), "model": "convnet"},

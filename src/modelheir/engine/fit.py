@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modelheir import interrupts
 from modelheir.config.fit import FitConfig
@@ -63,12 +63,17 @@ class Fit:
         if compiles:
             check_compiler(self.runtime.device, graphs=graphs)
         try:
-            with compiled(self.task.modules.values() if compiles else (), graphs=graphs):
+            with compiled(self._networks() if compiles else (), graphs=graphs):
                 self._train()
             self.now.snapshots.flush()
         finally:
             self.now.snapshots.close()
         return finish(self.now)
+
+    def _networks(self) -> list[nn.Module]:
+        """Return what runs in a step: what is trained, and frozen networks beside it."""
+        frozen = [one for one in self.task.references.values() if next(one.parameters(), None) is not None]
+        return [*self.task.modules.values(), *frozen]
 
     def _train(self) -> None:
         now, name = self.now, self.folder.name

@@ -192,3 +192,16 @@ def test_the_card_names_every_loss_of_the_shelf():
 
     card = (Path(__file__).parents[3] / "docs" / "methods" / "distill.md").read_text(encoding="utf-8")
     assert [name for name in LOSSES if name not in DISTANCES and f"`{name}`" not in card] == []
+
+
+def test_noise_stretches_what_the_teacher_says_and_is_drawn_by_the_step(world):
+    made = world.plan("distill", teacher=(world.old,), losses=("logit_matching",), noise__std=0.5, noise__share=1.0)
+    task = made[0].prepare({})
+    batch = next(task.streams["train"].epoch(0))
+    step = Step()
+    step.device_generator = torch.Generator().manual_seed(3)
+    new, old = task.modules["model"](batch.inputs).logits, task.references["teacher"](batch).logits
+    found = task.objective({"train": batch}, step).terms["logit_matching"]
+    again = torch.Generator().manual_seed(3)
+    wanted = losses.noisy_teacher(old, generator=again, std=0.5, probability=1.0)
+    torch.testing.assert_close(found, losses.logit_matching(new, wanted).mean())

@@ -17,7 +17,7 @@ from modelheir.checks import AtLeast, InputError
 from modelheir.config.teacher import TeacherConfig
 from modelheir.methods.declared import ModelUse, SourceUse
 from modelheir.methods.distill.after import FixConfig, TargetConfig, fix_task, larger, target_fit
-from modelheir.methods.distill.taught import taught_task, teacher_of
+from modelheir.methods.distill.taught import NoiseConfig, taught_task, teacher_of
 from modelheir.methods.given.pool import with_pool, without_labels
 from modelheir.methods.method import Method
 from modelheir.objective.distances import LOSSES, LossesConfig
@@ -46,6 +46,7 @@ class _Distill:
     label_weight: Annotated[float, AtLeast(0)] = 0.0  #: of the loss against labels; 0 learns from the teacher alone
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
     policy: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
+    noise: NoiseConfig = dataclasses.field(default_factory=NoiseConfig)
     assistants: tuple[str, ...] = ()  #: networks between teacher and student, largest first: each teaches the next
     target: TargetConfig = dataclasses.field(default_factory=TargetConfig)
     fix: FixConfig = dataclasses.field(default_factory=FixConfig)

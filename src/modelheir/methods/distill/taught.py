@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from modelheir import models
+from modelheir import losses, models
+from modelheir.checks import AtLeast, InRange
 from modelheir.objective.supervised import SupervisedConfig, make_supervised
 from modelheir.objective.teaching import Teaching
 from modelheir.types import LossTerms
@@ -19,7 +20,19 @@ if TYPE_CHECKING:
     from modelheir.plans import Task
     from modelheir.types import Batch, StageResult, Step, Stream
 
-__all__ = ["taught_task", "teacher_of"]
+__all__ = ["NoiseConfig", "taught_task", "teacher_of"]
+
+
+@dataclasses.dataclass(frozen=True)
+class NoiseConfig:
+    """Noise on the teacher's logits, as if several had answered: see :mod:`modelheir.losses.logits.noisy_teacher`."""
+
+    std: Annotated[float, AtLeast(0)] = 0.0  #: standard deviation of the relative noise on the teacher's logits; 0: off
+    share: Annotated[float, InRange(0, 1)] = 0.5  #: of the images, drawn anew at each step
+
+    def unread(self) -> dict[str, str]:
+        """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
+        return {} if self.std else {"share": "std = 0.0"}
 
 
 class _Settings(Protocol):
@@ -30,6 +43,9 @@ class _Settings(Protocol):
 
     @property
     def supervised(self) -> SupervisedConfig: ...
+
+    @property
+    def noise(self) -> NoiseConfig: ...
 
 
 def teacher_of(given: Given, policy: TeacherConfig, trained: StageResult | None) -> Callable[[Stream], Any]:
@@ -48,7 +64,7 @@ def taught_task(
     """Return the task of a student that learns from a teacher on the training split of ``given``.
 
     Args:
-        config: Losses, with ``label_weight`` and ``supervised``.
+        config: Losses, with ``label_weight``, ``supervised`` and ``noise``.
         given: Data and settings of the run.
         student: The network to train.
         teacher: Makes the teacher for a stream.
@@ -59,13 +75,18 @@ def taught_task(
     teaching = Teaching(teacher(stream), student, config, image_size=given.data.image_size, seed=given.model.seed)
     if not settings.label_weight:
         teaching.need_every_class()
-    supervised = make_supervised(settings.supervised)
+    supervised, noise = make_supervised(settings.supervised), settings.noise
 
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
-        said = teaching.target(batch)  # before the student, whose activations then fill the memory once
+        said, seen = teaching.target(batch)  # before the student, whose activations then fill the memory once
+        if noise.std:
+            stretched = losses.noisy_teacher(
+                said.logits, generator=step.device_generator, std=noise.std, probability=noise.share
+            )
+            said = said._replace(logits=stretched)
         new = teaching.student_outputs(batch)
-        terms = teaching.terms(new, said, batch, step)
+        terms = teaching.terms(new, (said, seen), batch, step)
         if settings.label_weight:
             known = supervised(new[0], batch, step)
             terms = {name: settings.label_weight * value for name, value in known.items()} | terms
