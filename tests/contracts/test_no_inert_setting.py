@@ -43,7 +43,7 @@ TIMES = ("images_per_second", "data_seconds")
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
 COUNTS |= {"distill": 81}
-COUNTS |= {"mutual": 19, "fixmatch": 10, "pseudo_label": 10}
+COUNTS |= {"mutual": 18, "fixmatch": 10, "pseudo_label": 10}
 COUNTS |= {"fit": 43, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -148,8 +148,7 @@ CASES = {
     "mutual method.loss_weights": ((2.0,), {}),
     "mutual method.taps": (("body.blocks.0",), {"method.losses": ("feature_distance",), "model": "convnet"}),
     "mutual method.kl_distillation.scale_by_square": (..., {"method.kl_distillation.temperature": 2.0}),
-    "mutual method.feature_distance.measure": (..., {"model": "convnet"}),
-    "mutual method.feature_distance.activation": (..., {"model": "convnet"}),
+    "mutual method.feature_distance.distance": (..., {"model": "convnet"}),
     "mutual method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
     "fixmatch method.unlabelled": ("synthetic:n=40,classes=3,size=8,seed=8", {}),
     "fixmatch method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
