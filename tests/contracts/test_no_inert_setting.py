@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
-COUNTS |= {"distill": 81}
+COUNTS |= {"distill": 83}
 COUNTS |= {"mutual": 18, "fixmatch": 10, "pseudo_label": 10}
 COUNTS |= {"fit": 43, "inputs": 29, "network": 12}
 
