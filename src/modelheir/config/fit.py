@@ -52,7 +52,10 @@ class FitConfig:
     )
     decay_norm_and_bias: bool = True  #: false leaves one-dimensional parameters out of weight decay
     schedule: Annotated[
-        str, OneOf("one_cycle", "cosine", "step", "linear", "constant", "plateau", "fixmatch_cosine")
+        str,
+        OneOf(
+            "one_cycle", "cosine", "step", "multistep", "linear", "polynomial", "constant", "plateau", "fixmatch_cosine"
+        ),
     ] = (
         "one_cycle"  #: how the learning rate falls; one_cycle is cosine after a rise over a quarter of the run,
         #: fixmatch_cosine the first 7/16 of a half wave, which ends at a fifth
@@ -62,10 +65,12 @@ class FitConfig:
     )
     warmup_lr: Annotated[float, AtLeast(0)] = 0.0  #: where warm-up begins
     min_lr: Annotated[float, AtLeast(0)] = (
-        0.0  #: where one_cycle, cosine and linear end, not scaled; fixmatch_cosine stays above it
+        0.0  #: where one_cycle, cosine, linear and polynomial end, not scaled; fixmatch_cosine stays above it
     )
     step_epochs: Annotated[float, Above(0)] = 30.0  #: epochs between drops of the step schedule; patience of plateau
-    step_factor: Annotated[float, InRange(0, 1)] = 0.1  #: multiplier at each drop (step and plateau)
+    step_factor: Annotated[float, InRange(0, 1)] = 0.1  #: multiplier at each drop (step, multistep and plateau)
+    milestones: Annotated[tuple[float, ...], Above(0)] = (30.0, 60.0, 90.0)  #: epochs of the drops of multistep
+    power: Annotated[float, Above(0)] = 0.9  #: of the share of training that is left, of polynomial; 1 is linear
     lr_multipliers: Annotated[
         tuple[float, ...], AtLeast(0)
     ] = ()  #: one a stage of the network, stem first; one fewer leaves the head at 1; () is all 1

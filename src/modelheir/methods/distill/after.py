@@ -65,6 +65,7 @@ def target_fit(config: TargetConfig, fit: FitConfig) -> FitConfig:
         lr=fit.lr * config.rate,
         warmup_epochs=fit.warmup_epochs * share,
         step_epochs=fit.step_epochs * share,
+        milestones=tuple(epoch * share for epoch in fit.milestones),
     )
 
 
@@ -77,6 +78,7 @@ def fix_fit(config: FixConfig, fit: FitConfig) -> FitConfig:
         lr=fit.lr * config.rate,
         warmup_epochs=fit.warmup_epochs * share,
         step_epochs=fit.step_epochs * share,
+        milestones=tuple(epoch * share for epoch in fit.milestones),
         lr_multipliers=(),
     )
 
