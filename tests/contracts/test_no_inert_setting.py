@@ -44,7 +44,7 @@ TIMES = ("images_per_second", "data_seconds")
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
 COUNTS |= {"distill": 81}
 COUNTS |= {"mutual": 19, "fixmatch": 10, "pseudo_label": 10}
-COUNTS |= {"fit": 45, "inputs": 29, "network": 12}
+COUNTS |= {"fit": 46, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -165,6 +165,7 @@ CASES = {
     "fit.power": (..., {"fit.schedule": "polynomial"}),
     "fit.lr_multipliers": ((1.0, 0.5, 1.0), {}),
     "fit.clip_norm": (0.01, {}),
+    "fit.clip_norm_of": (..., {"fit.clip_norm": 0.01}),
     "fit.keep": (..., {"fit.lr": 1.0, "fit.epochs": 4}),
     "fit.keep_start": (..., {"fit.keep": "best", "fit.lr": 1e-5}),
     "fit.stop_when_worse": (..., {"fit.lr": 1.0, "fit.epochs": 4}),

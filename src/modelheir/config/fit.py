@@ -74,7 +74,10 @@ class FitConfig:
     lr_multipliers: Annotated[
         tuple[float, ...], AtLeast(0)
     ] = ()  #: one a stage of the network, stem first; one fewer leaves the head at 1; () is all 1
-    clip_norm: Annotated[float, AtLeast(0)] = 0.0  #: largest gradient norm over all parameters; 0 is off
+    clip_norm: Annotated[float, AtLeast(0)] = 0.0  #: largest norm of the gradients; 0 is off
+    clip_norm_of: Annotated[str, OneOf("all", "tensor")] = (
+        "all"  #: what has the norm of clip_norm: the gradients of all parameters together, or each tensor its own
+    )
     ema_decay: Annotated[float, InRange(0, 1)] = 0.0  #: decay a step of the averaged weights; 0 is off
     precision: Annotated[str, OneOf("fp32", "bf16", "fp16")] = "fp32"  #: of forward passes; weights stay in fp32
     tf32: bool | None = (
