@@ -44,7 +44,7 @@ TIMES = ("images_per_second", "data_seconds")
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
 COUNTS |= {"distill": 81}
 COUNTS |= {"mutual": 19, "fixmatch": 10, "pseudo_label": 10}
-COUNTS |= {"fit": 46, "inputs": 29, "network": 12}
+COUNTS |= {"fit": 48, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -161,6 +161,7 @@ CASES = {
     "fit.min_lr": (0.01, {}),
     "fit.step_epochs": (1.0, {"fit.schedule": "step"}),
     "fit.step_factor": (..., {"fit.schedule": "step", "fit.step_epochs": 1.0}),
+    "fit.no_decay": (("head",), {}),
     "fit.milestones": ((1.0,), {"fit.schedule": "multistep"}),
     "fit.power": (..., {"fit.schedule": "polynomial"}),
     "fit.lr_multipliers": ((1.0, 0.5, 1.0), {}),

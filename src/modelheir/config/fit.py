@@ -51,6 +51,9 @@ class FitConfig:
         None  #: of sgd and adam coupled, of adamw decoupled; absent is 0.01 for adamw, else 5e-4
     )
     decay_norm_and_bias: bool = True  #: false leaves one-dimensional parameters out of weight decay
+    no_decay: tuple[
+        str, ...
+    ] = ()  #: parameters without weight decay: head, linear, stage:N, names and patterns of the network's parameters
     schedule: Annotated[
         str,
         OneOf(
@@ -74,6 +77,10 @@ class FitConfig:
     lr_multipliers: Annotated[
         tuple[float, ...], AtLeast(0)
     ] = ()  #: one a stage of the network, stem first; one fewer leaves the head at 1; () is all 1
+    layer_decay: Annotated[float, InRange(0, 1)] = (
+        1.0  #: multiplier of the rate from each stage to the one before it, the head's is 1; 1 is off; instead of
+        #: lr_multipliers
+    )
     clip_norm: Annotated[float, AtLeast(0)] = 0.0  #: largest norm of the gradients; 0 is off
     clip_norm_of: Annotated[str, OneOf("all", "tensor")] = (
         "all"  #: what has the norm of clip_norm: the gradients of all parameters together, or each tensor its own

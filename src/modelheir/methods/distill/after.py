@@ -80,6 +80,7 @@ def fix_fit(config: FixConfig, fit: FitConfig) -> FitConfig:
         step_epochs=fit.step_epochs * share,
         milestones=tuple(epoch * share for epoch in fit.milestones),
         lr_multipliers=(),
+        layer_decay=1.0,
     )
 
 
