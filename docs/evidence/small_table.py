@@ -29,7 +29,8 @@ from torch import Tensor, nn
 from modelheir import losses, objective
 from modelheir.analysis.arms import over_seeds
 from modelheir.config.fit import FitConfig
-from modelheir.engine.optim import learning_rate, make_optimizer, set_learning_rate
+from modelheir.engine.optim import make_optimizer, set_learning_rate
+from modelheir.engine.schedules import learning_rate
 from modelheir.methods.upgrade.upgrade import Pull
 from modelheir.metrics.flips import flip_rates
 from modelheir.metrics.front import hypervolume

@@ -1,7 +1,8 @@
 """Addresses: what ``run:DIR#STAGE``, ``file:PATH:MODEL``, ``tv:NAME``, or the name of a data source says.
 
 Each is taken apart here, once; what it points to is read elsewhere. Only whether a bare path is a file or a folder is
-looked up on disk.
+looked up on disk. Where timm has several published weights of a network, ``timm:NAME.TAG`` are those of one tag, such
+as ``timm:resnet18.fb_swsl_ig1b_ft_in1k``.
 """
 
 from __future__ import annotations

@@ -112,6 +112,29 @@ def test_ten_crops_are_averaged_and_kept_one_by_one(model, images, tmp_path):
     assert np.abs(crops[:, 0] - crops[:, 4]).max() > 0.001  # the views do differ
 
 
+def test_the_likeliest_classes_get_columns(model):
+    found = predict(model, DATA, inputs=INPUTS, device="cpu", top_k=2)
+    chance = scipy.special.softmax(found.logits.astype(np.float64), axis=1)
+    order = np.argsort(-chance, axis=1)
+    assert list(found.columns)[:4] == ["class_1", "probability_1", "class_2", "probability_2"]
+    for place in range(2):
+        assert found.columns[f"class_{place + 1}"].tolist() == [f"class{number}" for number in order[:, place]]
+        expected = np.take_along_axis(chance, order, axis=1)[:, place]
+        assert found.columns[f"probability_{place + 1}"] == pytest.approx(expected)
+    assert found.columns["class_1"].tolist() == [f"class{number}" for number in found.prediction]
+    assert not [name for name in predict(model, DATA, inputs=INPUTS, device="cpu").columns if "_1" in name]
+    with pytest.raises(InputError, match=r"top_k = 4: there are 3 classes; give 0 to 3"):
+        predict(model, DATA, inputs=INPUTS, device="cpu", top_k=4)
+
+
+def test_a_class_that_the_model_does_not_know_is_the_least_likely(images):
+    names = images["test"].classes
+    old = build("convnet", classes=(names[2], names[0]), image_size=8, seed=3).eval()
+    found = predict(old, DATA, inputs=INPUTS, device="cpu", top_k=3)
+    assert set(found.columns["class_3"]) == {names[1]}
+    assert found.columns["probability_3"].max() == 0
+
+
 def test_crops_need_ten_crops_and_a_name(model, tmp_path):
     for settings in ({"crops": "c.npz"}, {"crops": "c.parquet", "ten_crop": True}):
         with pytest.raises(InputError, match="needs ten_crop"):

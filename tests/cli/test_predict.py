@@ -76,6 +76,40 @@ def test_csv_says_names_and_counts_what_cannot_be_decoded(calls, predictions, tm
     assert compare.main([str(out), str(out), "--slice", "predicted_class"]) == 0
 
 
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+def test_the_likeliest_classes_of_each_image_are_written(name, tmp_path):
+    """Names and probabilities beside the rest."""
+    made, folder = build("mlp", classes=("ape", "cat", "dog"), image_size=8), RunFolder(tmp_path / "run")
+    with torch.no_grad():
+        made.head.weight.zero_()
+        made.head.bias.copy_(torch.tensor([1.0, 2.0, 0.0]))
+    write_json(folder.model, made.spec)
+    save_weights(folder.weights, made.state_dict())
+    out = tmp_path / name
+    words = ["--data", "synthetic:n=40,classes=3,size=8", "--classes", "by-order", "--device", "cpu", "--quiet"]
+    with pytest.raises(InputError, match="top_k = 4: there are 3 classes"):
+        predict.main([f"run:{folder.path}", "--out", str(out), "--top-k", "4", *words])
+    assert not out.exists()
+    assert predict.main([f"run:{folder.path}", "--out", str(out), "--top-k", "2", *words]) == 0
+    found = read_predictions(out).columns
+    share = np.exp([2, 1]) / np.exp([0, 1, 2]).sum()
+    assert (set(found["class_1"]), set(found["class_2"])) == ({"class1"}, {"class0"})  # the data's names
+    assert found["probability_1"] == pytest.approx(share[0])
+    assert found["probability_2"] == pytest.approx(share[1])
+    assert "class_3" not in found
+
+
+def test_names_of_likely_classes_are_escaped_in_csv(calls, predictions, tmp_path):
+    likely = {"class_1": np.array(["=1+1", "x", "y", "z", "x"]), "probability_1": np.full(5, 0.5)}
+    calls.replace(modelheir.assemble, "predict", dataclasses.replace(predictions, columns=likely))
+    out = tmp_path / "p.csv"
+    assert predict.main(["tv:resnet18", "--data", "synthetic", "--top-k", "1", "--out", str(out), "--quiet"]) == 0
+    assert calls["predict"][1]["top_k"] == 1
+    with out.open(newline="") as handle:
+        assert next(csv.DictReader(handle))["class_1"] == "'=1+1"
+    assert read_predictions(out).columns["class_1"].tolist() == likely["class_1"].tolist()
+
+
 def test_digits_are_compared_by_writer(tmp_path):
     made, folder = build("convnet", classes=tuple("0123456789"), image_size=8), RunFolder(tmp_path / "run")
     write_json(folder.model, made.spec)

@@ -29,6 +29,21 @@ def test_three_seeds_are_three_settings():
     assert TrainConfig().init_seed is None
 
 
+def test_stages_learn_by_a_list_or_by_depth():
+    with pytest.raises(
+        InputError, match=r"fit.layer_decay = 0.5 and fit.lr_multipliers both .*: leave one of them out"
+    ):
+        from_mapping(TrainConfig, {"fit": {"layer_decay": 0.5, "lr_multipliers": [1, 2]}})
+    for fit in ({"layer_decay": 0.5}, {"lr_multipliers": [1, 2]}, {"layer_decay": 1.0, "lr_multipliers": [1, 2]}):
+        from_mapping(TrainConfig, {"fit": fit})
+
+
+@pytest.mark.parametrize("fit", [{"layer_decay": 0.5}, {"no_decay": ["head"]}])
+def test_shared_coordinates_have_no_stages_and_no_names(fit):
+    with pytest.raises(InputError, match=rf"fit.{next(iter(fit))} has no effect with trainable = 'plane:2'"):
+        from_mapping(TrainConfig, {"trainable": "plane:2", "fit": fit})
+
+
 def test_weights_of_old_models_are_limited():
     with pytest.raises(InputError, match=r"old_weights = -1.0: must be >= 0"):
         from_mapping(TrainConfig, {"old_weights": [1, -1]})

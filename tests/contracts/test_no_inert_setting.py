@@ -42,9 +42,8 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
-COUNTS |= {"distill": 83}
-COUNTS |= {"mutual": 18, "fixmatch": 10, "pseudo_label": 10}
-COUNTS |= {"fit": 43, "inputs": 29, "network": 12}
+COUNTS |= {"distill": 83, "mutual": 18, "fixmatch": 10, "pseudo_label": 10}
+COUNTS |= {"fit": 48, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -162,8 +161,12 @@ CASES = {
     "fit.min_lr": (0.01, {}),
     "fit.step_epochs": (1.0, {"fit.schedule": "step"}),
     "fit.step_factor": (..., {"fit.schedule": "step", "fit.step_epochs": 1.0}),
+    "fit.no_decay": (("head",), {}),
+    "fit.milestones": ((1.0,), {"fit.schedule": "multistep"}),
+    "fit.power": (..., {"fit.schedule": "polynomial"}),
     "fit.lr_multipliers": ((1.0, 0.5, 1.0), {}),
     "fit.clip_norm": (0.01, {}),
+    "fit.clip_norm_of": (..., {"fit.clip_norm": 0.01}),
     "fit.keep": (..., {"fit.lr": 1.0, "fit.epochs": 4}),
     "fit.keep_start": (..., {"fit.keep": "best", "fit.lr": 1e-5}),
     "fit.stop_when_worse": (..., {"fit.lr": 1.0, "fit.epochs": 4}),

@@ -7,7 +7,8 @@ import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from modelheir.config.fit import FitConfig
-from modelheir.engine.optim import learning_rate, make_optimizer
+from modelheir.engine.optim import make_optimizer
+from modelheir.engine.schedules import learning_rate
 
 
 @pytest.mark.parametrize(("epochs", "rise"), [(1, 0.0), (8, 0.0), (8, 3.0)])

@@ -8,7 +8,8 @@ from torch.nn.functional import cross_entropy
 
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig
-from modelheir.engine.optim import learning_rate, make_optimizers
+from modelheir.engine.optim import make_optimizers
+from modelheir.engine.schedules import learning_rate
 from modelheir.plans import Stage, Task
 from modelheir.runs.predictions import read_predictions
 from modelheir.types import LossTerms, Outputs

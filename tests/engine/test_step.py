@@ -39,6 +39,29 @@ class TestStep:
         assert step.scaler.get_scale() == 8.0
         assert [net.weight.item() for net in (self.a, self.b)] == pytest.approx([0.7, 0.5])
 
+    @pytest.mark.parametrize(("of", "moves"), [("all", [0.06, 0.08]), ("tensor", [0.1, 0.1])])
+    def test_the_norm_is_that_of_all_gradients_or_each_tensor_s_own(self, of, moves):
+        """Gradients 3 and 4 have the norm 5 together; at a rate of 0.1 each moves by a tenth of what is left."""
+        step = self.make(clip_norm=1.0, clip_norm_of=of)  # the scale of half precision is taken off first
+        step.begin(0, 0)
+        step.backward(3 * self.a.weight.sum() + 4 * self.b.weight.sum())
+        step.apply()
+        assert [1 - net.weight.item() for net in (self.a, self.b)] == pytest.approx(moves, rel=1e-4)
+        step.begin(0, 1)
+        step.backward(0.5 * self.a.weight.sum() + 4 * self.b.weight.sum())  # below the bound: as it is
+        before = self.a.weight.item()
+        step.apply("a")
+        assert before - self.a.weight.item() == pytest.approx(0.05, rel=1e-4)
+
+    def test_a_tensor_that_overflows_leaves_the_step_out_however_it_is_clipped(self):
+        step = self.make(clip_norm=1.0, clip_norm_of="tensor")
+        step.begin(0, 0)
+        step.backward(self.a.weight.sum() * 1e38)
+        step.apply("a")
+        assert self.a.weight.item() == 1.0
+        step.begin(0, 1)
+        assert step.scaler.get_scale() == 2.0
+
     def test_a_gradient_left_over_does_not_block_the_next_step(self):
         step = self.make()
         for number in range(2):

@@ -181,7 +181,7 @@ def test_features_are_kept_on_request(world):
 
 def test_the_settings_file_of_swin_is_its_recipe(pytestconfig):
     from modelheir.cli.train import parse_train
-    from modelheir.engine.optim import learning_rate
+    from modelheir.engine.schedules import learning_rate
 
     file = pytestconfig.rootpath / "configs" / "finetune" / "swin.yaml"
     _, run, method, _ = parse_train(["finetune", "--config", str(file)])

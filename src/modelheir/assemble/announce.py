@@ -128,7 +128,7 @@ def _recipe(given: Given) -> str:
 def _course(fit: FitConfig) -> str:
     """Say how the weights move, and for how long."""
     from modelheir.config.fit import decay
-    from modelheir.engine.optim import peak_rate, rising_epochs
+    from modelheir.engine.schedules import peak_rate, rising_epochs
 
     rise = f", rising for {rising_epochs(fit):g}" if rising_epochs(fit) else ""
     return (

@@ -16,36 +16,53 @@ __all__ = ["export"]
 
 
 def export(
-    model: str, out: Path | str, *, to: Sequence[str] = ("safetensors",), tolerance: float = 1e-4
+    model: str,
+    out: Path | str,
+    *,
+    to: Sequence[str] = ("safetensors",),
+    output: str = "logits",
+    tolerance: float = 1e-4,
 ) -> dict[str, Any]:
     """Write a trained model for others to run, and prove that it still says the same.
 
     Args:
         model: A run folder or any other model spec.
         out: Folder for ``model.safetensors`` with ``model.json``, and ``model.onnx``.
-        to: Any of ``safetensors`` and ``onnx``. Both take float images in 0..1 and give logits.
-        tolerance: Largest absolute difference of a logit allowed between the model and its export.
+        to: Any of ``safetensors`` and ``onnx``. Both take float images in 0..1.
+        output: What the ONNX file gives: ``logits``; ``softmax`` or ``sigmoid``, probabilities of classes that exclude
+            each other or do not; or ``features``, the input of the classifier layer.
+        tolerance: Largest absolute difference of a value allowed between the model and its export.
 
     Returns:
         ``{format: {"file": ..., "max_difference": ...}}``.
 
     Raises:
-        InputError: If a format is unknown, its extra is not installed, the folder cannot be written, a file of a run or
-            the model's own would be replaced, or the export differs.
+        InputError: If a format or output is unknown, weights are asked for with an output, the format's extra is not
+            installed, the folder cannot be written, a file of a run or the model's own would be replaced, or the export
+            differs.
     """
     need_train("exporting a model")
     for name in to:
         one_of(("safetensors", "onnx"), format=name)
+    one_of(files.OUTPUTS, output=output)
+    if output != "logits" and "safetensors" in to:
+        raise InputError(
+            f"output = {output!r} is for ONNX: safetensors holds weights alone, and who loads them takes any output; "
+            "export them without it."
+        )
     folder = Path(out)
     _check(model, folder)
     network = models.load(model)
     _make(folder)
     found: dict[str, Any] = {}
     for name in to:
-        write = files.export_onnx if name == "onnx" else files.export_safetensors
         path = folder / f"model.{name}"
-        write(network, path)
-        found[name] = {"file": str(path), "max_difference": files.parity_check(network, path, tolerance=tolerance)}
+        if name == "onnx":
+            files.export_onnx(network, path, output=output)
+        else:
+            files.export_safetensors(network, path)
+        difference = files.parity_check(network, path, tolerance=tolerance, output=output)
+        found[name] = {"file": str(path), "max_difference": difference}
     return found
 
 

@@ -20,6 +20,7 @@ from modelheir.classes import BY_NAME, BY_ORDER_ADVICE, match_classes
 from modelheir.config.inputs import InputConfig
 from modelheir.extras import need_train
 from modelheir.metrics.confidence import max_confidence, softmax
+from modelheir.metrics.likeliest import likeliest
 from modelheir.metrics.unknown_classes import GAP
 from modelheir.runs.crops import write_crops
 
@@ -48,6 +49,7 @@ def predict(
     features: bool = False,
     ten_crop: bool = False,
     crops: Path | str | None = None,
+    top_k: int = 0,
     advance: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Run a model over one split, each sample once.
@@ -65,6 +67,8 @@ def predict(
         features: Keep the penultimate features too.
         ten_crop: Average the logits over ten crops (corners and centre, and their mirror images).
         crops: With ``ten_crop``, an ``.npz`` file for the logits of every crop, ``(N, 10, C)``.
+        top_k: Add columns ``class_1``, ``probability_1`` to ``class_K``, ``probability_K``: the likeliest classes of
+            each image by name, 0 to as many as there are; 0 adds none. Equally likely ones stand in the data's order.
         advance: Called with the number of images after each batch.
 
     Returns:
@@ -73,8 +77,8 @@ def predict(
         has the ids of images that could not be decoded, at most ``inputs.max_bad_share`` of the split.
 
     Raises:
-        InputError: If model and data share no class, no data is given and the model is no run, or ``crops`` is given
-            without ``ten_crop``.
+        InputError: If model and data share no class, no data is given and the model is no run, ``crops`` is given
+            without ``ten_crop``, or ``top_k`` is more than there are classes.
     """
     need_train("running a model")
     if crops is not None and not (ten_crop and str(crops).endswith(".npz")):
@@ -97,6 +101,7 @@ def predict(
         features=features,
         ten_crop=ten_crop,
         crops=crops,
+        top_k=top_k,
         advance=advance,
     )
 
@@ -113,6 +118,7 @@ def predict_images(
     features: bool = False,
     ten_crop: bool = False,
     crops: Path | str | None = None,
+    top_k: int = 0,
     advance: Callable[[int], None] | None = None,
 ) -> Predictions:
     """Run a model over images that are opened already; settings and errors as in :func:`predict`."""
@@ -120,6 +126,8 @@ def predict_images(
     network = models.load(model) if isinstance(model, str) else model
     if not images.classes:  # unlabelled images alone
         images = dataclasses.replace(images, classes=tuple(network.classes))
+    if not 0 <= top_k <= len(images.classes):
+        raise InputError(f"top_k = {top_k}: there are {len(images.classes)} classes; give 0 to {len(images.classes)}.")
     columns = _columns(images, network, classes, called=model if isinstance(model, str) else "the model")
     if not inputs.image_size and not network.spec["resolution"]:
         inputs = dataclasses.replace(inputs, image_size=network.image_size)
@@ -153,7 +161,8 @@ def predict_images(
         if runtime.main:
             write_crops(crops, found.sample_id, values, classes=images.classes)  # type: ignore[arg-type]
     lost = images.ids[~np.isin(images.ids, found.sample_id)].tolist()
-    return dataclasses.replace(found, skipped=(*images.skipped, *lost))
+    added = _top(found, top_k) if top_k else {}
+    return dataclasses.replace(found, skipped=(*images.skipped, *lost), columns={**added, **found.columns})
 
 
 def with_names(found: Predictions) -> Predictions:
@@ -171,6 +180,18 @@ def with_names(found: Predictions) -> Predictions:
     if found.logits is not None:
         added["confidence"] = max_confidence(softmax(found.logits))
     return dataclasses.replace(found, columns={**added, **found.columns})
+
+
+def _top(found: Predictions, count: int) -> dict[str, np.ndarray]:
+    """Return columns of the ``count`` likeliest classes of each image, names and probabilities, the likeliest first."""
+    assert found.logits is not None
+    order, probabilities = likeliest(softmax(found.logits), count)
+    named = np.array(found.classes)[order]
+    return {
+        f"{what}_{place + 1}": values[:, place]
+        for place in range(count)
+        for what, values in (("class", named), ("probability", probabilities))
+    }
 
 
 def _columns(images: ImageSet, network: Classifier, rule: str, *, called: str) -> np.ndarray | None:

@@ -40,6 +40,9 @@ class PredictConfig:
     classes: Annotated[str, OneOf(*RULES)] = BY_NAME  #: how the model's classes are matched with the data's
     features: bool = False  #: keep the features beside the logits
     ten_crop: bool = False  #: average the logits of ten crops
+    top_k: Annotated[int, AtLeast(0)] = (
+        0  #: likeliest classes of each image that get columns: class_1, probability_1 and so on; 0 adds none
+    )
     crops: str = ""  #: with ten_crop: file for the logits of every crop, ending .npz
     device: str = "auto"  #: auto, cpu, cuda, cuda:N or mps
     batch_size: Annotated[int, AtLeast(1)] = 256  #: images a forward pass
@@ -111,6 +114,7 @@ def main(argv: list[str]) -> int:
             features=config.features,
             ten_crop=config.ten_crop,
             crops=config.crops or None,
+            top_k=config.top_k,
             advance=progress.advance,
         )
     if not speaks():

@@ -51,8 +51,14 @@ class FitConfig:
         None  #: of sgd and adam coupled, of adamw decoupled; absent is 0.01 for adamw, else 5e-4
     )
     decay_norm_and_bias: bool = True  #: false leaves one-dimensional parameters out of weight decay
+    no_decay: tuple[
+        str, ...
+    ] = ()  #: parameters without weight decay: head, linear, stage:N, names and patterns of the network's parameters
     schedule: Annotated[
-        str, OneOf("one_cycle", "cosine", "step", "linear", "constant", "plateau", "fixmatch_cosine")
+        str,
+        OneOf(
+            "one_cycle", "cosine", "step", "multistep", "linear", "polynomial", "constant", "plateau", "fixmatch_cosine"
+        ),
     ] = (
         "one_cycle"  #: how the learning rate falls; one_cycle is cosine after a rise over a quarter of the run,
         #: fixmatch_cosine the first 7/16 of a half wave, which ends at a fifth
@@ -62,14 +68,23 @@ class FitConfig:
     )
     warmup_lr: Annotated[float, AtLeast(0)] = 0.0  #: where warm-up begins
     min_lr: Annotated[float, AtLeast(0)] = (
-        0.0  #: where one_cycle, cosine and linear end, not scaled; fixmatch_cosine stays above it
+        0.0  #: where one_cycle, cosine, linear and polynomial end, not scaled; fixmatch_cosine stays above it
     )
     step_epochs: Annotated[float, Above(0)] = 30.0  #: epochs between drops of the step schedule; patience of plateau
-    step_factor: Annotated[float, InRange(0, 1)] = 0.1  #: multiplier at each drop (step and plateau)
+    step_factor: Annotated[float, InRange(0, 1)] = 0.1  #: multiplier at each drop (step, multistep and plateau)
+    milestones: Annotated[tuple[float, ...], Above(0)] = (30.0, 60.0, 90.0)  #: epochs of the drops of multistep
+    power: Annotated[float, Above(0)] = 0.9  #: of the share of training that is left, of polynomial; 1 is linear
     lr_multipliers: Annotated[
         tuple[float, ...], AtLeast(0)
     ] = ()  #: one a stage of the network, stem first; one fewer leaves the head at 1; () is all 1
-    clip_norm: Annotated[float, AtLeast(0)] = 0.0  #: largest gradient norm over all parameters; 0 is off
+    layer_decay: Annotated[float, InRange(0, 1)] = (
+        1.0  #: multiplier of the rate from each stage to the one before it, the head's is 1; 1 is off; instead of
+        #: lr_multipliers
+    )
+    clip_norm: Annotated[float, AtLeast(0)] = 0.0  #: largest norm of the gradients; 0 is off
+    clip_norm_of: Annotated[str, OneOf("all", "tensor")] = (
+        "all"  #: what has the norm of clip_norm: the gradients of all parameters together, or each tensor its own
+    )
     ema_decay: Annotated[float, InRange(0, 1)] = 0.0  #: decay a step of the averaged weights; 0 is off
     precision: Annotated[str, OneOf("fp32", "bf16", "fp16")] = "fp32"  #: of forward passes; weights stay in fp32
     tf32: bool | None = (

@@ -52,9 +52,17 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_device(self.device)
-        if parse_trainable(self.trainable).through == "plane" and self.fit.lr_multipliers:
+        fit = self.fit
+        if fit.lr_multipliers and fit.layer_decay != 1:
             raise InputError(
-                f"fit.lr_multipliers has no effect with trainable = {self.trainable!r}: stages share the coordinates."
+                f"fit.layer_decay = {fit.layer_decay:g} and fit.lr_multipliers both say how fast each stage learns: "
+                "leave one of them out."
+            )
+        shared = {"lr_multipliers": fit.lr_multipliers, "layer_decay": fit.layer_decay != 1, "no_decay": fit.no_decay}
+        if parse_trainable(self.trainable).through == "plane" and any(shared.values()):
+            name = next(name for name, given in shared.items() if given)
+            raise InputError(
+                f"fit.{name} has no effect with trainable = {self.trainable!r}: stages share the coordinates."
             )
         for name in ("seed", "init_seed", "data_seed"):
             if (getattr(self, name) or 0) >= 2**63:

@@ -13,10 +13,11 @@ from modelheir.config.fit import FitConfig
 from modelheir.engine.accept import accept
 from modelheir.engine.batches import Waiting, repeat, split
 from modelheir.engine.faults import not_finite
-from modelheir.engine.optim import ema_update_, learning_rate, set_learning_rate
+from modelheir.engine.optim import ema_update_, set_learning_rate
 from modelheir.engine.reducing import Reducing
 from modelheir.engine.resume import read_resume, unpack
 from modelheir.engine.saving import Cadence, finish, write_checkpoint
+from modelheir.engine.schedules import learning_rate
 from modelheir.engine.selection import select
 from modelheir.engine.speed.compiling import begin_step, check_compiler, compiled
 from modelheir.engine.speed.threads import Threads

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.config.fit import FitConfig
-from modelheir.engine.optim import Plateau, make_optimizers
+from modelheir.engine.optim import make_optimizers
+from modelheir.engine.schedules import Plateau
 from modelheir.engine.snapshots import Snapshots
 from modelheir.engine.speed.layout import arrange
 from modelheir.engine.step import EngineStep

@@ -61,7 +61,7 @@ class EngineStep:
         on_cpu = runtime.device.type in ("cpu", "meta")
         self.device_generator = self.generator if on_cpu else torch.Generator(runtime.device)
         self.scaler = runtime.scaler(fit.precision)
-        self._runtime, self._clip, self._stage, self._seed = runtime, fit.clip_norm, stage, seed
+        self._runtime, self._fit, self._stage, self._seed = runtime, fit, stage, seed
         self._unsettled = False
         self.averaged = False  #: whether gradients come averaged from the backward pass
 
@@ -125,10 +125,12 @@ class EngineStep:
                 parameter.grad = as_laid_out(parameter.grad, parameter)
         if gradients is None and not self.averaged:
             self._runtime.average_gradients_(held)
-        if self._clip > 0:
+        if self._fit.clip_norm > 0:
             for optimizer in chosen:
                 self.scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_([parameter for parameter in held if parameter.grad is not None], self._clip)
+            moved = [parameter for parameter in held if parameter.grad is not None]
+            for together in [moved] if self._fit.clip_norm_of == "all" else [[one] for one in moved]:
+                torch.nn.utils.clip_grad_norm_(together, self._fit.clip_norm)
         for optimizer in chosen:
             if not self.scaler.is_enabled():
                 optimizer.step()

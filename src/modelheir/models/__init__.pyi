@@ -10,6 +10,7 @@ from .extended_head import extend_head as extend_head
 from .files.load import load as load
 from .groups import parameter_groups as parameter_groups
 from .groups import stages as stages
+from .parameter_names import find_parameters as find_parameters
 from .surgery import freeze_before as freeze_before
 from .surgery import replace_layers as replace_layers
 from .surgery import stop_after as stop_after

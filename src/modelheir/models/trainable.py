@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import Any
 
 import torch
 from torch import nn
 
-from modelheir.checks import InputError, nearest
+from modelheir.checks import InputError
 from modelheir.config.trainable import parse_trainable
 from modelheir.models.adapters import add_low_rank, add_plane
-from modelheir.models.groups import stages
-from modelheir.models.module_names import beginnings
+from modelheir.models.parameter_names import find_parameters
 from modelheir.models.teachers.freeze import freeze
 
 __all__ = ["draw_head", "set_trainable"]
@@ -38,7 +36,8 @@ def set_trainable(model: Any, choice: str, *, seed: int = 0) -> None:
         return
     inner = model.get_submodule("model") if "model" in dict(model.named_children()) else model
     every = dict(inner.named_parameters())
-    named = {name for part in wanted.parts for name in _named(inner, part, choice)}
+    said = f"trainable = {choice!r}"
+    named = {name for part in wanted.parts for name in find_parameters(inner, part, said=said)}
     free = [name for name, value in every.items() if value.requires_grad]
     moved, rest = [name for name in free if name in named], [name for name in free if name not in named]
     for name in rest:
@@ -64,27 +63,3 @@ def draw_head(model: Any, *, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         model.head.reset_parameters()
-
-
-def _named(model: Any, part: str, choice: str) -> list[str]:
-    """Return the names of the parameters that one piece of a choice means."""
-    every = [name for name, _ in model.named_parameters()]
-    if part == "linear":
-        layers = {path for path, one in model.named_modules() if isinstance(one, nn.Linear)}
-        return [name for name in every if name.rpartition(".")[0] in layers or name.startswith("head.")]
-    if part == "head" or part.startswith("stage:"):
-        groups, number = stages(model), -1 if part == "head" else int(part.partition(":")[2])
-        if not -len(groups) <= number < len(groups):
-            raise InputError(
-                f"trainable = {choice!r}: there is no {part}; {model.spec['name']} has {len(groups)} stages, 0 (stem) "
-                f"to {len(groups) - 1} (head)."
-            )
-        return groups[number]
-    found = [name for name in every if fnmatch.fnmatchcase(name, part) or name.startswith(f"{part}.")]
-    if not found:
-        paths = [path for path, one in model.named_modules() if path and next(one.parameters(), None) is not None]
-        raise InputError(
-            f"trainable = {choice!r}: no parameter of {model.spec['name']} is called {part!r}."
-            f"{nearest(part, [*('head', 'linear', 'all'), *every, *paths])} Names begin with {beginnings(every)}."
-        )
-    return found

@@ -10,9 +10,12 @@ from modelheir.methods.distill.after import FixConfig, TargetConfig, fix_fit, la
 
 
 def test_the_target_set_is_trained_at_a_hundredth_of_the_rate():
-    fit = FitConfig(epochs=360, lr=0.4, warmup_epochs=5, step_epochs=90, batch_size=64, ema_decay=0.9)
+    fit = FitConfig(
+        epochs=360, lr=0.4, warmup_epochs=5, step_epochs=90, batch_size=64, ema_decay=0.9, milestones=(90, 200)
+    )
     found = target_fit(TargetConfig(epochs=36), fit)
     assert (found.epochs, found.warmup_epochs, found.step_epochs) == (36, 0.5, 9.0)
+    assert found.milestones == (9.0, 20.0)
     assert found.lr == pytest.approx(0.004)
     assert (found.batch_size, found.ema_decay) == (64, 0.9)
     assert target_fit(TargetConfig(epochs=1, rate=0.5), fit).lr == pytest.approx(0.2)
@@ -20,6 +23,7 @@ def test_the_target_set_is_trained_at_a_hundredth_of_the_rate():
 
 def test_the_classifier_is_one_group_of_parameters():
     found = fix_fit(FixConfig(epochs=9, rate=0.2), FitConfig(epochs=90, lr=0.1, lr_multipliers=(0.1, 1.0)))
+    assert fix_fit(FixConfig(epochs=9), FitConfig(lr=0.1, layer_decay=0.5)).layer_decay == 1.0
     assert (found.epochs, found.lr, found.lr_multipliers) == (9, pytest.approx(0.02), ())
 
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 import torchvision
 
+from modelheir.address import parse_address
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
-from modelheir.models import build, load
+from modelheir.models import build, load, state_hash
 from modelheir.models.bodies import library
 
 THREE = ("a", "b", "c")
@@ -90,6 +91,20 @@ def test_timm_weights_are_the_librarys_affair(monkeypatch):
         build("timm:resnet10t", classes=THREE, image_size=32, config=PRETRAINED)
     with pytest.raises(InputError, match="no published weights"):
         library.published("timm:resnet50t")
+
+
+def test_a_tag_chooses_among_weights_and_never_the_network():
+    """SD-5: further training data, distilled, or plain: each is an address of its own."""
+    plain = build("timm:resnet10t", classes=THREE, image_size=32, seed=1)
+    tagged = build("timm:resnet10t.c3_in1k", classes=THREE, image_size=32, seed=1)
+    assert tagged.spec["name"] == "timm:resnet10t.c3_in1k"
+    assert state_hash(tagged) == state_hash(plain)
+    assert parse_address("timm:resnet10t.c3_in1k").place == "resnet10t.c3_in1k"
+    large, small = (library.published(f"timm:vit_base_patch16_224.{tag}") for tag in ("augreg_in21k", "augreg_in1k"))
+    assert (len(large.classes), len(small.classes)) == (21843, 1000)
+    for call in (lambda name: build(name, classes=THREE, image_size=32), library.published):
+        with pytest.raises(InputError, match=r"unknown weights of timm:resnet10t 'c3_in2k'. Did you mean 'c3_in1k'\?"):
+            call("timm:resnet10t.c3_in2k")
 
 
 def test_published_facts():

@@ -2,14 +2,16 @@ import builtins
 import json
 import sys
 
+import numpy as np
 import pytest
+import scipy.special
 import torch
 
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
 from modelheir.models import build, state_hash
 from modelheir.models.backward_compatible import transplant
-from modelheir.models.files.export import export_onnx, export_safetensors, parity_check
+from modelheir.models.files.export import OUTPUTS, export_onnx, export_safetensors, parity_check
 
 CLASSES = ("a", "b", "c")
 SETTINGS = NetworkConfig(kwargs={"width": 4, "blocks": 2}, embedding=5, mean=(0.4,) * 3, std=(0.2,) * 3)
@@ -44,6 +46,46 @@ def test_a_transplanted_head_exports(tmp_path):
     assert parity_check(model, tmp_path / "model.onnx") < 1e-5
     export_safetensors(model, tmp_path / "model.safetensors")
     assert parity_check(model, tmp_path / "model.safetensors") == 0
+
+
+ORACLES = {
+    "logits": lambda found: found.logits.numpy(),
+    "softmax": lambda found: scipy.special.softmax(found.logits.numpy(), axis=1),
+    "sigmoid": lambda found: scipy.special.expit(found.logits.numpy()),
+    "features": lambda found: found.features.numpy(),
+}
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_the_graph_gives_what_was_asked_for_and_says_so(output, tmp_path):
+    import onnxruntime
+
+    model, path = small(), tmp_path / "model.onnx"
+    export_onnx(model, path, output=output)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    assert [one.name for one in session.get_outputs()] == [output]
+    told = session.get_modelmeta().custom_metadata_map
+    assert (told["output"], json.loads(told["classes"])) == (output, list(CLASSES))
+    images = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        expected = ORACLES[output](model.eval()(images))
+    (found,) = session.run(None, {"images": images.numpy()})
+    assert found.shape == {"features": (5, 5)}.get(output, (5, 3))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert parity_check(model, path, output=output, images=images) < 1e-5
+
+
+def test_what_is_compared_is_what_is_exported(tmp_path):
+    model, path = small(), tmp_path / "model.onnx"
+    export_onnx(model, path, output="softmax")
+    with pytest.raises(InputError, match=r"model.onnx gives softmax, not logits: compare that, or export again"):
+        parity_check(model, path)
+    with torch.no_grad():
+        model.head.bias += torch.tensor([5.0, 0.0, 0.0])
+    with pytest.raises(InputError, match=r"differs from the model by up to 0\.\d+ in its softmax"):
+        parity_check(model, path, output="softmax")
+    with pytest.raises(InputError, match=r"unknown output 'softmx'. Did you mean 'softmax'"):
+        export_onnx(model, path, output="softmx")
 
 
 @pytest.mark.slow

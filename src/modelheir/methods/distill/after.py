@@ -65,6 +65,7 @@ def target_fit(config: TargetConfig, fit: FitConfig) -> FitConfig:
         lr=fit.lr * config.rate,
         warmup_epochs=fit.warmup_epochs * share,
         step_epochs=fit.step_epochs * share,
+        milestones=tuple(epoch * share for epoch in fit.milestones),
     )
 
 
@@ -77,7 +78,9 @@ def fix_fit(config: FixConfig, fit: FitConfig) -> FitConfig:
         lr=fit.lr * config.rate,
         warmup_epochs=fit.warmup_epochs * share,
         step_epochs=fit.step_epochs * share,
+        milestones=tuple(epoch * share for epoch in fit.milestones),
         lr_multipliers=(),
+        layer_decay=1.0,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +11,12 @@ import numpy as np
 from modelheir import models
 from modelheir.methods.given.data import Data
 from modelheir.methods.given.new_model import NewModel
+from modelheir.methods.given.parameter_groups import parameter_groups
 from modelheir.methods.given.teachers import Teachers
 from modelheir.plans import Task
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from modelheir.config.fit import FitConfig
     from modelheir.models import Classifier
@@ -104,16 +105,7 @@ class Given:
             evaluate=self.data.evaluation(),
             predict=predict,
             publish="model" if single else "",
-            parameter_groups=self._groups if self.fit.lr_multipliers else None,
+            parameter_groups=parameter_groups(self.fit),
             state=state or {},
             describe={"model": specs["model"]} if single else {"modules": specs},
         )
-
-    def _groups(self, module: nn.Module) -> Sequence[tuple[Sequence[Tensor], float, float | None]]:
-        inner = getattr(module, "model", module)  # a transplanted old head stands beside the model
-        if not isinstance(inner, models.Classifier):
-            return [(list(module.parameters()), 1.0, None)]
-        groups = list(models.parameter_groups(inner, self.fit.lr_multipliers))
-        taken = {id(parameter) for parameters, _ in groups for parameter in parameters}
-        rest = [parameter for parameter in module.parameters() if id(parameter) not in taken]
-        return [(tensors, rate, None) for tensors, rate in (*groups, (rest, 1.0))]

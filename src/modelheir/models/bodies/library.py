@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
-from modelheir.checks import InputError, nearest
+from modelheir.checks import InputError, nearest, unknown
 from modelheir.models.files.packaged import packaged
 
 __all__ = [
@@ -50,8 +50,25 @@ def _weights(name: str) -> Any:
     return torchvision.models.get_model_weights(name)["DEFAULT"]
 
 
+def _timm_weights(name: str) -> Any:
+    """Return what timm knows of the weights of ``NAME``, or of those of several that ``NAME.TAG`` means."""
+    import timm
+
+    network, dot, tag = name.partition(".")
+    _check_name("timm", network, timm.list_models())
+    try:
+        return timm.models.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        tags = [one.partition(".")[2] for one in timm.list_pretrained(f"{network}.*")]
+        if not dot or tag in tags:
+            raise
+        raise unknown(f"weights of timm:{network}", tag, tags) from error
+
+
 def published(spec: str) -> Published:
     """Return what is known of the published weights of ``tv:NAME``, ``timm:NAME`` or ``pkg:NAME``; fetches nothing.
+
+    Of several that timm has for one network, ``timm:NAME.TAG`` are the ones by that tag.
 
     Raises:
         InputError: If there is no such network, or it has no published weights.
@@ -63,10 +80,7 @@ def published(spec: str) -> Published:
         return Published(int(view.crop_size[0]), tuple(view.mean), tuple(view.std), tuple(weights.meta["categories"]))
     if kind == "pkg":
         name = packaged(name).network
-    import timm
-
-    _check_name("timm", name.split(".")[0], timm.list_models())
-    found = timm.models.get_pretrained_cfg(name)
+    found = _timm_weights(name)
     if found is None or not found.has_weights:
         raise InputError(f"timm:{name} has no published weights: leave network.pretrained off, or load a file.")
     if found.num_classes == 1000:
@@ -107,9 +121,7 @@ def make_timm(
     """
     import timm
 
-    _check_name("timm", name.split(".")[0], timm.list_models())
-    given = dict(arguments)
-    found = timm.models.get_pretrained_cfg(name)
+    given, found = dict(arguments), _timm_weights(name)
     fixed = found is not None and bool(found.fixed_input_size)
     if found is not None and fixed:
         given.setdefault("img_size", image_size or found.input_size[-1])

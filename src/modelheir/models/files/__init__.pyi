@@ -1,3 +1,4 @@
+from .export import OUTPUTS as OUTPUTS
 from .export import export_onnx as export_onnx
 from .export import export_safetensors as export_safetensors
 from .export import parity_check as parity_check
