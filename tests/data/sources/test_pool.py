@@ -46,6 +46,17 @@ def test_labels_of_other_sources_are_dropped_and_splits_joined(tmp_path):
     assert {str(name): int(np.unique(found.image(i)[..., 0])[0]) for i, name in enumerate(found.ids)}["train/2"] == 2
 
 
+def test_parquet_needs_no_label(tmp_path):
+    save(tmp_path / "a.png", 9)
+    content = (tmp_path / "a.png").read_bytes()
+    pq.write_table(pa.table({"image": [content, content]}), tmp_path / "pool.parquet")
+    found = open_pool(f"parquet:{tmp_path / 'pool.parquet'}", InputConfig())
+    assert found.ids.tolist() == ["train/0", "train/1"]
+    assert (found.labels == -1).all()
+    with pytest.raises(InputError, match="no column img"):
+        open_pool(f"parquet:{tmp_path / 'pool.parquet'},image=img", InputConfig())
+
+
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(InputError, match="there is no image in it"):
         open_pool(f"folder:{tmp_path}", InputConfig())

@@ -1,5 +1,6 @@
 """The data that a plan is handed: what is asked of a stream reaches it, and splits are decoded once."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -96,3 +97,10 @@ def test_data_without_a_training_split_is_read_by_what_it_has(world):
     assert (data.classes, data.image_size) == (tuple(pool.classes), 8)
     assert len(data.stream("unlabelled", train=False).ids) == 5
     assert data.evaluation() == {}
+
+
+def test_training_shows_the_views_of_a_cycle_and_evaluation_the_one(world):
+    data = dataclasses.replace(world.given().data, view_cycle=2)
+    views = {train: [next(data.stream(train=train).epoch(epoch)).view for epoch in range(3)] for train in (True, False)}
+    assert views == {True: [0, 1, 0], False: [0, 0, 0]}
+    assert next(data.stream(view_cycle=3).epoch(2)).view == 2

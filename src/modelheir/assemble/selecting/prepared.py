@@ -69,6 +69,7 @@ def prepare(config: SelectConfig) -> Prepared:
         InputError: If something is missing, cannot be read, does not fit the rest, or would be written over.
     """
     source = config.data or own_data([config.teacher])
+    config = dataclasses.replace(config, data=source)
     out = Path(config.out)
     _check_place(out, [source, config.pool], config.teacher)
     splits = datasets.open_splits(source, config.inputs)

@@ -85,7 +85,7 @@ def select_images(config: SelectConfig, progress: Progress, *, command: Sequence
         accuracy=_accuracy(ready),
         notes=(*ready.notes, *choice.notes(ready.classes, config)),
         rules=SIFT if has_sift() else NO_SIFT,
-        settings=to_mapping(config),
+        settings=to_mapping(ready.config),
         top_k=config.top_k,
     )
     write_json(ready.out / "selection.json", found.to_json())

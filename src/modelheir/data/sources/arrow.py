@@ -25,13 +25,15 @@ _IMAGE_COLUMNS = ("img", "image")
 _LABEL_COLUMNS = ("label", "labels")
 
 
-def open_parquet(place: str, options: Mapping[str, str], config: InputConfig) -> dict[str, ImageSet]:
+def open_parquet(
+    place: str, options: Mapping[str, str], config: InputConfig, *, labelled: bool = True
+) -> dict[str, ImageSet]:
     """Return images in Parquet files of the hub's layout: a file, or a folder of shards.
 
     A column ``img`` or ``image`` is a struct of ``bytes`` and ``path``; ``label`` is an int64; class names stand in the
     ``huggingface`` entry of the schema's metadata. The split is the word train, val, validation or test in the file's
     name, or the name of a folder around it; train where there is none. Options ``image`` and ``label`` name other
-    columns.
+    columns. Without ``labelled`` no label is read, and there need be none.
 
     Raises:
         InputError: If there is no file, a column is missing, or a label is outside the class list.
@@ -48,19 +50,18 @@ def open_parquet(place: str, options: Mapping[str, str], config: InputConfig) ->
         inside = file.relative_to(root).parts[:-1] if root.is_dir() else ()
         shards.setdefault(_split_of(file.stem, inside), []).append(file)
     tables = {split: _concat([_read(file) for file in group], place) for split, group in shards.items()}
-    return image_table(tables, where=f"parquet:{place}", options=options, config=config)
+    return image_table(tables, where=f"parquet:{place}", options=options, config=config, labelled=labelled)
 
 
 def image_table(
     tables: Mapping[str, pa.Table], *, where: str, options: Mapping[str, str], config: InputConfig,
-    classes: tuple[str, ...] = (),
+    classes: tuple[str, ...] = (), labelled: bool = True,
 ) -> dict[str, ImageSet]:  # fmt: skip
     """Make image sets of tables in the hub's layout; ``classes`` replaces the names in the metadata."""
     found: dict[str, tuple[pa.ChunkedArray, pa.ChunkedArray | None]] = {}
     raw: dict[str, list[Any]] = {}
     for split, table in tables.items():
         image = _column(table, options.get("image"), _IMAGE_COLUMNS, where)
-        label = _column(table, options.get("label"), _LABEL_COLUMNS, where)
         kind = table.schema.field(image).type
         if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
             parts = dict(zip((field.name for field in kind), table[image].flatten(), strict=True))
@@ -69,6 +70,10 @@ def image_table(
             found[split] = (table[image], None)
         else:
             raise InputError(f"{where}: column {image!r} must be a struct of bytes and path, or bytes; it is {kind}.")
+        if not labelled:
+            raw[split] = [None] * len(table)
+            continue
+        label = _column(table, options.get("label"), _LABEL_COLUMNS, where)
         raw[split] = table[label].to_pylist()
         classes = classes or _class_names(table.schema, label)
     if classes:

@@ -11,6 +11,7 @@ from modelheir.address import parse_data
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data.images import ImageSet, join_sets
+from modelheir.data.sources.arrow import open_parquet
 from modelheir.data.sources.files import open_plain_folder
 from modelheir.data.sources.table import open_source
 
@@ -21,7 +22,7 @@ def open_pool(spec: str, config: InputConfig) -> ImageSet:
     """Open every image of a source as one set without labels and classes; nothing is decoded.
 
     ``folder:DIR`` is every image below it, at any depth; the order is that of the paths. Of other sources it is all
-    splits, one after another, with the labels dropped.
+    splits, one after another, with the labels dropped; Parquet files need have none.
 
     Args:
         spec: For example ``folder:pool``, ``list:FILE``, ``parquet:PATH``, ``manifest:FILE``.
@@ -33,7 +34,10 @@ def open_pool(spec: str, config: InputConfig) -> ImageSet:
     found = parse_data(spec)
     if found.kind == "folder" and Path(found.place).is_dir():
         return open_plain_folder(found.place, config)
-    splits = open_source(spec, config)
+    if found.kind == "parquet":
+        splits = open_parquet(found.place, found.options, config, labelled=False)
+    else:
+        splits = open_source(spec, config)
     bare = [
         dataclasses.replace(images, classes=(), labels=np.full(len(images), -1), columns={})
         for images in splits.values()

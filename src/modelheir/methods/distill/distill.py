@@ -38,9 +38,7 @@ __all__ = ["METHOD", "Config", "plan"]
 
 @dataclasses.dataclass(frozen=True)
 class _Distill:
-    teacher: tuple[
-        str, ...
-    ] = ()  #: models to learn from: run:DIR, file:PATH, tv:, timm:, pkg:NAME; cache:DIR; predictions
+    teacher: tuple[str, ...] = ()  #: models to learn from: run:DIR, file:PATH, tv:, timm:, pkg:, cache:DIR, predictions
     unlabelled: str = ""  #: images without labels, named as --data is; labels of them are not looked at
     start: str = ""  #: model whose weights the student begins with (run:DIR, file:PATH, pkg:NAME)
     label_weight: Annotated[float, AtLeast(0)] = 0.0  #: of the loss against labels; 0 learns from the teacher alone
