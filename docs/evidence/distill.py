@@ -37,6 +37,8 @@ BASE = {
 GOOD = {"network.kwargs": TEACHER, "fit.epochs": 40, "inputs.cutmix": 1.0, "inputs.mix_probability": 0.5}
 WEAK = {"network.kwargs": TEACHER, "fit.epochs": 4}
 LABELS, POOL = {"fit.epochs": LABELLED_EPOCHS}, {"fit.epochs": EPOCHS, "method.target.epochs": 0}
+FIVE = ("airplane", "bird", "deer", "frog", "ship")  #: classes of J; the others are off the topic
+DRAWN, CHOSEN = 15_000, 5_000  #: images of J's pool, and those that are trained on
 #: arm -> what it is; the letters are those of the experiment's plan
 ARMS = {
     "A": "labels alone",
@@ -55,6 +57,17 @@ ARMS = {
     "I dist": "DIST, with the pool",
     "K at 22 px": "F, tested at 22 pixels",
     "K": "F, then the classifier alone at 22 pixels",
+}
+#: arms of smaller questions, each beside its own baseline
+MORE = {
+    "J none": "5 classes, 2,000 labels, no pool",
+    "J random": "and 5,000 images of a pool of all ten classes, at random",
+    "J top-k": "and the 1,000 surest of each class (modelheir select)",
+    "L from scratch": "digits, 10 labels a class, first weights drawn",
+    "L plain, one rate": "from A's weights",
+    "L plain, rates by stage": "from A's weights, 0.1, 0.2, 0.3 of the rate below the classifier",
+    "L distilled, one rate": "from F's weights",
+    "L distilled, rates by stage": "from F's weights, 0.1, 0.2, 0.3 of the rate below the classifier",
 }
 
 
@@ -124,6 +137,48 @@ def train_seed(data: Path, out: Path, seed: int) -> None:
     taught("E", "jeffreys", **pool, **{**POOL, "fit.epochs": 3 * EPOCHS})
     taught("G", "jeffreys", teacher=f"run:{good}", **pool, **POOL, **{"method.policy.batch_norm": "batch"})
     taught("H", "jeffreys", teacher=f"run:{weak}", **pool, **POOL)
+    train_more(run, data)
+
+
+def train_more(run: Runner, data: Path) -> None:
+    """Train the arms of two further questions: a pool with other classes in it (J), a distilled body elsewhere (L)."""
+    import modelheir
+
+    half = {"inputs.train_classes": FIVE, "fit.batch_size": 64}
+    teacher = run("J_teacher", "finetune", {**GOOD, **half, "fit.epochs": 60, "seed": 1000 + run.seed})
+    place = run.out / "J_pool"
+    pools = {"every": place / "pool" / "train.parquet", "random": place / "random" / "train.parquet"}
+    draw(data, pools, run.seed)
+    own = {key: value for key, value in {**BASE, **half}.items() if key.startswith("inputs.")}
+    modelheir.select(
+        pool=f"parquet:{pools['every']}", data=run.data, teacher=f"run:{teacher}", top_k=CHOSEN // len(FIVE),
+        union=False, out=str(place / "selected"), quiet=True, **own,
+    )  # fmt: skip
+    chosen = {"J top-k": f"manifest:{place}/selected/manifest.parquet", "J random": f"parquet:{pools['random']}"}
+    settings = {"teacher": f"run:{teacher}", "method.losses": ("jeffreys",), **half, "method.target.epochs": 0}
+    for name, pool in chosen.items():
+        run(name, "distill", {**settings, "unlabelled": pool, "fit.epochs": 12})
+    run("J none", "distill", {**settings, "fit.epochs": 12 * (CHOSEN + 2000) // 2000})
+    few = {"data": "digits", "inputs.train_per_class": 10, "inputs.augment": "crop", "inputs.val_fraction": 0.1}
+    for name, start in (("plain", run.out / "A"), ("distilled", f"{run.out / 'DFK'}#target")):
+        for rates, given in (("one rate", {}), ("rates by stage", {"fit.lr_multipliers": (0.1, 0.2, 0.3, 1.0)})):
+            begin = {"method.start": f"run:{start}", "method.replace_head": True, "fit.batch_size": 32}
+            run(f"L {name}, {rates}", "finetune", {**few, **begin, **given, "fit.epochs": 30})
+    run("L from scratch", "finetune", {**few, "fit.epochs": 30, "fit.batch_size": 32})
+
+
+def draw(data: Path, pools: dict[str, Path], seed: int) -> None:
+    """Write a pool of training images of all ten classes, and a part of it as large as what is chosen from it."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    if all(path.is_file() for path in pools.values()):
+        return
+    table = pq.read_table(data / "train.parquet")
+    order = np.random.default_rng(seed).permutation(len(table))[:DRAWN]
+    for path, count in zip(pools.values(), (DRAWN, CHOSEN), strict=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table.take(np.sort(order[:count])), path)
 
 
 def larger(run: Runner, folder: Path) -> None:
@@ -156,7 +211,7 @@ def measure(out: Path, seeds: list[int]) -> dict:
     records = []
     for seed in seeds:
         place = out / f"seed{seed}"
-        for name in ("teacher", "teacher_weak", *ARMS):
+        for name in ("teacher", "teacher_weak", *ARMS, "J_teacher", *MORE):
             file = said(place, name)
             if not file.is_file():
                 continue
@@ -217,6 +272,17 @@ def markdown(result: dict) -> str:
         gaps = [over(result, arm, base) if arm != base else "" for base in ("A", "D")]
         if mean := over(result, arm):
             lines.append(f"| {arm} | {about} | {mean} | {gaps[0]} | {gaps[1]} | {seconds} |")
+    lines += [
+        "",
+        "| arm | what | accuracy, % | minus J none, J random | minus L plain, one rate |",
+        "|---|---|---|---|---|",
+    ]
+    for arm, about in {"J_teacher": "the teacher of 5 classes", **MORE}.items():
+        bases = ("J none", "J random") if arm.startswith("J") else ("L plain, one rate",)
+        gaps = [over(result, arm, base) if arm != base else "" for base in bases]
+        cells = [", ".join(filter(None, gaps)), ""] if arm.startswith("J") else ["", gaps[0]]
+        if mean := over(result, arm):
+            lines.append(f"| {arm} | {about} | {mean} | {cells[0]} | {cells[1]} |")
     return "\n".join(lines)
 
 
