@@ -33,6 +33,6 @@ class CopyConfig:
     # what confirms it where keypoints cannot: correlation after alignment
     few: Annotated[int, AtLeast(0)] = 24  #: keypoints below which an image is left to the correlation
     tiny: Annotated[int, AtLeast(0)] = 64  #: shorter side in pixels below which the correlation may confirm as well
-    correlation: Annotated[float, InRange(-1, 1)] = 0.9  #: least correlation of aligned images
+    correlation: Annotated[float, InRange(-1, 1)] = 0.96  #: least correlation of aligned images
     detail: Annotated[float, InRange(-1, 1)] = 0.7  #: least correlation of what a blur leaves over
     overlap: Annotated[float, InRange(0, 1)] = 0.5  #: least share of one image that the other has too
