@@ -7,15 +7,15 @@ import pytest
 from modelheir.checks import InputError
 from modelheir.selection.shards import (
     Scored,
-    Shard,
     differences,
     is_done,
-    parse_shard,
     read_bad,
     read_scored,
+    score_file,
     shards_in,
     write_scored,
 )  # fmt: skip
+from modelheir.shard import Shard
 
 KEY = {"teacher": "a", "pool": {"images": 3}}
 
@@ -34,25 +34,8 @@ def scored(ids=("a", "b", "c"), width=2):
     )
 
 
-@pytest.mark.parametrize(("total", "of"), [(0, 1), (7, 3), (3, 7), (100, 16)])
-def test_every_row_is_in_one_shard(total, of):
-    rows = [row for number in range(1, of + 1) for row in Shard(number, of).rows(total)]
-    assert rows == list(range(total))
-
-
-@pytest.mark.parametrize("text", ["3/2", "0/2", "1", "a/b", "1/0", "-1/3", "1/2/3"])
-def test_a_shard_that_is_none_is_refused(text):
-    with pytest.raises(InputError, match=r"must be i/n with i from 1 to n, such as 3/16"):
-        parse_shard(text)
-
-
-def test_none_is_asked_for():
-    assert parse_shard("") is None
-    assert str(parse_shard(" 2/2 ")) == "2/2"
-
-
 def test_what_is_written_is_read(tmp_path):
-    path, made = Shard(1, 2).file(tmp_path), scored()
+    path, made = score_file(tmp_path, Shard(1, 2)), scored()
     write_scored(path, made, KEY, bad={"x.png": "x.png: empty file"})
     assert is_done(path, KEY)
     (found,) = read_scored([path], columns=("content", "hash", "thumbnail", "features"))

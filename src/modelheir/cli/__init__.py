@@ -54,12 +54,6 @@ _TABLE: dict[str, dict[str, Command]] = {
             "lower the batch size (--fit.batch_size), raise --fit.accumulate, or make images smaller "
             "(--inputs.image_size)",
         ),
-        "cache": Command(
-            "modelheir.cli.cache",
-            "keep what teachers say of the training images, for train distill",
-            "modelheir cache write --teacher run:runs/large --data folder:photos --out teachers",
-            _FORWARD,
-        ),
     },
     "Teach with large models": {
         "select": Command(

@@ -1,4 +1,3 @@
 from .settings import CopyConfig as CopyConfig
 from .shards import Scored as Scored
-from .shards import Shard as Shard
 from .top_k import TopK as TopK

@@ -19,15 +19,15 @@ import pyarrow.parquet as pq
 
 from modelheir.checks import InputError
 from modelheir.runs.files import replace_file, to_json
+from modelheir.shard import Shard
 
 __all__ = [
     "Scored",
-    "Shard",
     "differences",
     "is_done",
-    "parse_shard",
     "read_bad",
     "read_scored",
+    "score_file",
     "shards_in",
     "write_scored",
 ]
@@ -35,29 +35,6 @@ __all__ = [
 _NAME = re.compile(r"part-(\d+)-of-(\d+)\.parquet")
 _ENTRY, _BAD = b"modelheir", b"modelheir_bad"
 _GROUP = 16_384  #: rows of a row group: what a reader holds at once
-
-
-@dataclasses.dataclass(frozen=True)
-class Shard:
-    """Shard ``number`` (from 1) of ``of``."""
-
-    number: int
-    of: int
-
-    def rows(self, total: int) -> range:
-        """Return the rows of the pool that the shard holds.
-
-        >>> [list(Shard(number, 3).rows(7)) for number in (1, 2, 3)]
-        [[0, 1], [2, 3], [4, 5, 6]]
-        """
-        return range((self.number - 1) * total // self.of, self.number * total // self.of)
-
-    def file(self, folder: Path) -> Path:
-        """Return where its scores are kept."""
-        return folder / f"part-{self.number}-of-{self.of}.parquet"
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,22 +53,9 @@ class Scored:
         return len(self.sample_id)
 
 
-def parse_shard(text: str) -> Shard | None:
-    """Read ``i/n``; empty is ``None``.
-
-    Raises:
-        InputError: If it is written otherwise, or ``i`` is not from 1 to ``n``.
-
-    Example:
-        >>> parse_shard("3/16")
-        Shard(number=3, of=16)
-    """
-    if not text:
-        return None
-    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text.strip())
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise InputError(f"shard = {text!r}: must be i/n with i from 1 to n, such as 3/16.")
-    return Shard(int(found[1]), int(found[2]))
+def score_file(folder: Path, shard: Shard) -> Path:
+    """Return where the scores of a shard are kept."""
+    return shard.file(folder, "part", "parquet")
 
 
 def shards_in(folder: Path) -> list[Shard]:

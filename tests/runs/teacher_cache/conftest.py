@@ -5,8 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from modelheir.runs.teacher_cache.manifest import Manifest, Shard, write_manifest
+from modelheir.runs.teacher_cache.manifest import Manifest, write_manifest
 from modelheir.runs.teacher_cache.shards import Images, output_arrays, writing_shard
+from modelheir.shard import Shard
 
 TOLD = Manifest(
     shards=2,

@@ -4,11 +4,9 @@ import dataclasses
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from modelheir.checks import InputError
-from modelheir.runs.teacher_cache.manifest import Shard, accept_manifest, parse_shard, read_manifest, write_manifest
+from modelheir.runs.teacher_cache.manifest import accept_manifest, read_manifest, write_manifest
 
 
 def test_what_is_written_is_read(told, tmp_path):
@@ -79,19 +77,3 @@ def test_a_folder_without_one_is_none(tmp_path):
         read_manifest(tmp_path)
     with pytest.raises(InputError, match="is not there"):
         read_manifest(tmp_path / "x")
-
-
-@given(st.integers(1, 50), st.integers(1, 9))
-def test_shards_part_the_images(total, of):
-    rows = [row for number in range(1, of + 1) for row in Shard(number, of).rows(total)]
-    assert rows == list(range(total))
-
-
-@pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "-1/3", "1/3/4"])
-def test_a_shard_that_cannot_be_is_refused(text):
-    with pytest.raises(InputError, match="must be i/n with i from 1 to n, such as 3/16"):
-        parse_shard(text)
-
-
-def test_no_shard_is_the_whole():
-    assert parse_shard("") == parse_shard(" 1/1 ") == Shard(1, 1)

@@ -7,8 +7,9 @@ import pytest
 
 from modelheir.checks import InputError
 from modelheir.runs.teacher_cache import reading
-from modelheir.runs.teacher_cache.manifest import Shard, read_manifest
+from modelheir.runs.teacher_cache.manifest import read_manifest
 from modelheir.runs.teacher_cache.reading import cache_files, missing_shards, open_cache, verify_cache
+from modelheir.shard import Shard
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 
 from modelheir.checks import InputError
 from modelheir.runs.teacher_cache import shards
-from modelheir.runs.teacher_cache.manifest import Shard
 from modelheir.runs.teacher_cache.shards import check_files, is_finished, output_arrays, read_shard, writing_shard
+from modelheir.shard import Shard
 
 FIRST = Shard(1, 2)
 

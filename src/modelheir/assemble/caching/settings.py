@@ -10,7 +10,7 @@ from modelheir.classes import BY_NAME, RULES
 from modelheir.config.inputs import InputConfig
 from modelheir.config.run import check_device
 from modelheir.config.teacher import TeacherConfig
-from modelheir.runs.teacher_cache.manifest import parse_shard
+from modelheir.shard import parse_shard
 
 __all__ = ["CacheConfig"]
 

@@ -23,8 +23,9 @@ from modelheir.extras import need_train
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given import Data, Teachers
 from modelheir.methods.given.pool import with_pool
-from modelheir.runs.teacher_cache.manifest import NAME, Manifest, Shard, accept_manifest, parse_shard, write_manifest
+from modelheir.runs.teacher_cache.manifest import NAME, Manifest, accept_manifest, write_manifest
 from modelheir.runs.teacher_cache.shards import Images, is_finished, output_arrays, writing_shard
+from modelheir.shard import Shard, parse_shard
 
 if TYPE_CHECKING:
     from modelheir.config.inputs import InputConfig

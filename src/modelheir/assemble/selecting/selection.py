@@ -19,7 +19,8 @@ from modelheir.config.mapping import to_mapping
 from modelheir.extras import need_train
 from modelheir.runs.files import write_json
 from modelheir.selection.keypoints import has_sift
-from modelheir.selection.shards import Shard, is_done, parse_shard, read_bad, read_scored, shards_in, write_scored
+from modelheir.selection.shards import is_done, read_bad, read_scored, score_file, shards_in, write_scored
+from modelheir.shard import Shard, parse_shard
 
 if TYPE_CHECKING:
     from modelheir.assemble.selecting.settings import SelectConfig
@@ -56,12 +57,12 @@ def select_images(config: SelectConfig, progress: Progress, *, command: Sequence
     need_train("scoring images")
     ready = prepare(config)
     every = _score(ready, progress)
-    waiting = tuple(str(one) for one in every if not is_done(one.file(ready.scores), ready.key))
-    bad = {name: why for one in every for name, why in read_bad(one.file(ready.scores)).items()}
+    waiting = tuple(str(one) for one in every if not is_done(score_file(ready.scores, one), ready.key))
+    bad = {name: why for one in every for name, why in read_bad(score_file(ready.scores, one)).items()}
     if waiting:
         return Selection(ready.out, len(ready.pool), bad, waiting=waiting, notes=ready.notes)
     _check_bad(ready, bad)
-    files = [one.file(ready.scores) for one in every]
+    files = [score_file(ready.scores, one) for one in every]
     removed = tuple(_remove(ready, files, progress))
     write_removed(ready.out / "removed.parquet", removed)
     gone = [one.sample_id for one in removed]
@@ -95,7 +96,8 @@ def select_images(config: SelectConfig, progress: Progress, *, command: Sequence
 
 def _score(ready: Prepared, progress: Progress) -> list[Shard]:
     """Score the shard that is asked for, or all, where they are not scored yet; return all shards there are to be."""
-    asked, there = parse_shard(ready.config.shard), shards_in(ready.scores)
+    text = ready.config.shard
+    asked, there = parse_shard(text) if text else None, shards_in(ready.scores)
     numbers = {one.of for one in there}
     of = asked.of if asked else max(numbers, default=-(-len(ready.pool) // _PART))
     if numbers - {of}:
@@ -105,7 +107,7 @@ def _score(ready: Prepared, progress: Progress) -> list[Shard]:
         )
     every = [Shard(number, of) for number in range(1, of + 1)]
     for one in [asked] if asked else every:
-        path = one.file(ready.scores)
+        path = score_file(ready.scores, one)
         if not is_done(path, ready.key):
             rows = one.rows(len(ready.pool))
             _score_to(path, ready, ready.pool.subset(np.array(rows, dtype=np.int64)), progress, f"score shard {one}")

@@ -13,7 +13,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import flatten, from_mapping
 from modelheir.config.run import check_device
 from modelheir.selection.settings import CopyConfig
-from modelheir.selection.shards import parse_shard
+from modelheir.shard import parse_shard
 
 __all__ = ["SelectConfig", "read_selection"]
 

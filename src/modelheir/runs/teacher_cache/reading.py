@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from modelheir.checks import InputError
-from modelheir.runs.teacher_cache.manifest import NAME, Manifest, Shard, read_manifest
+from modelheir.runs.teacher_cache.manifest import NAME, Manifest, read_manifest
 from modelheir.runs.teacher_cache.shards import StoredShard, check_files, read_shard
+from modelheir.shard import Shard
 
 __all__ = ["TeacherCache", "cache_files", "missing_shards", "open_cache", "verify_cache"]
 

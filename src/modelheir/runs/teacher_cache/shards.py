@@ -21,7 +21,8 @@ from modelheir.checks import InputError
 from modelheir.runs.files import read_mapping, replace_file, write_json
 from modelheir.runs.lock import locked
 from modelheir.runs.seal import digest
-from modelheir.runs.teacher_cache.manifest import NAME, Manifest, Shard
+from modelheir.runs.teacher_cache.manifest import NAME, Manifest
+from modelheir.shard import Shard
 
 __all__ = ["Images", "StoredShard", "check_files", "is_finished", "output_arrays", "read_shard", "writing_shard"]
 
