@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from modelheir import analysis, assemble
 from modelheir.assemble import compare_labelled, evaluate, export, multiplier_search, predict, worth_labelling
 from modelheir.checks import InputError, unknown
 from modelheir.config.keywords import check_keywords, part_keywords
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
+from modelheir.config.pilot import seconds_of
 from modelheir.config.run import TrainConfig
 from modelheir.engine.progress import make_progress
 from modelheir.methods import METHODS
@@ -23,7 +24,7 @@ from modelheir.screen import say
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison
     from modelheir.analysis.ensemble import Ensemble
-    from modelheir.assemble import Selection
+    from modelheir.assemble import Pilot, Selection
 
 __all__ = [
     "cache", "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "multiplier_search",
@@ -31,13 +32,31 @@ __all__ = [
 ]  # fmt: skip
 
 
-def train(name: str, /, *, config: Path | str | None = None, epochs: int | None = None, **settings: Any) -> Path:
+@overload
+def train(
+    name: str, /, *, config: Path | str | None = None, epochs: int | None = None, pilot: None = None, **settings: Any
+) -> Path: ...
+@overload
+def train(
+    name: str, /, *, config: Path | str | None = None, epochs: int | None = None, pilot: str, **settings: Any
+) -> Pilot: ...
+def train(
+    name: str,
+    /,
+    *,
+    config: Path | str | None = None,
+    epochs: int | None = None,
+    pilot: str | None = None,
+    **settings: Any,
+) -> Path | Pilot:
     """Train by a method of the table and return the run folder; called again with the same settings, it resumes.
 
     Args:
         name: A key of ``modelheir.methods.METHODS``, such as ``upgrade``.
         config: A YAML file of settings; ``settings`` win over it.
         epochs: Short for the setting ``fit.epochs``.
+        pilot: A time such as ``10m``: small runs forecast what the teacher gains, instead of the training, and a
+            ``Pilot`` is returned (``found.forecast.gain``, ``.low``, ``.high``). For ``distill``.
         **settings: The settings of ``modelheir train``: ``data="folder:photos"``, ``old="run:runs/v1"``,
             ``teacher="run:runs/large"`` where the method has that flag, groups as
             mappings (``fit={"lr": 0.05}``, ``method={...}``) or dotted (``**{"fit.lr": 0.05}``).
@@ -60,11 +79,12 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
     if epochs is not None:
         shared["fit.epochs"] = epochs
     own = {key.removeprefix("method."): value for key, value in own.items()}
-    typed = {**({"config": str(config)} if config else {}), **({"epochs": epochs} if epochs is not None else {})}
-    call = _call("train", name, **typed, **settings)
-    return assemble.train(
-        name, from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method"), command=[call]
-    )
+    typed = {"config": config and str(config), "epochs": epochs, "pilot": pilot}
+    call = _call("train", name, **{key: value for key, value in typed.items() if value is not None}, **settings)
+    of_run, of_method = from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method")
+    if pilot is None:
+        return assemble.train(name, of_run, of_method, command=[call])
+    return assemble.pilot(name, of_run, of_method, seconds=seconds_of(pilot), command=[call])
 
 
 def _call(function: str, *values: Any, **named: Any) -> str:

@@ -11,6 +11,8 @@ from .evaluation import evaluate as evaluate
 from .explain import explain_text as explain_text
 from .exporting import export as export
 from .pages import comparison_page as comparison_page
+from .piloting.pilot import Pilot as Pilot
+from .piloting.pilot import pilot as pilot
 from .prediction import predict as predict
 from .prediction import with_names as with_names
 from .report import ReportConfig as ReportConfig
