@@ -17,6 +17,9 @@ from .prediction import predict as predict
 from .prediction import with_names as with_names
 from .report import ReportConfig as ReportConfig
 from .report import report_runs as report_runs
+from .searching.call import search as search
+from .searching.search import Search as Search
+from .searching.search import search_settings as search_settings
 from .selecting.result import Selection as Selection
 from .selecting.selection import select_images as select_images
 from .selecting.settings import SelectConfig as SelectConfig
