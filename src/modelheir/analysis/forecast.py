@@ -13,8 +13,9 @@ the seeds' variance ``s^2``, then have the covariance ``V``, and generalised lea
 (Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section 2.7). A large ``beta`` draws the line
 through the sizes on; a small one keeps to the mean, and a large ``omega`` to the last size. The interval is that of one
 further pair of runs: it adds the seeds' variance once, and the spread of the selection split's images, which all sizes
-share. Seeds are few, so their variance is held to a usual one and the quantile is Student's, with the degrees of
-freedom of Satterthwaite (1946).
+share. Seeds are few, so their variance is held to a usual one, and the quantile is Student's with the seeds' degrees of
+freedom for all of it: in the test's worlds the interval then covers 95 to 98 times in a hundred, where Satterthwaite's
+larger number (1946) let it fall to 93.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def forecast_gain(
     from_seeds = squared * (1 + float((weights**2 / counts).sum()))
     from_size = float(weights @ size @ weights)
     total = from_seeds + from_size + image_variance
-    half = _student(confidence, freedom * (total / from_seeds) ** 2) * float(np.sqrt(total))
+    half = _student(confidence, freedom) * float(np.sqrt(total))
     spread = {"seeds": from_seeds, "images": image_variance, "size": from_size}
     return Forecast(
         gain=gain,

@@ -60,9 +60,11 @@ class Whole:
             >>> [whole.shrunk(share) for share in (0.1, 0.5)]
             [Size(share=0.1, labelled=250, pool=250), Size(share=0.5, labelled=400, pool=2100)]
         """
-        images = max(self.fewest, round(share * (self.labelled + self.pool)))
-        labelled = images if not self.pool else min(self.labelled, max(-(-images // 2), round(share * self.labelled)))
-        return Size(images / (self.labelled + self.pool), labelled, images - labelled)
+        every = self.labelled + self.pool
+        images = max(self.fewest, round(share * every))
+        even = max(-(-images // 2), round(images / every * self.labelled), images - self.pool)
+        labelled = min(self.labelled, even)
+        return Size(images / every, labelled, images - labelled)
 
     def steps(self, size: Size) -> int:
         """Return the steps of the arm with the teacher; a last incomplete batch is left out.
