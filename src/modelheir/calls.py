@@ -236,7 +236,7 @@ def select(*, pool: str, teacher: str, out: str | Path, **settings: Any) -> Sele
     given = {"pool": pool, "teacher": teacher, "out": str(out), **settings}
     config = assemble.read_selection(given)
     with make_progress(quiet=config.quiet) as progress:
-        return assemble.select_images(config, progress, command=[_call("select", **given)])
+        return assemble.select_images(config, progress, command=[call_text("select", **given)])
 
 
 def explain(name: str) -> None:
