@@ -47,7 +47,7 @@ def test_what_is_printed(calls, found, capsys):
     calls.replace(modelheir.assemble, "search_settings", found)
     assert search.main(["finetune", "--search.fit.lr", "0.01", "9.0", "--quiet"]) == 0
     out = capsys.readouterr().out
-    lines = {line.split()[0]: line for line in out.splitlines() if line.split()}
+    lines = {line.split()[0]: line for line in reversed(out.splitlines()) if line.split()}
     assert lines["1"].split()[1:] == ["0.01", "75.00%", "3", "best"]
     assert lines["0"].split()[1:] == ["as", "given", "50.00%", "3"]
     assert lines["2"].split()[-1] == "failed"
