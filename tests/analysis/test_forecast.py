@@ -35,7 +35,12 @@ def test_the_last_size_is_nearly_the_answer_where_it_is_the_whole():
 
 def test_least_squares_by_a_loop():
     """Weights by inverting the covariance, term by term; the interval by hand."""
-    held, sizes, gains, whole = Held(slope=0.02, wander=0.015, seeds=0.01, weight=3.0), [5, 10, 10], [0.1, 0.07, 0.05], 40
+    held, sizes, gains, whole = (
+        Held(slope=0.02, wander=0.015, seeds=0.01, weight=3.0),
+        [5, 10, 10],
+        [0.1, 0.07, 0.05],
+        40,
+    )
     x = [np.log2(5 / 40), np.log2(10 / 40)]
     y, counts = [0.1, 0.06], [1, 2]
     squared = ((0.07 - 0.06) ** 2 + (0.05 - 0.06) ** 2 + 3 * 0.01**2) / (1 + 3)

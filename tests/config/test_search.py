@@ -66,6 +66,9 @@ def test_the_file_is_named():
 
 
 def test_changes_are_parted_and_values_found():
-    assert split_changes({"seed": 1, "method.policy.batch_norm": "batch"}) == ({"seed": 1}, {"policy.batch_norm": "batch"})
+    assert split_changes({"seed": 1, "method.policy.batch_norm": "batch"}) == (
+        {"seed": 1},
+        {"policy.batch_norm": "batch"},
+    )
     assert value_of((TrainConfig(), OWN), "fit.epochs") == 30
     assert value_of((TrainConfig(), OWN), "method.policy.batch_norm") == "eval"

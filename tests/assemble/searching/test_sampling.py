@@ -52,9 +52,7 @@ def test_a_small_space_is_tried_once_and_then_at_an_end():
 
 def test_tpe_learns_where_random_does_not():
     """After forty trials the mean rate of the last ten is nearer to the best end."""
-    mean = {
-        name: sum(trial.changes["fit.lr"] for trial in some(name, 40)[-10:]) / 10 for name in ("random", "tpe")
-    }
+    mean = {name: sum(trial.changes["fit.lr"] for trial in some(name, 40)[-10:]) / 10 for name in ("random", "tpe")}
     assert mean["tpe"] > 1.5 * mean["random"]
 
 
