@@ -66,7 +66,7 @@ def run(asked, seconds=0.0, **changes):
 @pytest.mark.slow
 def test_from_end_to_end(asked, fast, monkeypatch, tmp_path):
     monkeypatch.setattr(training_pairs, "choose_pairs", lambda whole, pace, seconds: _two_sizes(whole))
-    made, seen = run(asked, seconds=600.0)
+    made, _ = run(asked, seconds=600.0)
     out = tmp_path / "student"
     assert sorted(path.name for path in out.iterdir()) == ["pilot", "pilot.json"]
     held = json.loads((out / "pilot.json").read_text())
@@ -129,7 +129,7 @@ def test_no_time_is_refused_with_the_time_that_is_enough(asked, tmp_path):
 
 def test_it_stops_before_a_pair_that_would_not_end_in_time(asked, fast, monkeypatch):
     monkeypatch.setattr(training_pairs, "choose_pairs", lambda whole, pace, seconds: _two_sizes(whole))
-    monkeypatch.setattr(training_pairs, "_train", lambda runs, size, seed, watch: pair(size, seed, seconds=90.0))
+    monkeypatch.setattr(training_pairs, "train_pair", lambda runs, size, seed, watch: pair(size, seed, seconds=90.0))
     monkeypatch.setattr(training_pairs, "_pace", lambda *_: FAST)
     made, _ = run(asked, seconds=100.0)
     assert len(made.pairs) == 1

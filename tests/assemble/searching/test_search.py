@@ -17,7 +17,7 @@ SPACE = {"fit.lr": [0.01, 0.00001], "inputs.erase": [0.0, 0.5]}
 
 @pytest.fixture
 def fake(monkeypatch):
-    """Runs that leave a result and nothing else: the selection split likes a high rate, the reporting split a low one."""
+    """Runs that leave a result alone: the selection split likes a high rate, the reporting split a low one."""
     trained = []
 
     def train(method, config, settings, *, command=()):

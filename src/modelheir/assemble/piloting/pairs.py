@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from modelheir.assemble.piloting.kept import Kept
 
-__all__ = ["Found", "train_pairs"]
+__all__ = ["Found", "train_pair", "train_pairs"]
 
 _PROBE = 8  #: batches of the images that the pace is measured on, for
 _PROBE_EPOCHS = 2  #: passes, of which the first warms up
@@ -65,7 +65,7 @@ def train_pairs(runs: SmallRuns, kept: Kept, seconds: float, watch: Callable[[st
         if done and spent + slower * thought > seconds:
             continue
         begin = f"[{number}/{len(planned)}] {size.images:,} images, "
-        pair = _train(runs, size, seed, lambda arm, begin=begin: watch(begin + arm))
+        pair = train_pair(runs, size, seed, lambda arm, begin=begin: watch(begin + arm))
         done[size.images, seed] = pair
         kept.add(pair)
         spent += pair.seconds
@@ -76,7 +76,15 @@ def train_pairs(runs: SmallRuns, kept: Kept, seconds: float, watch: Callable[[st
     return Found(tuple(done[key] for key in sorted(done)), len(planned), measured)
 
 
-def _train(runs: SmallRuns, size: Size, seed: int, watch: Callable[[str], None]) -> Pair:
+def train_pair(runs: SmallRuns, size: Size, seed: int, watch: Callable[[str], None] = lambda text: None) -> Pair:
+    """Train both arms of one size and seed; what is finished is not trained again.
+
+    Args:
+        runs: How to train.
+        size: Of the data.
+        seed: Counts from that of the run.
+        watch: Takes a line before each training.
+    """
     took = 0.0
     for arm in ARMS:
         watch(f"seed {seed}, {arm} the teacher")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
     from modelheir.methods import Method
 
-__all__ = ["Pilot", "forecast_pilot", "pilot"]
+__all__ = ["Pilot", "forecast_pilot", "open_small_runs", "pilot"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ def pilot(
     validate(settings, "method")
     refuse_unread(settings, chosen.config(), "method")
     need_train("a pilot")
-    runs, wanted = _small_runs(chosen, config, settings, command)
+    runs, wanted = open_small_runs(chosen, config, settings, command)
     kept = Kept.read(runs.folder.with_name("pilot.json"), method, wanted, runs.whole)
     found = train_pairs(runs, kept, seconds, watch or (lambda text: None))
     forecast = forecast_pilot(found.pairs, runs.whole)
@@ -107,10 +107,23 @@ def forecast_pilot(pairs: Sequence[Pair], whole: Whole, *, held: Held | None = N
     )
 
 
-def _small_runs(
+def open_small_runs(
     chosen: Method, config: TrainConfig, settings: Any, command: Sequence[str]
 ) -> tuple[SmallRuns, Mapping[str, Any]]:
-    """Open what the whole run would read, and check what it would check."""
+    """Open what the whole run would read, and check what it would check, before anything is written.
+
+    Args:
+        chosen: A method with a pilot.
+        config: Settings of the whole run.
+        settings: The method's own.
+        command: What was typed.
+
+    Returns:
+        How to train the small runs, and the settings of the whole with nothing left open.
+
+    Raises:
+        InputError: If something does not fit.
+    """
     from modelheir.assemble.handing import make_given
     from modelheir.data import open_splits
     from modelheir.inference.runtime import Runtime
