@@ -23,7 +23,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from modelheir import analysis, data, methods
+from modelheir import data, methods
+from modelheir.analysis.arms import over_seeds
 from modelheir.analysis.forecast import Held
 from modelheir.assemble.piloting.pairs import train_pair
 from modelheir.assemble.piloting.pilot import forecast_pilot, open_small_runs
@@ -98,7 +99,7 @@ def measure(name: str, labels: int, kind: str, out: Path, worlds: dict[str, dict
         "pairs": [dataclasses.asdict(pair) for pair in pairs],
         "gains": gains,
         "outcome": sum(gains) / len(gains),
-        "outcome interval": analysis.arms.over_seeds(gains)[1],
+        "outcome interval": over_seeds(gains)[1],
         **forecast(pairs, runs.whole, Held()),
     }
 
@@ -145,12 +146,13 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     found = [judged(row) for row in rows]
     decided = [one for one in found if one["decided"]]
     right = sum(one["decided and right"] for one in decided)
+    width = 100 * sum(row["interval"][1] - row["interval"][0] for row in rows) / len(rows)
     return [
         *lines,
         "",
-        f"{len(rows)} combinations: the interval covers {sum(one['covers'] for one in found)}; the sign of the forecast "
-        f"is right in {sum(one['sign'] for one in found)}; {len(decided)} intervals leave out 0, {right} of them with "
-        f"the right sign. Mean width {100 * sum(r['interval'][1] - r['interval'][0] for r in rows) / len(rows):.1f} points.",
+        f"{len(rows)} combinations: the interval covers {sum(one['covers'] for one in found)}; the sign of the "
+        f"forecast is right in {sum(one['sign'] for one in found)}; {len(decided)} intervals leave out 0, {right} "
+        f"of them with the right sign. Mean width {width:.1f} points.",
     ]
 
 
