@@ -1,7 +1,7 @@
 """Train the next version of an image classifier, and learn whether it is safe to ship.
 
-Commands are calls of the same name: :func:`train`, :func:`select`, :func:`compare`, :func:`predict`,
-:func:`evaluate`, :func:`ensemble`, :func:`export`, :func:`explain`; ``cache write`` is :func:`cache`.
+Commands are calls of the same name: :func:`train`, :func:`select`, :func:`search`, :func:`compare`,
+:func:`predict`, :func:`evaluate`, :func:`ensemble`, :func:`export`, :func:`explain`; ``cache write`` is :func:`cache`.
 ``compare --ask`` is :func:`worth_labelling`, ``compare --labels`` :func:`compare_labelled`. Only ``report`` is
 :func:`write_report`, and ``methods`` is the table ``modelheir.methods.METHODS``; :func:`multiplier_search` is a call
 alone. Names are looked up when first used, so that importing this imports nothing else.
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         export,
         multiplier_search,
         predict,
+        search,
         select,
         train,
         worth_labelling,
@@ -45,6 +46,7 @@ __all__ = [
     "multiplier_search",
     "predict",
     "report",
+    "search",
     "select",
     "train",
     "worth_labelling",

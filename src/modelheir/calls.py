@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from modelheir import analysis, assemble
-from modelheir.assemble import compare_labelled, evaluate, export, multiplier_search, predict, worth_labelling
+from modelheir.assemble import compare_labelled, evaluate, export, multiplier_search, predict, search, worth_labelling
 from modelheir.checks import InputError, unknown
-from modelheir.config.keywords import check_keywords, part_keywords
-from modelheir.config.mapping import flatten, from_mapping, read_yaml
-from modelheir.config.run import TrainConfig
+from modelheir.config.keywords import call_text, read_keywords
+from modelheir.config.mapping import from_mapping
+from modelheir.config.pilot import seconds_of
 from modelheir.engine.progress import make_progress
 from modelheir.methods import METHODS
 from modelheir.runs.predictions import members_of
@@ -23,21 +23,39 @@ from modelheir.screen import say
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison
     from modelheir.analysis.ensemble import Ensemble
-    from modelheir.assemble import Selection
+    from modelheir.assemble import Pilot, Selection
 
 __all__ = [
     "cache", "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "multiplier_search",
-    "predict", "select", "train", "worth_labelling", "write_report",
+    "predict", "search", "select", "train", "worth_labelling", "write_report",
 ]  # fmt: skip
 
 
-def train(name: str, /, *, config: Path | str | None = None, epochs: int | None = None, **settings: Any) -> Path:
+@overload
+def train(
+    name: str, /, *, config: Path | str | None = None, epochs: int | None = None, pilot: None = None, **settings: Any
+) -> Path: ...
+@overload
+def train(
+    name: str, /, *, config: Path | str | None = None, epochs: int | None = None, pilot: str, **settings: Any
+) -> Pilot: ...
+def train(
+    name: str,
+    /,
+    *,
+    config: Path | str | None = None,
+    epochs: int | None = None,
+    pilot: str | None = None,
+    **settings: Any,
+) -> Path | Pilot:
     """Train by a method of the table and return the run folder; called again with the same settings, it resumes.
 
     Args:
         name: A key of ``modelheir.methods.METHODS``, such as ``upgrade``.
         config: A YAML file of settings; ``settings`` win over it.
         epochs: Short for the setting ``fit.epochs``.
+        pilot: A time such as ``10m``: small runs forecast what the teacher gains, instead of the training, and a
+            ``Pilot`` is returned (``found.forecast.gain``, ``.low``, ``.high``). For ``distill``.
         **settings: The settings of ``modelheir train``: ``data="folder:photos"``, ``old="run:runs/v1"``,
             ``teacher="run:runs/large"`` where the method has that flag, groups as
             mappings (``fit={"lr": 0.05}``, ``method={...}``) or dotted (``**{"fit.lr": 0.05}``).
@@ -49,30 +67,13 @@ def train(name: str, /, *, config: Path | str | None = None, epochs: int | None 
         raise unknown("method", name, METHODS)
     method = METHODS[name]
     settings = {method.flags.get(key, key): value for key, value in settings.items()}
-    given = [{"out": f"runs/{name}", **method.defaults}, read_yaml(config) if config else {}, settings]
-    shared: dict[str, Any] = {}
-    own: dict[str, Any] = {}
-    check_keywords(settings, name, method.config)
-    for source, one in zip(("", str(config), ""), given, strict=True):
-        for_run, for_method = part_keywords(one)
-        shared |= flatten(TrainConfig, for_run, source=source)
-        own |= flatten(method.config, for_method, where="method", source=source)
-    if epochs is not None:
-        shared["fit.epochs"] = epochs
-    own = {key.removeprefix("method."): value for key, value in own.items()}
-    typed = {**({"config": str(config)} if config else {}), **({"epochs": epochs} if epochs is not None else {})}
-    call = _call("train", name, **typed, **settings)
-    return assemble.train(
-        name, from_mapping(TrainConfig, shared), from_mapping(method.config, own, where="method"), command=[call]
-    )
-
-
-def _call(function: str, *values: Any, **named: Any) -> str:
-    """Write a call of this library as it is typed."""
-    dotted = {key: value for key, value in named.items() if not key.isidentifier()}
-    words = [repr(value) for value in values]
-    words += [f"{key}={value!r}" for key, value in named.items() if key not in dotted]
-    return f"modelheir.{function}({', '.join([*words, *([f'**{dotted!r}'] if dotted else [])])})"
+    usual = {"out": f"runs/{name}", **method.defaults}
+    of_run, own = read_keywords(name, method.config, settings, usual=usual, file=config, epochs=epochs)
+    typed = {"config": config and str(config), "epochs": epochs, "pilot": pilot}
+    call = call_text("train", name, **{key: value for key, value in typed.items() if value is not None}, **settings)
+    if pilot is None:
+        return assemble.train(name, of_run, own, command=[call])
+    return assemble.pilot(name, of_run, own, seconds=seconds_of(pilot), command=[call])
 
 
 def cache(teacher: str | Sequence[str], *, out: Path | str, **settings: Any) -> Path:
@@ -235,7 +236,7 @@ def select(*, pool: str, teacher: str, out: str | Path, **settings: Any) -> Sele
     given = {"pool": pool, "teacher": teacher, "out": str(out), **settings}
     config = assemble.read_selection(given)
     with make_progress(quiet=config.quiet) as progress:
-        return assemble.select_images(config, progress, command=[_call("select", **given)])
+        return assemble.select_images(config, progress, command=[call_text("select", **given)])
 
 
 def explain(name: str) -> None:
@@ -260,5 +261,5 @@ def write_report(runs: Sequence[str | Path], **settings: Any) -> tuple[list[dict
     """
     places = [str(run) for run in runs]
     return assemble.report_runs(
-        places, from_mapping(assemble.ReportConfig, settings), command=[_call("write_report", places, **settings)]
+        places, from_mapping(assemble.ReportConfig, settings), command=[call_text("write_report", places, **settings)]
     )

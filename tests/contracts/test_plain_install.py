@@ -24,6 +24,7 @@ NAMED = {"sklearn": "scikit-learn"}
 NEEDS = {
     "train": ["finetune", "--data", "synthetic", "--out", "made"],
     "cache": ["write", "--teacher", "run:run", "--data", "synthetic", "--out", "made"],
+    "search": ["finetune", "--data", "synthetic", "--search.fit.lr", "0.1", "--out", "made"],
     "predict": ["run", "--data", "synthetic", "--out", "made.parquet"],
     "evaluate": ["run", "--data", "synthetic", "--cache", "made"],
     "export": ["run", "--out", "made"],
@@ -144,6 +145,8 @@ def test_every_other_command_names_its_extra_in_one_sentence_and_writes_nothing(
 def test_calls_that_need_the_extra_name_it(bare, place):
     calls = [
         "modelheir.train('finetune', data='synthetic', out='made')",
+        "modelheir.train('distill', data='synthetic', teacher='run:run', out='made', pilot='10m')",
+        "modelheir.search('finetune', {'fit.lr': [0.1]}, data='synthetic', out='made')",
         "modelheir.predict('run', 'synthetic')",
         "modelheir.evaluate(['run'], 'synthetic', cache='made')",
         "modelheir.export('run', 'made')",

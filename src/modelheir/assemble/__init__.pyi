@@ -11,10 +11,15 @@ from .evaluation import evaluate as evaluate
 from .explain import explain_text as explain_text
 from .exporting import export as export
 from .pages import comparison_page as comparison_page
+from .piloting.pilot import Pilot as Pilot
+from .piloting.pilot import pilot as pilot
 from .prediction import predict as predict
 from .prediction import with_names as with_names
 from .report import ReportConfig as ReportConfig
 from .report import report_runs as report_runs
+from .searching.call import search as search
+from .searching.search import Search as Search
+from .searching.search import search_settings as search_settings
 from .selecting.result import Selection as Selection
 from .selecting.selection import select_images as select_images
 from .selecting.settings import SelectConfig as SelectConfig

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from modelheir.data import ImageSet
     from modelheir.runs.folder import RunFolder
 
-__all__ = ["accept_read", "accept_settings"]
+__all__ = ["accept_read", "accept_settings", "first_difference"]
 
 #: settings that say where or how loudly a run happens, and do not change its numbers
 _PRIVATE = ("out", "device", "quiet", "trackers", "allow_weak_teacher")
@@ -45,6 +45,17 @@ def accept_settings(folder: RunFolder, wanted: Mapping[str, Any], defaults: Mapp
                 f"{folder.path} holds a run with {key} = {old!r}, and this one has {new!r}: give another --out, "
                 "or the same settings to resume."
             )
+
+
+def first_difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """Return the first setting that decides numbers and differs, with both values; ``None`` where all are the same.
+
+    >>> first_difference({"fit": {"lr": 0.1}, "quiet": True}, {"fit": {"lr": 0.2}, "quiet": False})
+    ('fit.lr', 0.1, 0.2)
+    """
+    old, new = _flat(before), _flat(now)
+    keys = [key for key in {**old, **new} if key.split(".")[0] not in _PRIVATE]
+    return next(((key, old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)), None)
 
 
 def _as_chosen(before: Mapping[str, Any], wanted: Mapping[str, Any], train: ImageSet, source: str) -> dict[str, Any]:

@@ -54,6 +54,12 @@ _TABLE: dict[str, dict[str, Command]] = {
             "lower the batch size (--fit.batch_size), raise --fit.accumulate, or make images smaller "
             "(--inputs.image_size)",
         ),
+        "search": Command(
+            "modelheir.cli.searching.search",
+            "try settings of a method; the selection split decides",
+            "modelheir search finetune --data folder:photos --search.fit.lr 0.001 0.003 0.01 --trials 6",
+            "lower the batch size (--fit.batch_size), or make images smaller (--inputs.image_size)",
+        ),
     },
     "Teach with large models": {
         "select": Command(

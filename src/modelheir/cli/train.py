@@ -10,10 +10,12 @@ from typing import Any
 from modelheir import assemble
 from modelheir.checks import InputError, unknown
 from modelheir.cli.next_step import NEXT_METHOD, next_compare, next_report, next_train
-from modelheir.cli.settings import parse
+from modelheir.cli.piloting.forecast_text import show_pilot
+from modelheir.cli.settings import Parsed, parse
 from modelheir.cli.spec import Spec
 from modelheir.config.describe import settings
 from modelheir.config.mapping import read_yaml, to_mapping
+from modelheir.config.pilot import PilotConfig, seconds_of
 from modelheir.config.run import TrainConfig
 from modelheir.methods import METHODS, Method
 from modelheir.runs.files import read_json
@@ -28,10 +30,10 @@ def spec_of(method: Method) -> Spec:
     return Spec(
         command=f"train {method.name}",
         about=f"{method.summary}\n\nFor: {method.situation}",
-        configs={"": TrainConfig, "method": method.config},
+        configs={"": TrainConfig, "method": method.config, **({"pilot": PilotConfig} if method.pilot else {})},
         words="",
         defaults={"out": f"runs/{method.name}", **method.defaults},
-        shortcuts={"epochs": "fit.epochs", **method.flags},
+        shortcuts={"epochs": "fit.epochs", **method.flags, **({"pilot": "pilot.budget"} if method.pilot else {})},
         ignored=("train",),
         prints=True,
         epilog=f"`modelheir explain {method.name}` says more. Run again with the same settings, it resumes.",
@@ -51,7 +53,11 @@ def parse_train(argv: Sequence[str], methods: Mapping[str, Method] | None = None
     Raises:
         InputError: If the method or a setting is unknown, or a value is not allowed.
     """
-    methods = METHODS if methods is None else methods
+    name, said = _parse(argv, METHODS if methods is None else methods)
+    return name, said.configs[""], said.configs["method"], said.print_config
+
+
+def _parse(argv: Sequence[str], methods: Mapping[str, Method]) -> tuple[str, Parsed]:
     rest = list(argv)
     if rest and not rest[0].startswith("-"):
         name = rest.pop(0)
@@ -68,8 +74,7 @@ def parse_train(argv: Sequence[str], methods: Mapping[str, Method] | None = None
         name = found
     if name not in methods:
         raise unknown("method", name, methods)
-    said = parse(spec_of(methods[name]), rest)
-    return name, said.configs[""], said.configs["method"], said.print_config
+    return name, parse(spec_of(methods[name]), rest)
 
 
 def _named(argv: Sequence[str]) -> str | None:
@@ -125,12 +130,20 @@ def _lines(tree: Mapping[str, Any], about: Mapping[str, Any], where: str) -> lis
 
 
 def main(argv: list[str]) -> int:
-    """Train, then say what came out and what to do next."""
-    name, config, method_config, only_print = parse_train(argv)
-    if only_print:
+    """Train, or forecast what training would gain; then say what came out and what to do next."""
+    name, said = _parse(argv, METHODS)
+    config, method_config, command = said.configs[""], said.configs["method"], ["modelheir", "train", *argv]
+    if said.print_config:
         say(*settings_text(METHODS[name], config, method_config).removesuffix("\n").split("\n"))
         return 0
-    path = assemble.train(name, config, method_config, command=["modelheir", "train", *argv])
+    budget = said.configs["pilot"].budget if "pilot" in said.configs else ""
+    if budget:
+        watch = None if config.quiet else lambda line: say(line, error=True)
+        seconds = seconds_of(budget)
+        found = assemble.pilot(name, config, method_config, seconds=seconds, command=command, watch=watch)
+        show_pilot(found, command)
+        return 0
+    path = assemble.train(name, config, method_config, command=command)
     taught = tuple(one for use in METHODS[name].models(method_config).values() if use.teaches for one in use.addresses)
     _show(Path(path), config, taught)
     return 0

@@ -17,7 +17,9 @@ from modelheir.config.unread import unread
 from modelheir.config.yaml_files import read_yaml
 from modelheir.printable import shorten
 
-__all__ = ["allowed", "default_of", "flatten", "from_mapping", "plain_type", "read_yaml", "to_mapping"]
+__all__ = [
+    "allowed", "default_of", "flatten", "from_mapping", "plain_type", "read_yaml", "to_mapping", "with_settings",
+]  # fmt: skip
 
 T = TypeVar("T")
 
@@ -65,6 +67,28 @@ def from_mapping(config: type[T], mapping: Mapping[str, Any], *, where: str = ""
         validate(made, where)
     except InputError as error:
         raise InputError(f"{source}: {error}" if source else str(error)) from None
+    return made
+
+
+def with_settings(config: T, changes: Mapping[str, Any], *, where: str = "") -> T:
+    """Return a config with some settings changed; the others stay as they are.
+
+    Args:
+        config: A config.
+        changes: Dotted keys to values.
+        where: Dotted key of ``config`` itself, for messages.
+
+    Raises:
+        InputError: If a key is unknown, or a value has another type or lies outside its limit.
+
+    Example:
+        >>> from modelheir.config.run import TrainConfig
+        >>> found = with_settings(TrainConfig(seed=3), {"fit.epochs": 2})
+        >>> found.seed, found.fit.epochs
+        (3, 2)
+    """
+    made = _build(type(config), flatten(type(config), changes, where=where), where, config)
+    validate(made, where)
     return made
 
 

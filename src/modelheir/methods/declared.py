@@ -7,9 +7,21 @@ A method says which settings these are; ``assemble`` opens them, notes what they
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
-__all__ = ["ModelUse", "SourceUse"]
+__all__ = ["ModelUse", "PilotUse", "SourceUse"]
+
+
+@dataclasses.dataclass(frozen=True)
+class PilotUse:
+    """What ``--pilot`` trains in small: the method as it is asked for, and the same student without its teacher."""
+
+    settings: Any  #: of the method, without stages that read no teacher
+    method: str  #: of the student without a teacher, a name of the table of methods
+    own: Mapping[str, Any]  #: settings of that method
+    pool: str  #: setting that names images without labels
+    target_epochs: int  #: passes over the labelled images alone, after ``fit.epochs`` over all
 
 
 @dataclasses.dataclass(frozen=True)

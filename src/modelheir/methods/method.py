@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelheir.methods.declared import ModelUse, SourceUse
+    from modelheir.methods.declared import ModelUse, PilotUse, SourceUse
     from modelheir.methods.given import Given
     from modelheir.plans import Plan
 
@@ -34,5 +34,7 @@ class Method:
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)  #: short name -> dotted setting, as --teacher
     settle: Callable[[Any, Any], Any] = lambda config, run: config
     #: settings and those of the run (``TrainConfig``, with nothing left open) to settings with nothing left open
+    pilot: Callable[[Any], PilotUse] | None = None
+    #: settings with nothing left open to what small runs compare; ``None`` where there is no ``--pilot``
     paper: str = ""
     not_for: str = ""  #: when another method is the better choice

@@ -32,6 +32,7 @@ _LOCK = ".lock"
 _PART = re.compile(r"\..+\.\d+\.part")  #: what ``replace_file`` calls a file that is being written
 _STARTED = ("config.yaml", "environment.json", "status.json", "metrics.jsonl", "metrics.csv", "trackers.json", _LOCK)
 _FOLDERS = ("stages", "predictions", "tensorboard", "wandb", "mlruns")
+_BESIDE = ("pilot", "pilot.json")  #: what a pilot leaves for the run that comes after it
 _OWN = (*_STARTED, "result.json", "model.json", "weights.safetensors")
 
 
@@ -158,11 +159,11 @@ class RunFolder:
             return False
 
     def _there(self) -> list[str]:
-        """Return the names in the folder that a lock or a killed writer did not leave."""
+        """Return the names in the folder that no lock, killed writer or pilot left."""
         if not self.path.exists():
             return []
         names = sorted(path.name for path in self.path.iterdir())
-        return [name for name in names if name != _LOCK and not _PART.fullmatch(name)]
+        return [name for name in names if name not in (_LOCK, *_BESIDE) and not _PART.fullmatch(name)]
 
     @property
     def begun(self) -> bool:

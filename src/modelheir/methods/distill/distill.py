@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import AtLeast, InputError
 from modelheir.config.teacher import TeacherConfig
-from modelheir.methods.declared import ModelUse, SourceUse
+from modelheir.methods.declared import ModelUse, PilotUse, SourceUse
 from modelheir.methods.distill.after import FixConfig, TargetConfig, fix_task, larger, target_fit
 from modelheir.methods.distill.taught import NoiseConfig, taught_task, teacher_of
 from modelheir.methods.given.pool import with_pool, without_labels
@@ -147,6 +147,18 @@ def _settle(config: Config, run: TrainConfig) -> Config:
     )
 
 
+def _pilot(config: Config) -> PilotUse:
+    """Compare with plain training on the labels; the last stage has no teacher and is left out."""
+    kept = config.supervised if config.label_weight else SupervisedConfig()
+    return PilotUse(
+        settings=dataclasses.replace(config, fix=FixConfig(), supervised=kept),
+        method="finetune",
+        own={"start": config.start, "supervised": config.supervised},
+        pool="unlabelled",
+        target_epochs=config.target.epochs,
+    )
+
+
 METHOD = Method(
     name="distill",
     summary="learn from a larger model on images with and without labels: SSLD's stages, some thirty losses, Fix",
@@ -162,5 +174,6 @@ METHOD = Method(
     },
     start=lambda config, old: config.start,
     settle=_settle,
+    pilot=_pilot,
     paper="Cui et al., Beyond Self-Supervision (SSLD), 2021, arXiv:2103.05959",
 )
