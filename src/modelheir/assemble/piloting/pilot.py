@@ -11,9 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modelheir import data, inference
 from modelheir.analysis.forecast import Forecast, Held, forecast_gain, paired_variance
 from modelheir.assemble.declared import Opened, declared_models, declared_sources, flag_of, open_sources
 from modelheir.assemble.destination import check_destination
+from modelheir.assemble.handing import make_given
 from modelheir.assemble.piloting.kept import Kept
 from modelheir.assemble.piloting.pair import Pair
 from modelheir.assemble.piloting.pairs import train_pairs
@@ -23,11 +25,12 @@ from modelheir.assemble.resolved import choose, resolved
 from modelheir.checks import InputError, validate
 from modelheir.config.unread import refuse_unread
 from modelheir.extras import need_train
+from modelheir.methods import METHODS, Method
+from modelheir.methods.given.pool import with_pool
 from modelheir.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
-    from modelheir.methods import Method
 
 __all__ = ["Pilot", "forecast_pilot", "open_small_runs", "pilot"]
 
@@ -68,8 +71,6 @@ def pilot(
         InputError: If the method has no pilot, the settings do not fit, the time is too short, or ``out`` holds the
             pilot of another training.
     """
-    from modelheir.methods import METHODS
-
     chosen = METHODS[method]
     if chosen.pilot is None:
         others = ", ".join(name for name, one in METHODS.items() if one.pilot)
@@ -124,20 +125,15 @@ def open_small_runs(
     Raises:
         InputError: If something does not fit.
     """
-    from modelheir.assemble.handing import make_given
-    from modelheir.data import open_splits
-    from modelheir.inference.runtime import Runtime
-    from modelheir.methods.given.pool import with_pool
-
     assert chosen.pilot is not None
     folder = RunFolder(config.out or f"runs/{chosen.name}")
     sources, models = declared_sources(chosen, settings), declared_models(chosen, settings)
     read = [config.data, *(use.address for use in sources.values())]
     check_destination(folder, read, [*config.old, *(one for use in models.values() for one in use.addresses)])
-    runtime = Runtime(config.device)
+    runtime = inference.Runtime(config.device)
     if runtime.world > 1:
         raise InputError("--pilot runs in one process: start it without a launcher.")
-    splits = open_splits(config.data, config.inputs)
+    splits = data.open_splits(config.data, config.inputs)
     asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
     settings = chosen.settle(settings, config)
     opened = Opened(

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelheir import data
 from modelheir.assemble.piloting.sizes import Size, Whole
 from modelheir.assemble.training import train
+from modelheir.methods import METHODS
 from modelheir.metrics.outcomes import count_outcomes, outcomes
 from modelheir.runs.files import read_json, replace_file
 from modelheir.runs.folder import RunFolder
@@ -54,8 +56,6 @@ class SmallRuns:
             place: Its folder, where it is not the usual one.
             epochs: Passes over its images, where only its speed is asked for.
         """
-        from modelheir.methods import METHODS
-
         began = time.monotonic()
         config, use = self._config(size, seed, arm, epochs, place or self.place(size, seed, arm)), self.use
         if arm == "with":
@@ -119,8 +119,6 @@ def _write_images(images: ImageSet, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from modelheir.data import encode_png
-
     names = {"info": {"features": {"label": {"names": list(images.classes)}}}}
     schema = pa.schema(
         {"image": pa.struct({"bytes": pa.binary(), "path": pa.string()}), "label": pa.int64()},
@@ -129,7 +127,7 @@ def _write_images(images: ImageSet, path: Path) -> None:
     with pq.ParquetWriter(path, schema) as file:
         for first in range(0, len(images), 1000):
             some = [str(one) for one in images.ids[first : first + 1000]]
-            rows = [{"bytes": data, "path": name} for name, data in encode_png(images, some).items()]
+            rows = [{"bytes": png, "path": name} for name, png in data.encode_png(images, some).items()]
             file.write_table(pa.table({"image": rows, "label": [-1] * len(rows)}, schema=schema))
 
 

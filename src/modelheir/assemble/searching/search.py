@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelheir.assemble.declared import declared_models, declared_sources
+from modelheir import data, inference
+from modelheir.assemble.declared import declared_sources
 from modelheir.assemble.destination import check_not_data
 from modelheir.assemble.resolved import resolved
 from modelheir.assemble.searching.greedy import in_order, next_greedy
@@ -24,6 +25,7 @@ from modelheir.config.mapping import with_settings
 from modelheir.config.search import STRATEGIES, Space, split_changes, value_of
 from modelheir.config.unread import refuse_unread
 from modelheir.extras import need, need_train
+from modelheir.methods import METHODS
 from modelheir.runs.files import read_json, write_text
 from modelheir.runs.folder import RunFolder
 
@@ -75,8 +77,6 @@ def search_settings(
         InputError: If the settings do not fit, there is no selection split, the folder holds something else, or no
             trial could be trained.
     """
-    from modelheir.methods import METHODS
-
     chosen = METHODS[method]
     if trials < 1:
         raise InputError(f"trials = {trials}: must be a whole number >= 1.")
@@ -94,7 +94,6 @@ def search_settings(
         need("search", f"--strategy {strategy}", "optuna")
     folder = Path(config.out or f"runs/search_{method}")
     _accept(folder, config, [use.address for use in declared_sources(chosen, settings).values()])
-    _ = declared_models(chosen, settings)
     given = {key: value_of((config, settings), key) for key in space}
     about = {
         "method": method,
@@ -127,14 +126,11 @@ def search_settings(
 
 def _accept(folder: Path, config: TrainConfig, sources: Sequence[str]) -> None:
     """Refuse a folder in the data, and data without a selection split, before anything is written."""
-    from modelheir.data import open_splits
-    from modelheir.inference.runtime import Runtime
-
     for source in (config.data, *sources):
         check_not_data(folder, source)
-    if Runtime(config.device).world > 1:
+    if inference.Runtime(config.device).world > 1:
         raise InputError("a search runs in one process: start it without a launcher.")
-    splits = open_splits(config.data, config.inputs)
+    splits = data.open_splits(config.data, config.inputs)
     if not (splits["val"].labels >= 0).any():
         raise InputError(f"{config.data}: no image of the val split has a label, so there is nothing to choose by.")
 
