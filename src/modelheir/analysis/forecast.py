@@ -35,7 +35,7 @@ __all__ = ["Forecast", "Held", "forecast_gain", "paired_variance"]
 class Held:
     """How far gains are believed to move, in fractions of the images; chosen in ``docs/evidence/pilot.py``."""
 
-    slope: float = 0.02  #: usual change of the gain a doubling, ``>= 0``
+    slope: float = 0.005  #: usual change of the gain a doubling, ``>= 0``
     wander: float = 0.01  #: usual departure from a line after one doubling, ``>= 0``
     seeds: float = 0.01  #: usual spread of the gain over seeds, ``> 0``
     weight: float = 3.0  #: how many seeds this usual spread counts as, ``> 0``
