@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CORE := $(VENV)/.installed-core
 FULL := $(VENV)/.installed-full
-EXTRAS := train,export,track,test,dev,hub,pretrained
+EXTRAS := train,export,track,test,dev,hub,pretrained,dedup,search
 GATE := .venv-gate
 # What the gate consists of; files for training alone are left out by name, tests that need an extra by their mark.
 GATE_TESTS := tests/metrics tests/analysis tests/report tests/runs tests/test_address.py tests/test_calls.py \

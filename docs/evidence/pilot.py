@@ -7,8 +7,8 @@
 ``DIR`` holds CIFAR-10 as ``train*.parquet`` and ``test*.parquet``. A combination is data, labels a class and a teacher:
 good (more images, a larger network), weak (the same, few passes), none better (the student's own network, the
 student's labels). Its small runs have up to a share of the images and two seeds; its outcome is the gain on the
-reporting split, of three whole pairs with seeds of their own. How much gains are believed to move (``Held``) was chosen
-with ``--choose``, so far on 20 and 80 labels a class of the digits; none of its combinations is reported.
+reporting split, of three whole pairs with seeds of their own. How much gains are believed to move (``Held``) was set by
+hand on five of the combinations of ``--choose`` (20 and 80 labels a class of the digits); none of these is reported.
 Finished runs are not trained again. ``pilot_forecasts.json`` is written beside this file.
 """
 

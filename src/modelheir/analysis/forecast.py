@@ -33,7 +33,7 @@ __all__ = ["Forecast", "Held", "forecast_gain", "paired_variance"]
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """How far gains are believed to move, in fractions of the images; chosen in ``docs/evidence/pilot.py``."""
+    """How far gains are believed to move, in fractions of the images; set by hand on five combinations of digits."""
 
     slope: float = 0.005  #: usual change of the gain a doubling, ``>= 0``
     wander: float = 0.01  #: usual departure from a line after one doubling, ``>= 0``
