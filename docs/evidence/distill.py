@@ -36,6 +36,7 @@ BASE = {
 }
 GOOD = {"network.kwargs": TEACHER, "fit.epochs": 40, "inputs.cutmix": 1.0, "inputs.mix_probability": 0.5}
 WEAK = {"network.kwargs": TEACHER, "fit.epochs": 4}
+GIVEN = {"network.kwargs": TEACHER, "fit.epochs": 8, "inputs.train_per_class": 0}  #: it has seen every training label
 LABELS, POOL = {"fit.epochs": LABELLED_EPOCHS}, {"fit.epochs": EPOCHS, "method.target.epochs": 0}
 FIVE = ("airplane", "bird", "deer", "frog", "ship")  #: classes of J; the others are off the topic
 DRAWN, CHOSEN = 15_000, 5_000  #: images of J's pool, and those that are trained on
@@ -58,6 +59,8 @@ ARMS = {
     "K at 22 px": "F, tested at 22 pixels",
     "K": "F, then the classifier alone at 22 pixels",
 }
+#: the same arms, of a teacher that somebody else trained on all labels
+BETTER = ("B", "C", "D", "F", "K at 22 px", "K", "I kl_distillation", "I KD and labels")
 #: arms of smaller questions, each beside its own baseline
 MORE = {
     "J none": "5 classes, 2,000 labels, no pool",
@@ -118,6 +121,7 @@ def train_seed(data: Path, out: Path, seed: int) -> None:
     other = {"seed": 1000 + seed}
     good, weak = run("teacher", "finetune", {**GOOD, **other}), run("teacher_weak", "finetune", {**WEAK, **other})
     run("A", "finetune", LABELS)
+    train_better(run, data)
     run("A long", "finetune", {"fit.epochs": 3 * LABELLED_EPOCHS})
     pool = {"unlabelled": f"parquet:{data}/train.parquet"}
     known = run.cache("cache_labelled", good, LABELLED_EPOCHS)
@@ -138,6 +142,24 @@ def train_seed(data: Path, out: Path, seed: int) -> None:
     taught("G", "jeffreys", teacher=f"run:{good}", **pool, **POOL, **{"method.policy.batch_norm": "batch"})
     taught("H", "jeffreys", teacher=f"run:{weak}", **pool, **POOL)
     train_more(run, data)
+
+
+def train_better(run: Runner, data: Path) -> None:
+    """Train the main arms of a teacher that is much better than the student can be on its labels."""
+    teacher = run("given_teacher", "finetune", {**GIVEN, "seed": 1000 + run.seed})
+    pool = {"unlabelled": f"parquet:{data}/train.parquet"}
+    every = run.cache("given_cache_every", teacher, EPOCHS, **pool)
+    stages = {"fit.epochs": EPOCHS, "method.target.epochs": 10, "method.fix.epochs": 10, "method.fix.scale": 1.375}
+
+    def taught(name: str, loss: str, address: str = every, **settings) -> Path:
+        return run(f"given {name}", "distill", {"teacher": address, "method.losses": (loss,), **settings})
+
+    larger(run, taught("DFK", "jeffreys", **pool, **stages))
+    taught("I kl_distillation", "kl_distillation", **pool, **POOL)
+    taught("I KD and labels", "kl_distillation", **pool, **POOL, **{"method.label_weight": 1.0})
+    known = run.cache("given_cache_labelled", teacher, LABELLED_EPOCHS)
+    for name, loss in (("B", "teacher_cross_entropy"), ("C", "jeffreys")):
+        taught(name, loss, known, **LABELS)
 
 
 def train_more(run: Runner, data: Path) -> None:
