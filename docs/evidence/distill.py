@@ -61,6 +61,8 @@ ARMS = {
 }
 #: the same arms, of a teacher that somebody else trained on all labels
 BETTER = ("B", "C", "D", "F", "K at 22 px", "K", "I kl_distillation", "I KD and labels")
+FIRST = {"teacher": "the teacher", "teacher_weak": "the weaker teacher", **ARMS}
+GIVEN_ARMS = {"given teacher": "the teacher", **{f"given {arm}": ARMS[arm] for arm in BETTER}}
 #: arms of smaller questions, each beside its own baseline
 MORE = {
     "J none": "5 classes, 2,000 labels, no pool",
@@ -218,12 +220,13 @@ def larger(run: Runner, folder: Path) -> None:
 
 def said(out: Path, name: str) -> Path:
     """Return the file of what an arm says of the test images."""
-    stage = {"D": "00_distill", "F": "01_target", "K": "02_fix"}.get(name)
+    prefix, arm = ("given_", name.removeprefix("given ")) if name.startswith("given ") else ("", name)
+    stage = {"D": "00_distill", "F": "01_target", "K": "02_fix"}.get(arm)
     if stage:
-        return out / "DFK" / "stages" / stage / "predictions" / "test.parquet"
-    if name == "K at 22 px":
-        return out / "DFK" / "target_at_22.parquet"
-    return out / name.replace(" ", "_") / "predictions" / "test.parquet"
+        return out / f"{prefix}DFK" / "stages" / stage / "predictions" / "test.parquet"
+    if arm == "K at 22 px":
+        return out / f"{prefix}DFK" / "target_at_22.parquet"
+    return out / f"{prefix}{arm}".replace(" ", "_") / "predictions" / "test.parquet"
 
 
 def measure(out: Path, seeds: list[int]) -> dict:
@@ -233,7 +236,7 @@ def measure(out: Path, seeds: list[int]) -> dict:
     records = []
     for seed in seeds:
         place = out / f"seed{seed}"
-        for name in ("teacher", "teacher_weak", *ARMS, "J_teacher", *MORE):
+        for name in (*FIRST, *GIVEN_ARMS, "J_teacher", *MORE):
             file = said(place, name)
             if not file.is_file():
                 continue
@@ -244,7 +247,7 @@ def measure(out: Path, seeds: list[int]) -> dict:
             if note.is_file():
                 record["seconds"] = float(note.read_text())
             records.append(record)
-        for name in ("cache_labelled", "cache_every"):
+        for name in ("cache_labelled", "cache_every", "given_cache_labelled", "given_cache_every"):
             note = place / f"{name}_seconds.txt"
             if note.is_file():
                 records.append({"seed": seed, "arm": name, "seconds": float(note.read_text())})
@@ -286,14 +289,21 @@ def over(result: dict, arm: str, than: str | None = None) -> str:
 
 
 def markdown(result: dict) -> str:
-    """Return the table of the arms."""
-    lines = ["| arm | what | accuracy, % | minus A | minus D | seconds |", "|---|---|---|---|---|---|"]
-    for arm, about in {"teacher": "the teacher", "teacher_weak": "the weaker teacher", **ARMS}.items():
-        cost = [r["seconds"] for r in result["records"] if r["arm"] == arm and "seconds" in r]
-        seconds = f"{sum(cost) / len(cost):.0f}" if cost else ""
-        gaps = [over(result, arm, base) if arm != base else "" for base in ("A", "D")]
-        if mean := over(result, arm):
-            lines.append(f"| {arm} | {about} | {mean} | {gaps[0]} | {gaps[1]} | {seconds} |")
+    """Return the tables of the arms."""
+    lines = []
+    for title, arms, base in (
+        ("The teacher has the 4,000 labels", FIRST, "D"),
+        ("The teacher was given: it has seen all labels", GIVEN_ARMS, "given D"),
+    ):
+        lines += ["", f"### {title}", ""]
+        lines += [f"| arm | what | accuracy, % | minus A | minus {base} | seconds |", "|---|---|---|---|---|---|"]
+        for arm, about in arms.items():
+            cost = [r["seconds"] for r in result["records"] if r["arm"] == arm and "seconds" in r]
+            seconds = f"{sum(cost) / len(cost):.0f}" if cost else ""
+            gaps = [over(result, arm, than) if arm != than else "" for than in ("A", base)]
+            if mean := over(result, arm):
+                lines.append(f"| {arm} | {about} | {mean} | {gaps[0]} | {gaps[1]} | {seconds} |")
+    lines += ["", "### Smaller questions"]
     lines += [
         "",
         "| arm | what | accuracy, % | minus J none, J random | minus L plain, one rate |",
