@@ -179,6 +179,19 @@ def test_what_does_not_fit_is_missed_before_the_first_batch(world, settings, tex
         world.plan("distill", **settings)[0].prepare({})
 
 
+def test_losses_that_leave_the_classifier_as_it_began_are_refused(world):
+    """Ten classes would be guessed at 10 %, after a whole training."""
+    with pytest.raises(InputError, match=r"\['relational'\] compare what lies before the classifier"):
+        world.plan("distill", teacher=(world.old,), losses=("relational",))
+    with pytest.raises(InputError, match="before the classifier"):
+        world.plan("distill", teacher=(world.old,), losses=("kl_distillation", "relational"), loss_weights=(0.0, 1.0))
+    for trained in ({"label_weight": 1.0}, {"fix__epochs": 1}, {"start": world.old}):
+        assert world.plan(
+            "distill", world.given(model="convnet"), **trained, teacher=(world.old,), losses=("relational",)
+        )
+    assert world.plan("distill", teacher=(world.old,), losses=("relational", "kl_distillation"))
+
+
 def test_mixed_images_are_one_view_for_both_networks(world):
     """Consistent teaching: a mixture without a label is taught as what the teacher says of the mixture."""
     given = world.given(inputs=InputConfig(mirror=True, mixup=1.0))

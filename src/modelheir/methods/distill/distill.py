@@ -64,6 +64,13 @@ class Config(LossesConfig, _Distill):
         """Whether the first two stages look at a label."""
         return self.label_weight > 0 or any(LOSSES[name].labels for name in self.losses)
 
+    @property
+    def reaches_classifier(self) -> bool:
+        """Whether a loss of the first two stages depends on the student's logits."""
+        weights = self.loss_weights or (1.0,) * len(self.losses)
+        weighted = (name for name, weight in zip(self.losses, weights, strict=True) if weight)
+        return self.label_weight > 0 or any(LOSSES[name].reads == "logits" for name in weighted)
+
 
 def plan(config: Config, given: Given) -> list[Stage]:
     """One stage an assistant, then the student's: the large set, the labelled set, the classifier at a larger size.
@@ -107,6 +114,11 @@ def _accept(config: Config, given: Given) -> None:
         )
     inputs = given.data.inputs
     accept_losses(config, inputs, labelled=not config.unlabelled)
+    if not (config.reaches_classifier or config.start or config.fix.epochs):
+        raise InputError(
+            f"method.losses = {list(config.losses)} compare what lies before the classifier, which nothing trains: "
+            "add one of logits, such as kl_distillation, or give --method.label_weight 1 or --method.fix.epochs 5."
+        )
     accept_supervised(config.supervised, inputs)
     if config.start and config.assistants:
         raise InputError("method.start begins the student, and method.assistants have none: leave one of them out.")
