@@ -34,6 +34,11 @@ def commands(page):
                 yield line.split("  #")[0].strip()
 
 
+def spans(page):
+    """Every command of modelheir inside a sentence."""
+    return re.findall(r"(?<!`)`(modelheir [^`\n]+)`(?!`)", page.read_text(encoding="utf-8"))
+
+
 BLOCKS = [(page, n, code) for page in PAGES for n, code in enumerate(fences(page, "python"))]
 LINES = sorted({(page, line) for page in PAGES for line in commands(page)})
 
@@ -50,6 +55,15 @@ def test_python_in_documents_runs(page, number, code, tmp_path, run_python):
         if (ROOT / name).exists():
             (tmp_path / name).symlink_to(ROOT / name, target_is_directory=True)
     run_python(code, cwd=tmp_path)
+
+
+def test_explain_is_given_a_method_and_nothing_else():
+    from modelheir.methods import METHODS
+
+    lines = [line.split() for page in PAGES for line in [*commands(page), *spans(page)]]
+    asked = [words[2:] for words in lines if words[1] == "explain"]
+    assert ["METHOD"] in asked
+    assert [words for words in asked if words != ["METHOD"] and (len(words) != 1 or words[0] not in METHODS)] == []
 
 
 @pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page_name(p)}: {line}" for p, line in LINES])
