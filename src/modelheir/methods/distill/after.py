@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from modelheir.plans import Task
     from modelheir.types import Batch, Step
 
-__all__ = ["FixConfig", "TargetConfig", "fix_fit", "fix_task", "larger", "target_fit"]
+__all__ = ["FixConfig", "TargetConfig", "fix_fit", "fix_task", "larger", "target_fit", "widened"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +109,22 @@ def larger(config: FixConfig, given: Given) -> Given:
     )
 
 
+def widened(config: FixConfig, student: Classifier, image_size: int) -> Classifier:
+    """Return a network as ``student``, with other weights, for images of ``image_size`` pixels a side.
+
+    Raises:
+        InputError: If the network's weights depend on the size of the images.
+    """
+    wide = models.from_spec({**student.spec, "image_size": image_size})
+    own, weights = ({key: value.shape for key, value in one.state_dict().items()} for one in (wide, student))
+    if own != weights:
+        raise InputError(
+            f"method.fix.epochs = {config.epochs}: {student.spec['name']} has other weights at {image_size} pixels "
+            f"than at {student.image_size}, so its resolution cannot be raised: set it to 0."
+        )
+    return wide
+
+
 def fix_task(
     config: FixConfig, given: Given, student: Classifier, weights: Mapping[str, Any], supervised: SupervisedConfig
 ) -> Task:
@@ -122,17 +138,11 @@ def fix_task(
         supervised: The loss against labels.
 
     Raises:
-        InputError: If the network's weights depend on the size of the images.
+        InputError: As of :func:`widened`.
     """
     inputs = given.data.inputs
     reads = {"image_size": inputs.image_size, "resize": inputs.resize}
-    wide = models.from_spec({**student.spec, "image_size": inputs.image_size})
-    own = {key: value.shape for key, value in wide.state_dict().items()}
-    if own != {key: value.shape for key, value in weights.items()}:
-        raise InputError(
-            f"method.fix.epochs = {config.epochs}: {student.spec['name']} has other weights at "
-            f"{inputs.image_size} pixels than at {student.image_size}, so its resolution cannot be raised: set it to 0."
-        )
+    wide = widened(config, student, inputs.image_size)
     wide.load_state_dict(dict(weights))
     wide.spec["inputs"] = reads  # so that whoever runs this model shows it images as it was fitted to them
     loss = make_supervised(supervised)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 from modelheir.checks import AtLeast, InputError
 from modelheir.config.teacher import TeacherConfig
 from modelheir.methods.declared import ModelUse, PilotUse, SourceUse
-from modelheir.methods.distill.after import FixConfig, TargetConfig, fix_task, larger, target_fit
+from modelheir.methods.distill.after import FixConfig, TargetConfig, fix_task, larger, target_fit, widened
 from modelheir.methods.distill.taught import NoiseConfig, taught_task, teacher_of
 from modelheir.methods.given.pool import with_pool, without_labels
 from modelheir.methods.method import Method
@@ -101,6 +101,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
         stages.append(Stage("target", functools.partial(_student, config, given_then, last, "distill", fit)))
     if config.fix.epochs:
         before = stages[-1].name
+        widened(config.fix, given.model.build(), larger(config.fix, given).data.image_size)  # refused now, not at last
         stages.append(Stage("fix", lambda done: _fixed(config, given, done[before])))
     return stages
 
