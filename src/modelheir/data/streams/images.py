@@ -85,7 +85,10 @@ def make_stream(
     if mixes and extra:
         raise ValueError("stored values belong to unmixed images: turn mixup and cutmix off, or give no extra")
     if mixes and unlabelled.any() and not unlabelled.all():
-        raise InputError(f"{images.name}: mixup and cutmix need all images labelled, or none.")
+        raise InputError(
+            f"{images.name}: mixup and cutmix need all images labelled, or none, and {int(unlabelled.sum()):,} of "
+            f"{len(images):,} have no label: set inputs.mixup and inputs.cutmix to 0, or learn without labels."
+        )
     views = Augment(config, train=augments, seed=seed if config.augment_seed is None else config.augment_seed)
     store = None
     if stays_resident(images, config, views):
