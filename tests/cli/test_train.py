@@ -159,6 +159,16 @@ def test_next_after_stored_predictions_reads_them_where_they_cover_the_images(tm
     assert "what the old model says on the test split" in line
 
 
+def test_next_after_a_cache_compares_with_the_model_that_filled_it(tmp_path, capsys):
+    old, new, stored = tmp_path / "v1", tmp_path / "v2", tmp_path / "cache"
+    train_world("finetune", out=old)
+    data = "synthetic:n=120,classes=3,size=8"
+    words = ["cache", "write", "--teacher", f"run:{old}", "--data", data, "--views", "2", "--out", str(stored)]
+    assert cli.main([*words, "--device", "cpu", "--allow_weak_teacher", "--quiet"]) == 0
+    train_world("distill", "--teacher", f"cache:{stored}", out=new)
+    assert run_next(capsys)[-1][:3] == ["compare", str(old), str(new)]
+
+
 def test_next_after_stored_predictions_with_a_prefix(tmp_path, capsys):
     old, new, stored = tmp_path / "v1", tmp_path / "v2", tmp_path / "v1" / "all.parquet"
     train_world("finetune", out=old)

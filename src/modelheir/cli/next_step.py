@@ -21,6 +21,7 @@ from modelheir.config.mapping import to_mapping
 from modelheir.config.run import TrainConfig
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.predictions import read_predictions
+from modelheir.runs.teacher_cache.manifest import read_manifest
 
 __all__ = ["NEXT_METHOD", "next_compare", "next_report", "next_train"]
 
@@ -90,6 +91,8 @@ def _free(place: Path) -> Path:
 def next_compare(path: Path, config: TrainConfig) -> str:
     """Return the command that compares the first old model with the run, after one for its predictions if needed."""
     old, place = parse_address(config.old[0]), shlex.quote(str(path))
+    if old.kind == "cache":  # it holds what models said of training images: the first of them is compared
+        old = parse_address(read_manifest(old.path).teachers[0]["address"])
     where = old.path
     after = f"{place} --html {place}/compare.html"
     split = "test" if RunFolder(path).predictions("test").is_file() else "val"
