@@ -1,11 +1,13 @@
 """The command ``select``: settings of the teacher's run, the table, what is said, and the last line."""
 
 import json
+import shlex
 import shutil
 
 import pytest
 
 from modelheir.cli import main
+from modelheir.runs.predictions import read_predictions
 
 USUAL = ("--teacher", "run:v1", "--device", "cpu", "--quiet")
 
@@ -24,18 +26,21 @@ def pool(here, tmp_path):
     return tmp_path / "pool"
 
 
-def test_the_screen_tells_the_balance_and_where_the_page_is(pool, tmp_path, capsys):
+def test_the_screen_tells_the_balance_and_where_the_page_is(here, pool, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(["select", "--pool", f"folder:{pool}", "--out", str(out), "--top-k", "2", *USUAL]) == 0
     said = capsys.readouterr().out
     assert "of 7 images of the pool are selected, at most 2 a class" in said
     assert "Removed: 2 copies of test images, by exact." in said
     assert "Removed: 1 copies of train images, by exact." in said
-    assert said.rstrip().splitlines()[-2:] == [f"List: {out / 'manifest.parquet'}", f"Report: {out / 'report.html'}"]
+    *_, listed, page, after = said.rstrip().splitlines()
+    assert [listed, page] == [f"List: {out / 'manifest.parquet'}", f"Report: {out / 'report.html'}"]
     settings = json.loads((out / "selection.json").read_text())["settings"]
     assert settings["data"] == "folder:good"  # of the teacher's run
-    assert main(["train", "finetune", "--data", f"manifest:{out / 'manifest.parquet'}", "--out", str(tmp_path / "v2"),
-                 "--model", "mlp", "--epochs", "1", "--device", "cpu", "--quiet"]) == 0  # fmt: skip
+    words = ["--model", "mlp", "--epochs", "1", "--device", "cpu", "--quiet", "--out", str(tmp_path / "v2")]
+    assert main([*shlex.split(after.removeprefix("Next: modelheir ")), *words, "--allow_weak_teacher"]) == 0
+    tested = read_predictions(tmp_path / "v2" / "predictions" / "test.parquet", columns=()).sample_id
+    assert set(tested) == {one.relative_to(here / "good").as_posix() for one in (here / "good" / "test").rglob("*.*")}
 
 
 def test_shards_say_what_is_missing(pool, tmp_path, capsys):
@@ -44,7 +49,7 @@ def test_shards_say_what_is_missing(pool, tmp_path, capsys):
     assert capsys.readouterr().out == "Scored. Nothing is selected yet: 2 shards are not scored (1/3, 3/3).\n"
     assert main([*words, "--shard", "1/3"]) == 0
     assert main([*words, "--shard", "3/3"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("Report: ")
+    assert capsys.readouterr().out.splitlines()[-2].startswith("Report: ")
 
 
 BAD = {

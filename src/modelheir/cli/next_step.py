@@ -23,7 +23,7 @@ from modelheir.runs.folder import RunFolder
 from modelheir.runs.predictions import read_predictions
 from modelheir.runs.teacher_cache.manifest import read_manifest
 
-__all__ = ["NEXT_METHOD", "next_compare", "next_report", "next_train"]
+__all__ = ["NEXT_METHOD", "next_compare", "next_distill", "next_report", "next_train"]
 
 NEXT_METHOD = "upgrade"  #: what comes after a model that had no older one
 
@@ -112,6 +112,19 @@ def next_compare(path: Path, config: TrainConfig) -> str:
     words += ["--device", config.device] if config.device != "auto" else []
     stored = str(path / "old.parquet")
     return f"{shlex.join([*words, '--out', stored])} && modelheir compare {shlex.quote(stored)} {after}"
+
+
+def next_distill(teacher: str, data: str, inputs: InputConfig, manifest: Path) -> str:
+    """Return the command that trains a student on a selected list, beside the data and the splits it keeps clear of.
+
+    >>> next_distill("run:v1", "folder:good", InputConfig(split_seed=3), Path("m.parquet"))
+    'modelheir train distill --teacher run:v1 --data folder:good --inputs.split_seed 3 --unlabelled manifest:m.parquet'
+    """
+    words, usual = ["modelheir", "train", "distill", "--teacher", teacher, "--data", data], to_mapping(InputConfig())
+    for name, value in to_mapping(inputs).items():
+        if name in _SPLIT and value != usual[name]:
+            words += [f"--inputs.{name}", json.dumps(value) if isinstance(value, list) else str(value)]
+    return shlex.join([*words, "--unlabelled", f"manifest:{manifest}"])
 
 
 def next_report(path: Path) -> str:

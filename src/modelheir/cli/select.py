@@ -7,6 +7,7 @@ import dataclasses
 from modelheir import assemble
 from modelheir.assemble import SelectConfig, Selection
 from modelheir.assemble.run_settings import run_settings
+from modelheir.cli.next_step import next_distill
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.engine.progress import make_progress
@@ -23,7 +24,7 @@ SPEC = Spec(
     about=(
         "Select from a pool of unlabelled images: score it by a teacher, drop copies of images that you evaluate or\n"
         "train on, take the top_k surest images of each class, and write them with your labelled images as one list,\n"
-        "which `--data manifest:OUT/manifest.parquet` and `--method.unlabelled manifest:...` read."
+        "which `--unlabelled manifest:OUT/manifest.parquet` reads, beside the same --data."
     ),
     configs={"": SelectConfig},
     epilog=(
@@ -44,6 +45,8 @@ def main(argv: list[str]) -> int:
     with make_progress(quiet=config.quiet) as progress:
         found = assemble.select_images(config, progress, command=["modelheir", "select", *argv])
     _show(found)
+    if not found.waiting:
+        say(f"Next: {next_distill(config.teacher, config.data, config.inputs, found.manifest)}")
     return 0
 
 
