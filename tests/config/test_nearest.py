@@ -22,3 +22,8 @@ KNOWN = ("data", "out", "fit.lr", "fit.epochs", "inputs.image_size", "method.pul
 )
 def test_what_was_meant(key, meant):
     assert nearest_setting(key, KNOWN, ["config", "help"]) == meant
+
+
+def test_a_word_that_is_known_here_goes_before_another_programs():
+    assert nearest_setting("teachr", ("old", "method.teacher")) == "method.teacher"
+    assert nearest_setting("teachr", ("old", "method.student")) == "old"

@@ -43,7 +43,7 @@ def nearest_setting(key: str, known: Iterable[str], others: Iterable[str] = ()) 
     end = key.rpartition(".")[2]
     spoken = difflib.get_close_matches(end, _OTHER_WORDS, n=1, cutoff=0.8)
     if end not in ends and spoken:
-        end = _OTHER_WORDS[spoken[0]]
+        end = spoken[0] if spoken[0] in ends else _OTHER_WORDS[spoken[0]]
     if end in ends:
         return ends[end]
     near = difflib.get_close_matches(key, [*names, *others], n=1)
