@@ -85,3 +85,9 @@ def test_the_table_beside_holds_every_run(tmp_path):
     assert [row["name"] for row in rows] == ["plain", "<b>ELODI</b>", "'=LDI"]
     assert (rows[0]["nfr_low"], rows[0]["verdict"], rows[0]["seeds"]) == ("0.02", "hold", "0 1 2")
     assert (rows[2]["error"], rows[2]["failed"]) == ("", "the loss was not finite")
+
+
+@pytest.mark.parametrize("nfr", [{}, {"nfr": 0.1}])
+def test_an_old_model_is_named_where_there_is_one(tmp_path, outline, nfr):
+    page = outline(report.write_runs(tmp_path / "runs.html", [{"name": "a", "error": 0.1, **nfr}]))
+    assert ("1 method compared with one old model" in page.text) == bool(nfr)
