@@ -117,7 +117,7 @@ CASES = {
     "distill method.noise.share": (1.0, {"method.noise.std": 0.5}),
     "distill method.taps": (
         ("body.blocks.0",),
-        {"method.losses": ("attention_transfer",), "method.teacher": ("CONV",), "model": "convnet"},
+        {"method.losses": ("attention_transfer", "imitation"), "method.teacher": ("CONV",), "model": "convnet"},
     ),
     "distill method.supervised.likelihood_scale": (..., {"method.label_weight": 1.0}),
     "distill method.supervised.likelihood_base": (
@@ -381,7 +381,8 @@ def case(name, one, trainings):
     if inside and inside[2] in DISTANCES:
         given[f"{inside[1]}.loss"] = inside[2]
     if name in ("distill", "mutual") and (own := one.key.split(".")[1]) in LOSSES:
-        given["method.losses"] = (own,)
+        stops = name == "distill" and LOSSES[own].reads != "logits"  # before the classifier: refused alone
+        given["method.losses"] = (own, "imitation") if stops else (own,)
     if "old_" in one.key and one.key != "method.old_pull.weight":
         given["method.old_pull.weight"] = 1.0
     if value is ...:
