@@ -266,3 +266,16 @@ def test_a_place_that_holds_other_things_is_refused(place, name):
         (place.root / "notes" / "mine.txt").write_text("x")
     with pytest.raises(InputError, match=r"--out .* (is, or holds,|holds the teacher|holds other things than a sel)"):
         place.select(out=str(place.root / name))
+
+
+def test_a_pool_that_is_mostly_copies_says_so():
+    from modelheir.assemble.selecting.copies import Removed
+    from modelheir.assemble.selecting.selection import _many
+
+    def removed(count, reason):
+        return [Removed(f"{i}", "partner", reason, 1.0, "test") for i in range(count)]
+
+    assert _many(removed(20, "keypoints"), 100) == []
+    assert _many(removed(90, "exact"), 100) == []
+    (said,) = _many(removed(21, "keypoints"), 100)
+    assert said.startswith("21 of 100 images of the pool are taken for copies: look at the pairs")

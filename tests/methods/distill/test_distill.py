@@ -21,7 +21,11 @@ POOL = "synthetic:n=40,classes=3,size=8,seed=9"
 class Step:
     """The least an objective reads of the engine."""
 
-    epoch, number, gather, device_generator = 0, 0, None, None
+    epoch, number, device_generator = 0, 0, None
+
+    @staticmethod
+    def gather(values):
+        return values
 
     @staticmethod
     def observe(name, value):
@@ -45,6 +49,16 @@ def test_learns_from_the_teacher_alone_unless_labels_are_asked_for(world):
     new = made.modules["model"](batch.inputs).logits
     assert set(found) == {"task", "kl_distillation"}
     torch.testing.assert_close(found["task"], 0.5 * torch.nn.functional.cross_entropy(new, batch.labels))
+
+
+def test_a_label_weighs_like_what_the_teacher_says_of_one_image(world):
+    """However few of a batch's images have one; a mean over these alone would let them decide."""
+    made, found, batch = first(world, unlabelled=POOL, label_weight=0.5)
+    known = batch.labels >= 0
+    assert 0 < known.sum() < len(batch)
+    new = made.modules["model"](batch.inputs).logits
+    each = torch.nn.functional.cross_entropy(new[known], batch.labels[known], reduction="none")
+    torch.testing.assert_close(found["task"], 0.5 * each.sum() / len(batch))
 
 
 def test_the_first_stage_sees_the_pool_too_and_the_second_the_labelled_images_alone(world):

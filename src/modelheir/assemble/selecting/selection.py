@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["select_images"]
 
 _PART = 20_000  #: images a shard where none is named: what an interruption can lose
+_MANY = 0.2  #: share of the pool that is taken for changed copies, above which a person is told to look
 _MARKS = ("content", "hash", "thumbnail", "features")
 SIFT = "keypoints (SIFT), and the correlation after alignment where there are few of them or the image is tiny"
 NO_SIFT = (
@@ -84,7 +85,7 @@ def select_images(config: SelectConfig, progress: Progress, *, command: Sequence
         labelled=int(labelled.sum()),
         off_topic=choice.off_topic,
         accuracy=_accuracy(ready),
-        notes=(*ready.notes, *choice.notes(ready.classes, config)),
+        notes=(*ready.notes, *_many(removed, len(ready.pool)), *choice.notes(ready.classes, config)),
         rules=SIFT if has_sift() else NO_SIFT,
         settings=to_mapping(ready.config),
         top_k=config.top_k,
@@ -92,6 +93,17 @@ def select_images(config: SelectConfig, progress: Progress, *, command: Sequence
     write_json(ready.out / "selection.json", found.to_json())
     write_page(found, ready, command=command)
     return found
+
+
+def _many(removed: Sequence[Removed], pool: int) -> list[str]:
+    """Say that so many images are taken for copies that the pairs are to be looked at; nothing where they are few."""
+    unsure = sum(one.reason != "exact" for one in removed)
+    if unsure <= _MANY * pool:
+        return []
+    return [
+        f"{unsure:,} of {pool:,} images of the pool are taken for copies: look at the pairs on the page. Simple "
+        "pictures that are alike without being copies need higher bounds (--dedup.inliers, --dedup.correlation)."
+    ]
 
 
 def _score(ready: Prepared, progress: Progress) -> list[Shard]:

@@ -1,6 +1,7 @@
 r"""Distil: a small model learns from a large one, on images with and without labels, in up to three stages.
 
-.. math:: L = \sum_e k_e \overline{\ell_e(\text{student}, \text{teacher})} + k_y \overline{\mathrm{CE}(z, y)}
+.. math:: L = \sum_e k_e \overline{\ell_e(\text{student}, \text{teacher})}
+          + \tfrac{k_y}{N} \sum_{n\ \text{labelled}} \mathrm{CE}(z_n, y_n)
 
 First the large set: labelled images and the pool without labels together. Then the labelled set alone at a hundredth
 of the rate. Then, if asked for, the classifier alone at a higher resolution. The plan is that of SSLD: Cui et al.,
@@ -41,7 +42,10 @@ class _Distill:
     teacher: tuple[str, ...] = ()  #: models to learn from: run:DIR, file:PATH, tv:, timm:, pkg:, cache:DIR, predictions
     unlabelled: str = ""  #: images without labels, named as --data is; labels of them are not looked at
     start: str = ""  #: model whose weights the student begins with (run:DIR, file:PATH, pkg:NAME)
-    label_weight: Annotated[float, AtLeast(0)] = 0.0  #: of the loss against labels; 0 learns from the teacher alone
+    label_weight: Annotated[float, AtLeast(0)] = (
+        0.0  #: of the loss against labels: at 1 a label weighs like what the teacher says of one image; 0 learns from
+        #: the teacher alone
+    )
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
     policy: TeacherConfig = dataclasses.field(default_factory=TeacherConfig)
     noise: NoiseConfig = dataclasses.field(default_factory=NoiseConfig)

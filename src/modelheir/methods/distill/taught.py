@@ -88,9 +88,20 @@ def taught_task(
         new = teaching.student_outputs(batch)
         terms = teaching.terms(new, (said, seen), batch, step)
         if settings.label_weight:
-            known = supervised(new[0], batch, step)
-            terms = {name: settings.label_weight * value for name, value in known.items()} | terms
+            weight = settings.label_weight * _labelled_share(batch, step)
+            terms = {name: weight * value for name, value in supervised(new[0], batch, step).items()} | terms
         return LossTerms(terms)
 
     task = given.task({"model": student, **teaching.modules}, stream, objective, references=teaching.references)
     return dataclasses.replace(task, fit=fit)
+
+
+def _labelled_share(batch: Batch, step: Step) -> Any:
+    """Return the share of the whole batch's images that have a label.
+
+    With it a label weighs like what the teacher says of one image, however few labels there are beside a pool: means
+    over the labelled images alone would let these few decide.
+    """
+    if batch.labelled or batch.targets is not None:
+        return 1.0
+    return step.gather((batch.labels >= 0).float()).mean()
