@@ -143,7 +143,8 @@ def train_seed(data: Path, out: Path, seed: int) -> None:
     taught("E", "jeffreys", **pool, **{**POOL, "fit.epochs": 3 * EPOCHS})
     taught("G", "jeffreys", teacher=f"run:{good}", **pool, **POOL, **{"method.policy.batch_norm": "batch"})
     taught("H", "jeffreys", teacher=f"run:{weak}", **pool, **POOL)
-    train_more(run, data)
+    train_elsewhere(run)
+    train_off_topic(run, data)
 
 
 def train_better(run: Runner, data: Path) -> None:
@@ -164,8 +165,18 @@ def train_better(run: Runner, data: Path) -> None:
         taught(name, loss, known, **LABELS)
 
 
-def train_more(run: Runner, data: Path) -> None:
-    """Train the arms of two further questions: a pool with other classes in it (J), a distilled body elsewhere (L)."""
+def train_elsewhere(run: Runner) -> None:
+    """Train what a distilled body is worth on other images (L)."""
+    few = {"data": "digits", "inputs.train_per_class": 10, "inputs.augment": "crop", "inputs.val_fraction": 0.1}
+    for name, start in (("plain", run.out / "A"), ("distilled", f"{run.out / 'DFK'}#target")):
+        for rates, given in (("one rate", {}), ("rates by stage", {"fit.lr_multipliers": (0.1, 0.2, 0.3, 1.0)})):
+            begin = {"method.start": f"run:{start}", "method.replace_head": True, "fit.batch_size": 32}
+            run(f"L {name}, {rates}", "finetune", {**few, **begin, **given, "fit.epochs": 30})
+    run("L from scratch", "finetune", {**few, "fit.epochs": 30, "fit.batch_size": 32})
+
+
+def train_off_topic(run: Runner, data: Path) -> None:
+    """Train the arms of a pool that has other classes in it too (J)."""
     import modelheir
 
     half = {"inputs.train_classes": FIVE, "fit.batch_size": 64}
@@ -183,12 +194,6 @@ def train_more(run: Runner, data: Path) -> None:
     for name, pool in chosen.items():
         run(name, "distill", {**settings, "unlabelled": pool, "fit.epochs": 12})
     run("J none", "distill", {**settings, "fit.epochs": 12 * (CHOSEN + 2000) // 2000})
-    few = {"data": "digits", "inputs.train_per_class": 10, "inputs.augment": "crop", "inputs.val_fraction": 0.1}
-    for name, start in (("plain", run.out / "A"), ("distilled", f"{run.out / 'DFK'}#target")):
-        for rates, given in (("one rate", {}), ("rates by stage", {"fit.lr_multipliers": (0.1, 0.2, 0.3, 1.0)})):
-            begin = {"method.start": f"run:{start}", "method.replace_head": True, "fit.batch_size": 32}
-            run(f"L {name}, {rates}", "finetune", {**few, **begin, **given, "fit.epochs": 30})
-    run("L from scratch", "finetune", {**few, "fit.epochs": 30, "fit.batch_size": 32})
 
 
 def draw(data: Path, pools: dict[str, Path], seed: int) -> None:
