@@ -311,17 +311,15 @@ def markdown(result: dict) -> str:
             if mean := over(result, arm):
                 lines.append(f"| {arm} | {about} | {mean} | {gaps[0]} | {gaps[1]} | {seconds} |")
     lines += ["", "### Smaller questions"]
-    lines += [
-        "",
-        "| arm | what | accuracy, % | minus J none, J random | minus L plain, one rate |",
-        "|---|---|---|---|---|",
-    ]
-    for arm, about in {"J_teacher": "the teacher of 5 classes", **MORE}.items():
-        bases = ("J none", "J random") if arm.startswith("J") else ("L plain, one rate",)
-        gaps = [over(result, arm, base) if arm != base else "" for base in bases]
-        cells = [", ".join(filter(None, gaps)), ""] if arm.startswith("J") else ["", gaps[0]]
-        if mean := over(result, arm):
-            lines.append(f"| {arm} | {about} | {mean} | {cells[0]} | {cells[1]} |")
+    for letter, baselines in (("J", ("J none", "J random")), ("L", ("L plain, one rate",))):
+        arms = {arm: about for arm, about in MORE.items() if arm.startswith(letter) and over(result, arm)}
+        if not arms:
+            continue
+        lines += ["", f"| arm | what | accuracy, % | {' | '.join(f'minus {base}' for base in baselines)} |"]
+        lines += ["|" + "---|" * (3 + len(baselines))]
+        for arm, about in arms.items():
+            gaps = " | ".join(over(result, arm, base) if arm != base else "" for base in baselines)
+            lines.append(f"| {arm} | {about} | {over(result, arm)} | {gaps} |")
     return "\n".join(lines)
 
 

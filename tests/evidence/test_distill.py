@@ -34,7 +34,7 @@ def claims():
         yield f"`{arm}` {gap(f'I {arm}', 'D')}"
     yield f"tested at 22 pixels it falls by {gap('given F', 'given K at 22 px')} points"
     yield f"fitting the classifier brings back all but {gap('given F', 'given K')}"
-    yield f"on digits {gap('distilled', 'labels alone', 'distill_quick')} points over five splits"
+    yield f"settings gain on digits {gap('distilled', 'labels alone', 'distill_quick')} points over five splits"
     yield f"from F's weights less from A's, at one rate: {gap('L distilled, one rate', 'L plain, one rate')}"
     rates = gap("L distilled, rates by stage", "L distilled, one rate")
     yield f"rates by stage less one rate, from F's weights: {rates}"
