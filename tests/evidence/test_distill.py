@@ -4,7 +4,6 @@ As in ``test_claims``: each claim is written out from the records and must stand
 """
 
 import pytest
-
 from tests.evidence.test_claims import DOCS, accuracies, check, findings, flat, raw, said
 
 
