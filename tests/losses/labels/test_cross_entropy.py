@@ -37,3 +37,8 @@ def test_says_what_is_wrong(draw):
         cross_entropy(draw(3, 5), torch.zeros(2, dtype=torch.int64))
     with pytest.raises(ValueError, match="label_smoothing must be from 0 to 1"):
         cross_entropy(draw(3, 5), torch.zeros(3, dtype=torch.int64), label_smoothing=1.5)
+
+
+def test_value_of_the_distillation_specification():
+    new = torch.tensor([[1, 2, 3], [0.5, -1, 0.25]], dtype=torch.float64)
+    assert cross_entropy(new, torch.tensor([2, 0])).mean().item() == pytest.approx(0.5508590754, abs=1e-9)

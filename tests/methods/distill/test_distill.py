@@ -232,3 +232,22 @@ def test_noise_stretches_what_the_teacher_says_and_is_drawn_by_the_step(world):
     again = torch.Generator().manual_seed(3)
     wanted = losses.noisy_teacher(old, generator=again, std=0.5, probability=1.0)
     torch.testing.assert_close(found, losses.logit_matching(new, wanted).mean())
+
+
+def test_what_a_frozen_teacher_says_keeps_no_activations(world):
+    """V-5: no graph hangs on its outputs or on what its taps saw, so nothing of its pass stays in memory."""
+    teacher = world.save_model("conv", model="convnet")
+    settings = {"teacher": (teacher,), "losses": ("kl_distillation", "attention_transfer")}
+    task = world.plan("distill", world.given(model="convnet"), **settings)[0].prepare({})
+    batch = next(task.streams["train"].epoch(0))
+    said = task.references["teacher"](batch)
+    assert not said.logits.requires_grad
+    assert not said.features.requires_grad
+    terms = task.objective({"train": batch}, Step()).terms
+    leaves, waiting = set(), [term.grad_fn for term in terms.values()]
+    while waiting:
+        node = waiting.pop()
+        leaves.add(getattr(node, "variable", None))
+        waiting += [inner for inner, _ in node.next_functions if inner is not None]
+    assert not leaves & set(task.references["teacher"].parameters())
+    assert leaves & set(task.modules["model"].parameters())
