@@ -6,7 +6,8 @@ import re
 import pytest
 
 from modelheir.checks import InputError
-from modelheir.cli import COMMANDS, compare, ensemble, main
+from modelheir.cli import COMMANDS, cache, compare, ensemble, main
+from modelheir.cli.searching.search import search_spec
 from modelheir.cli.settings import parse
 from modelheir.cli.train import parse_train, spec_of
 from modelheir.config.describe import settings
@@ -14,11 +15,14 @@ from modelheir.methods import METHODS
 
 PARSERS = {"compare": compare.parser, "ensemble": ensemble.parser}
 SILENT = {"methods", "explain"}  # commands without settings
+PER_METHOD = {"train": spec_of, "search": search_spec}
 SPECS = {
     name: importlib.import_module(row.module).SPEC
     for name, row in COMMANDS.items()
-    if name not in {*PARSERS, *SILENT, "train"}
-} | {f"train {name}": spec_of(method) for name, method in METHODS.items()}
+    if name not in {*PARSERS, *SILENT, *PER_METHOD, "cache"}
+}
+SPECS |= {f"{word} {name}": of(method) for word, of in PER_METHOD.items() for name, method in METHODS.items()}
+SPECS["cache write"] = cache.WRITE
 
 
 def as_words(setting):

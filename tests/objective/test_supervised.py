@@ -147,9 +147,10 @@ def test_a_weight_from_likelihoods_needs_them_and_one_label_an_image():
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_refuses_a_weight_from_likelihoods_that_it_has_not(world, name):
-    settings = {"elodi": {"ensemble": (world.old,)}, "self_distill": {"weight": 0.0}}.get(name, {})
+    further = {"elodi": {"ensemble": (world.old,)}, "self_distill": {"weight": 0.0}, "distill": {"label_weight": 1.0}}
+    settings = {**world.small(name), **further.get(name, {})}
     with pytest.raises(InputError, match=r"method\.supervised\.likelihood_scale = 1\.0 needs a likelihood"):
-        METHODS[name].plan(world.config(name, supervised__likelihood_scale=1.0, **settings), world.given())
+        world.plan(name, supervised__likelihood_scale=1.0, **settings)
 
 
 def test_the_usual_settings_are_plain_cross_entropy():

@@ -184,7 +184,11 @@ def test_what_needs_the_model_itself_says_so(caches, tmp_path):
     with pytest.raises(InputError, match=r"--old cache:\S+ holds teachers' outputs; this method needs the model"):
         train("bct", settings(tmp_path / "run", old=(f"cache:{folder}",)))
     with pytest.raises(InputError, match="stored outputs and several teachers have only logits and features"):
-        distil(tmp_path / "maps", f"cache:{folder}", {"unlabelled": "", "losses": ("attention_transfer",)})
+        distil(
+            tmp_path / "maps",
+            f"cache:{folder}",
+            {"unlabelled": "", "losses": ("kl_distillation", "attention_transfer")},
+        )
 
 
 def test_a_run_does_not_write_into_its_cache(caches):
