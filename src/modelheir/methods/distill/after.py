@@ -57,30 +57,25 @@ class FixConfig:
 
 
 def target_fit(config: TargetConfig, fit: FitConfig) -> FitConfig:
-    """Return how the labelled set is trained: shorter, its warm-up and steps likewise, at a small rate."""
-    share = config.epochs / fit.epochs
-    return dataclasses.replace(
-        fit,
-        epochs=config.epochs,
-        lr=fit.lr * config.rate,
-        warmup_epochs=fit.warmup_epochs * share,
-        step_epochs=fit.step_epochs * share,
-        milestones=tuple(epoch * share for epoch in fit.milestones),
-    )
+    """Return how the labelled set is trained: shorter, at a small rate."""
+    return _shorter(fit, config.epochs, config.rate)
 
 
 def fix_fit(config: FixConfig, fit: FitConfig) -> FitConfig:
-    """Return how the classifier is fitted: one group of parameters, a tenth of the rate."""
-    share = config.epochs / fit.epochs
+    """Return how the classifier is fitted: shorter, at its own rate, in one group of parameters."""
+    return dataclasses.replace(_shorter(fit, config.epochs, config.rate), lr_multipliers=(), layer_decay=1.0)
+
+
+def _shorter(fit: FitConfig, epochs: int, rate: float) -> FitConfig:
+    """Return the settings for so many epochs, warm-up and drops in proportion, at a part of the learning rate."""
+    share = epochs / fit.epochs
     return dataclasses.replace(
         fit,
-        epochs=config.epochs,
-        lr=fit.lr * config.rate,
+        epochs=epochs,
+        lr=fit.lr * rate,
         warmup_epochs=fit.warmup_epochs * share,
         step_epochs=fit.step_epochs * share,
         milestones=tuple(epoch * share for epoch in fit.milestones),
-        lr_multipliers=(),
-        layer_decay=1.0,
     )
 
 
