@@ -141,6 +141,7 @@ class World:
             "mutual": {"peers": ("mlp",), "unlabelled": POOL},
             "pseudo_label": {"unlabelled": POOL, "threshold": 0.38},
             "fixmatch": {"unlabelled": POOL, "ratio": 1, "threshold": 0.5},
+            "adapt": {"history": (POOL,), "strategies": ("erm_fine_tune", "wise_ft"), "seeds": 1, "rates": (1.0,)},
         }
         return settings.get(name, {})
 

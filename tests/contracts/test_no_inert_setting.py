@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
-COUNTS |= {"distill": 83, "mutual": 18, "fixmatch": 10, "pseudo_label": 10}
+COUNTS |= {"distill": 83, "mutual": 18, "fixmatch": 10, "pseudo_label": 10, "adapt": 11}
 COUNTS |= {"fit": 48, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -58,6 +58,7 @@ SMALL = {
     "distill": {"method.teacher": ("OLD",)},
     "fixmatch": {"method.unlabelled": "POOL", "method.ratio": 1, "method.threshold": 0.38},
     "pseudo_label": {"method.unlabelled": "POOL", "method.threshold": 0.38},
+    "adapt": {"method.history": ("POOL",), "method.strategies": ("erm_all",), "method.seeds": 1},
 }
 
 #: settings of losses that read maps inside the networks
@@ -153,6 +154,11 @@ CASES = {
     "fixmatch method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
     "pseudo_label method.unlabelled": ("synthetic:n=40,classes=3,size=8,seed=8", {}),
     "pseudo_label method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
+    "adapt method.history": (("synthetic:n=40,classes=3,size=8,seed=8",), {}),
+    "adapt method.strategies": (("erm_final",), {}),
+    "adapt method.seeds": (2, {}),
+    "adapt method.rates": ((0.1,), {"method.strategies": ("erm_fine_tune",)}),
+    "adapt method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
     "fit.cuda_graphs": (..., {"fit.compile": True}),
     "fit.lr_reference_batch": (8, {}),
@@ -213,6 +219,8 @@ REFUSED = {
 #: what leaves the numbers of such a run as they are: why, and the test of what it does do
 LISTED = {
     "finetune method.replace_head": ("for a start with other classes, else refused", "methods/test_finetune.py"),
+    "adapt method.time": ("for data with such a column", "methods/given/test_steps.py"),
+    "adapt method.steps": ("for data with such a column", "methods/given/test_steps.py"),
     "fit.threads": ("changes the time of a step alone", "engine/speed/test_threads.py"),
     "fit.tf32": ("of CUDA alone", "inference/test_device.py"),
     "fit.cudnn_benchmark": ("of CUDA alone", "inference/test_device.py"),

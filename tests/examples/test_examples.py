@@ -20,6 +20,7 @@ PROMISES = {
     "fixmatch": ["labels alone: error", "with images without labels: error"],
     "pseudo_label": ["labels alone: error", "with images without labels: error"],
     "mutual": ["alone: error", "with a peer: error"],
+    "adapt": ["strategy/erm_fine_tune: ", "Use erm_"],
     "distill": ["labels alone: accuracy", "teacher and pool: accuracy"],
 }
 

@@ -61,7 +61,8 @@ def make_supervised(config: SupervisedConfig) -> Callable[[Outputs, Batch, Step]
     """Return a function from a model's outputs, a batch and the step to named scalar terms.
 
     Unlabelled images (-1) are left out. Where images were mixed, soft targets take the labels' place. Means are over
-    the batch of all processes together.
+    the batch of all processes together. Where a batch carries ``weight``, it multiplies each image's loss, and the mean
+    still divides by the number of images.
     """
     smoothing = config.label_smoothing
 
@@ -89,7 +90,7 @@ def make_supervised(config: SupervisedConfig) -> Callable[[Outputs, Batch, Step]
             values = losses.binary_cross_entropy(logits, batch.labels)
         else:
             values = losses.cross_entropy(logits, batch.labels, label_smoothing=smoothing)
-        return of_known(values, batch, step)
+        return of_known(values * batch.extra["weight"] if "weight" in batch.extra else values, batch, step)
 
     def supervised(outputs: Outputs, batch: Batch, step: Step) -> dict[str, Tensor]:
         terms = {"task": of_logits(outputs.logits, batch, step)}

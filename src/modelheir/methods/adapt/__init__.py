@@ -1,0 +1,1 @@
+"""Methods for a history of shifting data of which the newest is what counts."""

@@ -1,0 +1,99 @@
+"""Adapt: how to use a past whose data has shifted. Strategies are tried, each tuned on the newest selection images.
+
+A strategy's stages are trained for every seed; what several need (a network trained on the past) is trained once a
+seed. The strategy that is right most often on the newest selection images, in the mean over seeds, is the run's: its
+model of the first seed is published. The newest reporting images choose nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Annotated
+
+from modelheir.checks import Above, AtLeast, InputError, OneOf
+from modelheir.methods.adapt.builder import Builder
+from modelheir.methods.adapt.choice import choice
+from modelheir.methods.adapt.strategies import STRATEGIES
+from modelheir.methods.declared import SourceUse
+from modelheir.methods.given.steps import Steps, cut_steps, steps_of_sources
+from modelheir.methods.method import Method
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised
+
+if TYPE_CHECKING:
+    from modelheir.methods.given import Given
+    from modelheir.plans import Stage
+
+__all__ = ["METHOD", "Config", "plan"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of ``adapt``."""
+
+    history: tuple[str, ...] = ()  #: earlier data, the oldest first, each named as --data is, which is the newest
+    time: str = "time"  #: without history: column of --data that says when an image was taken
+    steps: Annotated[int, AtLeast(0)] = (
+        0  #: without history: parts of the time; 0 is one a value, or five where there are more than twenty
+    )
+    strategies: Annotated[tuple[str, ...], OneOf(*STRATEGIES)] = (
+        *("erm_final", "erm_all", "erm_fine_tune", "linear_probe_fine_tune", "sequential_fine_tune", "wise_ft"),
+    )  #: that are tried
+    seeds: Annotated[int, AtLeast(1)] = 3  #: trainings of each, from one seed more each
+    rates: Annotated[tuple[float, ...], Above(0)] = (
+        1.0,
+        0.1,
+    )  #: of the learning rate, where training begins from trained weights: the best on the selection images is taken
+    supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
+
+    def unread(self) -> dict[str, str]:
+        """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
+        why = f"history = {list(self.history)!r}"
+        return {"time": why, "steps": why} if self.history else {}
+
+
+def plan(config: Config, given: Given) -> list[Stage]:
+    """The strategies' stages, seed by seed, and the choice among them.
+
+    Raises:
+        InputError: If there is one step, or a setting does not fit.
+    """
+    for name, values in (("strategies", config.strategies), ("rates", config.rates)):
+        if not values or len(set(values)) < len(values):
+            raise InputError(f"method.{name} = {list(values)!r}: name at least one, each once.")
+    accept_supervised(config.supervised, given.data.inputs)
+    steps = _steps(config, given)
+    builders, nodes = [], {name: [] for name in config.strategies}
+    for number in range(config.seeds):
+        build = Builder(
+            given.member(number), steps, rates=config.rates, supervised=config.supervised,
+            suffix=f"_seed{number}" if config.seeds > 1 else "",
+        )  # fmt: skip
+        builders.append(build)
+        for name in config.strategies:
+            nodes[name].append(STRATEGIES[name].build(build))
+    stages = [stage for build in builders for stage in build.stages.values()]
+    return [*stages, choice(builders[0], nodes)]
+
+
+def _steps(config: Config, given: Given) -> Steps:
+    if not config.history:
+        return cut_steps(given.data.splits, config.time, config.steps)
+    earlier = [given.sources[f"history_{number}"].splits for number in range(len(config.history))]
+    return steps_of_sources(earlier, given.data.splits)
+
+
+def _sources(config: Config) -> dict[str, SourceUse]:
+    return {f"history_{number}": SourceUse(one, flag="--history") for number, one in enumerate(config.history)}
+
+
+METHOD = Method(
+    name="adapt",
+    summary="try ways to use older, shifted data for the newest, and say which to use",
+    situation="a history of data that has shifted, and little of the newest",
+    not_for="data of one time: take finetune; an old model whose answers must not change: take upgrade",
+    config=Config,
+    plan=plan,
+    sources=_sources,
+    flags={"history": "method.history"},
+    paper="Ji et al., Seq-to-Final, 2024, arXiv:2407.09642",
+)

@@ -1,0 +1,87 @@
+"""Which strategy to use: the best on the newest selection images, in the mean over seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelheir.analysis.arms import over_seeds
+from modelheir.methods.adapt.builder import best_of, merit
+from modelheir.methods.adapt.strategies import STRATEGIES
+from modelheir.plans import Stage, Task
+from modelheir.runs.predictions import read_predictions
+
+if TYPE_CHECKING:
+    from modelheir.methods.adapt.builder import Builder, Done, Node
+    from modelheir.types import StageResult
+
+__all__ = ["choice"]
+
+Found = Mapping[str, Sequence["StageResult"]]
+
+
+def choice(build: Builder, nodes: Mapping[str, Sequence[Node]]) -> Stage:
+    """Return the last stage: it publishes the chosen strategy's model and writes a row of each strategy.
+
+    Args:
+        build: Of the first seed, whose model is published.
+        nodes: Strategy -> its stages, a seed each.
+    """
+
+    def prepare(done: Done) -> Task:
+        found = {name: [best_of(done, node) for node in seeds] for name, seeds in nodes.items()}
+        ranked = sorted(
+            found, key=lambda name: np.mean([merit(one) for one in found[name]], axis=0).tolist(), reverse=True
+        )
+        given = build.on([build.newest])
+        task = given.task(build.model(done, nodes[ranked[0]][0]), given.data.stream("train", train=False), None)
+        rows = {f"strategy/{name}": _row(results) for name, results in found.items()}
+        rows[f"strategy/{ranked[0]}"] |= {"chosen": True, "note": _verdict(ranked, found)}
+        return dataclasses.replace(task, describe={**task.describe, "chosen": ranked[0], "rows": rows})
+
+    return Stage("choice", prepare)
+
+
+def _row(results: Sequence[StageResult]) -> dict[str, Any]:
+    """Return what ``result.json`` says of a strategy; the newest reporting images are read here alone."""
+    said = [read_predictions(one.folder / "predictions" / "test.parquet", columns=()) for one in results]
+    test = [float((one.prediction == one.label).mean()) for one in said]
+    mean, interval = over_seeds(test, within=(0, 1))
+    selection, selection_interval = over_seeds([merit(one)[0] for one in results], within=(0, 1))
+    return {
+        "value": mean,
+        "unit": "fraction",
+        "direction": "higher is better",
+        "count": len(said[0]),
+        "interval": interval,
+        "confidence": 0.95,
+        "values": test,
+        "selection": selection,
+        "selection_interval": selection_interval,
+        "stages": [one.name for one in results],
+    }
+
+
+def _verdict(ranked: Sequence[str], found: Found) -> str:
+    """Say which strategy to use, and how sure that is by the selection images, paired over seeds."""
+    best, seeds = ranked[0], len(found[ranked[0]])
+    value = float(np.mean([merit(one)[0] for one in found[best]]))
+    line = f"Use {best} ({STRATEGIES[best].about}): right on {value:.1%} of the newest selection images"
+    line += f", the mean of {seeds} seeds." if seeds > 1 else "."
+    if len(ranked) == 1:
+        return line
+    near = [name for name in ranked[1:] if not _ahead(found[best], found[name])]
+    if seeds == 1:
+        return f"{line}\nOne seed does not tell strategies apart: --method.seeds 3 or more gives an interval."
+    if near:
+        return f"{line}\nNot told apart from it by these seeds: {', '.join(near)}."
+    return f"{line}\nEvery other strategy is worse there, by a paired interval over the seeds that leaves out 0."
+
+
+def _ahead(best: Sequence[StageResult], other: Sequence[StageResult]) -> bool:
+    """Tell whether the paired difference over seeds is above 0."""
+    interval = over_seeds([merit(one)[0] - merit(two)[0] for one, two in zip(best, other, strict=True)])[1]
+    return interval is not None and interval[0] > 0

@@ -1,0 +1,134 @@
+"""Data over time: one mapping of splits a step, the oldest first; the newest step is what counts."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from modelheir import checks, data
+from modelheir.checks import InputError
+from modelheir.methods.given.data import Data
+
+__all__ = ["Steps", "cut_steps", "steps_of_sources"]
+
+_MOST_VALUES = 20  #: distinct values of a column that are steps by themselves
+_USUAL = 5  #: steps of a column with more values, where no number is given
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """The steps of one class list."""
+
+    names: tuple[str, ...]  #: oldest first
+    parts: tuple[Mapping[str, data.ImageSet], ...]  #: train, val and, of the newest at least, test
+
+    def __post_init__(self) -> None:
+        if len(self.parts) < 2:
+            raise InputError(
+                "there is one step, and adaptation needs a past: give --history, or data of several times."
+            )
+        for name, splits in zip(self.names, self.parts, strict=True):
+            needed = ("train", "val") if name != self.names[-1] else ("train", "val", "test")
+            for split in needed:
+                if split not in splits or not len(splits[split]):
+                    raise InputError(
+                        f"step {name!r} has no image in its {split} split: take fewer steps (--method.steps), or give "
+                        "more images of that time."
+                    )
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def of(self, known: Data, numbers: Sequence[int], *, select: Sequence[int]) -> Data:
+        """Return data that trains on some steps together, chooses on others, and reports on the newest alone."""
+        splits = {"train": self.join("train", numbers), "val": self.join("val", select), "test": self.parts[-1]["test"]}
+        return dataclasses.replace(known, splits=splits, stores={})
+
+    def join(self, split: str, numbers: Sequence[int]) -> data.ImageSet:
+        """Return one split of several steps, one after another."""
+        sets = [self.parts[number][split] for number in numbers]
+        return sets[0] if len(sets) == 1 else data.join_sets(sets, name=f"{split} of {len(sets)} steps")
+
+
+def cut_steps(splits: Mapping[str, data.ImageSet], column: str, count: int = 0) -> Steps:
+    """Cut data into steps by a column that says when an image was taken.
+
+    Args:
+        splits: Of one source; unlabelled images are left out.
+        column: Numbers, or text that sorts in the order of time, such as ``2024-05``.
+        count: Steps of about equally many training images, cut between two values; 0: each value of the column is a
+            step, or there are five where it has more than twenty.
+
+    Raises:
+        InputError: If there is no such column, a value is missing, or there are too few values.
+    """
+    train = splits["train"]
+    if column not in train.columns:
+        raise InputError(
+            f"{train.name} has no column {column!r} that says when an image was taken."
+            f"{checks.nearest(column, train.columns)} Columns: {', '.join(train.columns) or 'none'}."
+        )
+    kept = {name: images.subset(images.labels >= 0) for name, images in splits.items() if name != "unlabelled"}
+    values = {name: _values(images, column) for name, images in kept.items()}
+    distinct = np.unique(values["train"])
+    count = count or (len(distinct) if len(distinct) <= _MOST_VALUES else _USUAL)
+    if len(distinct) < count:
+        raise InputError(f"{train.name}: column {column!r} has {len(distinct)} values, too few for {count} steps.")
+    # a cut lies after the value at which the share of training images is reached, and each step has a value at least
+    order = np.searchsorted(distinct, values["train"])
+    reached = np.cumsum(np.bincount(order, minlength=len(distinct)))
+    ends: list[int] = []
+    for number in range(1, count):
+        at = int(np.searchsorted(reached, number * reached[-1] / count))
+        ends.append(min(max(at, ends[-1] + 1 if ends else 0), len(distinct) - 1 - (count - number)))
+    place = {name: np.searchsorted(distinct[ends], found, side="left") for name, found in values.items()}
+    edges = [0, *(end + 1 for end in ends), len(distinct)]
+    names = [_name(distinct[first:last]) for first, last in itertools.pairwise(edges)]
+    parts = [
+        {
+            name: images.subset(place[name] == number, name=f"{images.name}, step {names[number]}")
+            for name, images in kept.items()
+        }
+        for number in range(count)
+    ]
+    return Steps(tuple(names), tuple(parts))
+
+
+def steps_of_sources(history: Sequence[Mapping[str, data.ImageSet]], newest: Mapping[str, data.ImageSet]) -> Steps:
+    """Make a step of each source, the newest last; an id that an earlier step has too gets its step before it."""
+    taken: set[str] = set()
+    names, parts = [], []
+    for number, splits in enumerate((*history, newest)):
+        name = f"{number + 1} of {len(history) + 1}"
+        found = {}
+        for split in ("train", "val", "test"):
+            images = splits[split].subset(splits[split].labels >= 0)
+            ids = np.array(
+                [f"step{number + 1}/{one}" if str(one) in taken else str(one) for one in images.ids], dtype=str
+            )
+            found[split] = dataclasses.replace(images, ids=ids, columns={})
+        taken |= {str(one) for images in found.values() for one in images.ids}
+        names.append(name)
+        parts.append(found)
+    return Steps(tuple(names), tuple(parts))
+
+
+def _values(images: data.ImageSet, column: str) -> np.ndarray:
+    """Return the column's values; refuse one that is missing."""
+    found = np.asarray(images.columns[column])
+    missing = np.isnan(found) if found.dtype.kind == "f" else np.array([str(one) in ("", "None") for one in found])
+    if missing.any():
+        name = images.ids[int(np.flatnonzero(missing)[0])]
+        raise InputError(
+            f"{images.name}: {int(missing.sum()):,} images have no {column!r}, the first is {str(name)!r}; give it, or "
+            "leave them out."
+        )
+    return found if found.dtype.kind in "iuf" else found.astype(str)
+
+
+def _name(values: np.ndarray) -> str:
+    """Name a step by its first and last value."""
+    return str(values[0]) if len(values) == 1 else f"{values[0]} to {values[-1]}"

@@ -1,0 +1,35 @@
+"""Adapt: its plan, its seeds, and what it refuses."""
+
+import pytest
+
+from modelheir.checks import InputError
+
+PAST = ("synthetic:n=60,classes=3,size=8,seed=9",)
+
+
+def test_a_plan_is_the_strategies_of_each_seed_and_the_choice(world):
+    plan = world.plan("adapt", history=PAST, strategies=("erm_final", "erm_fine_tune"), seeds=2, rates=(1.0,))
+    every = [f"{name}_seed{seed}" for seed in (0, 1) for name in ("erm_final", "history", "erm_fine_tune")]
+    assert [stage.name for stage in plan] == [*every, "choice"]
+
+
+def test_the_first_seed_is_the_run_s_own_and_the_others_differ(world):
+    plan = {one.name: one for one in world.plan("adapt", history=PAST, strategies=("erm_final",), seeds=2)}
+    alone = {one.name: one for one in world.plan("adapt", history=PAST, strategies=("erm_final",), seeds=1)}
+    first, second = (plan[f"erm_final_seed{seed}"].prepare({}).modules["model"].state_dict() for seed in (0, 1))
+    single = alone["erm_final"].prepare({}).modules["model"].state_dict()
+    assert all((first[key] == single[key]).all() for key in single)
+    assert any((first[key] != second[key]).any() for key in first)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"strategies": ()}, r"method\.strategies = \[\]: name at least one, each once"),
+        ({"rates": (1.0, 1.0)}, r"method\.rates = \[1\.0, 1\.0\]: name at least one, each once"),
+        ({"history": ()}, "has no column 'time' that says when an image was taken"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(world, settings, message):
+    with pytest.raises(InputError, match=message):
+        world.plan("adapt", **{"history": PAST, **settings})

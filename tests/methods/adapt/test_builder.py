@@ -1,0 +1,98 @@
+"""The stages of strategies: what each trains on, from where, at which rate, and which of several is gone on with."""
+
+import dataclasses
+import types
+
+import pytest
+import torch
+
+from modelheir.config.inputs import InputConfig
+from modelheir.data import open_splits
+from modelheir.methods.adapt.builder import Builder, best_of
+from modelheir.methods.given.steps import steps_of_sources
+from modelheir.objective.supervised import SupervisedConfig
+
+PAST = [f"synthetic:n=60,classes=3,size=8,seed={seed}" for seed in (8, 9)]
+
+
+@pytest.fixture
+def build(world):
+    given = world.given(inputs=InputConfig(augment="none"))
+    steps = steps_of_sources([open_splits(one, InputConfig()) for one in PAST], given.data.splits)
+    return Builder(given, steps, rates=(1.0, 0.25), supervised=SupervisedConfig(), suffix="")
+
+
+def finished(build, name, *, accuracy=0.5, loss=1.0, seed=3):
+    """Return a stage's result with drawn weights."""
+    state = dataclasses.replace(build.given.model, seed=seed).build().state_dict()
+    metrics = {"val/accuracy": accuracy, "val/loss": loss}
+    return types.SimpleNamespace(name=name, metrics=metrics, weights=lambda module: state)
+
+
+def test_a_stage_trains_on_its_steps_and_is_chosen_on_the_newest(build):
+    (name,) = build.train("both", [0, 2])
+    task = build.stages[name].prepare({})
+    parts = build.steps.parts
+    assert task.streams["train"].ids.tolist() == [*parts[0]["train"].ids, *parts[2]["train"].ids]
+    assert task.evaluate["val"].ids.tolist() == parts[2]["val"].ids.tolist()
+    assert task.evaluate["test"].ids.tolist() == parts[2]["test"].ids.tolist()
+    assert task.fit is None
+
+
+def test_a_stage_of_the_past_is_chosen_on_the_past(build):
+    (name,) = build.train("past", [0, 1], select=[0, 1])
+    task = build.stages[name].prepare({})
+    parts = build.steps.parts
+    assert task.evaluate["val"].ids.tolist() == [*parts[0]["val"].ids, *parts[1]["val"].ids]
+
+
+def test_training_goes_on_from_the_best_at_each_rate(build):
+    start = ("a", "b")
+    done = {"a": finished(build, "a", accuracy=0.5, seed=3), "b": finished(build, "b", accuracy=0.6, seed=4)}
+    names = build.train("next", [2], start=start)
+    assert names == ("next_rate1", "next_rate0.25")
+    tasks = [build.stages[name].prepare(done) for name in names]
+    for task in tasks:
+        state = task.modules["model"].state_dict()
+        assert all(torch.equal(value, state[key]) for key, value in done["b"].weights("model").items())
+    assert tasks[0].fit is None
+    assert tasks[1].fit == dataclasses.replace(build.given.fit, lr=build.given.fit.lr / 4)
+
+
+def test_of_equal_accuracies_the_lower_loss_is_best(build):
+    done = {
+        "a": finished(build, "a", accuracy=0.6, loss=2.0),
+        "b": finished(build, "b", accuracy=0.6, loss=1.0),
+        "c": finished(build, "c", accuracy=0.5, loss=0.1),
+    }
+    assert best_of(done, ("a", "b", "c")).name == "b"
+
+
+def test_a_stage_that_two_strategies_need_is_there_once(build):
+    assert build.train("history", [0]) == build.train("history", [0])
+    assert list(build.stages) == ["history"]
+
+
+def test_only_what_is_asked_moves(build):
+    (name,) = build.train("probe", [2], start=("a",), trainable="head", rates=(1.0,))
+    model = build.stages[name].prepare({"a": finished(build, "a")}).modules["model"]
+    moving = {key for key, value in model.named_parameters() if value.requires_grad}
+    assert moving
+    assert moving < {key for key, _ in model.named_parameters()}
+
+
+def test_images_weigh_as_their_step_says(build):
+    """By hand: the mean over the batch of weight times cross-entropy, which divides by the images, not the weights."""
+    weights = [0.25, 0.5, 2.0]
+    (name,) = build.train("weighted", [0, 1, 2], weights=weights)
+    task = build.stages[name].prepare({})
+    batch = next(iter(task.streams["train"].epoch(0)))
+    of_image = {
+        str(one): weight for weight, part in zip(weights, build.steps.parts, strict=True) for one in part["train"].ids
+    }
+    each = torch.tensor([of_image[str(task.streams["train"].ids[row])] for row in batch.index])
+    logits = task.modules["model"](batch.inputs).logits
+    expected = (each * torch.nn.functional.cross_entropy(logits, batch.labels, reduction="none")).mean()
+    step = types.SimpleNamespace(gather=lambda values: values, observe=lambda name, value: None)
+    torch.testing.assert_close(task.objective({"train": batch}, step).terms["task"], expected)
+    assert len(set(each.tolist())) > 1

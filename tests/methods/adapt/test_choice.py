@@ -1,0 +1,77 @@
+"""The choice: by the newest selection images alone, in the mean over seeds, and how sure it is."""
+
+import numpy as np
+import pytest
+
+from modelheir.methods import METHODS
+from modelheir.runs.predictions import read_predictions
+
+PAST = ("synthetic:n=60,classes=3,size=8,seed=8", "synthetic:n=60,classes=3,size=8,seed=9")
+NAMES = ("erm_final", "erm_all", "erm_fine_tune", "wise_ft")
+
+
+@pytest.fixture(scope="module")
+def done(shared_world):
+    return shared_world.run("adapt", "run", history=PAST, strategies=NAMES, seeds=2, rates=(1.0, 0.1))
+
+
+def accuracy(result, split):
+    found = read_predictions(result.folder / "predictions" / f"{split}.parquet")
+    return float((found.prediction == found.label).mean())
+
+
+def test_rows_are_means_over_seeds_of_the_stages_best_on_selection(done):
+    rows = done["choice"].describe["rows"]
+    assert list(rows) == [f"strategy/{name}" for name in NAMES]
+    for row in rows.values():
+        results = [done[name] for name in row["stages"]]
+        assert row["selection"] == pytest.approx(np.mean([one.metrics["val/accuracy"] for one in results]))
+        assert row["values"] == [accuracy(one, "test") for one in results]
+        assert row["value"] == pytest.approx(np.mean(row["values"]))
+    tuned = rows["strategy/erm_fine_tune"]["stages"]
+    for seed, name in enumerate(tuned):
+        both = [done[f"erm_fine_tune_rate{rate}_seed{seed}"] for rate in ("1", "0.1")]
+        assert done[name].metrics["val/accuracy"] == max(one.metrics["val/accuracy"] for one in both)
+
+
+def test_the_best_on_selection_is_published(done):
+    rows, chosen = done["choice"].describe["rows"], done["choice"].describe["chosen"]
+    means = {name: rows[f"strategy/{name}"]["selection"] for name in NAMES}
+    assert means[chosen] == max(means.values())
+    assert [name for name in NAMES if rows[f"strategy/{name}"].get("chosen")] == [chosen]
+    first = done[rows[f"strategy/{chosen}"]["stages"][0]]
+    ours, theirs = done["choice"].weights("model"), first.weights("model")
+    assert all((ours[key] == theirs[key]).all() for key in theirs)
+
+
+def test_the_verdict_says_what_and_how_sure(done):
+    rows = done["choice"].describe["rows"]
+    (note,) = [row["note"] for row in rows.values() if "note" in row]
+    assert note.startswith(f"Use {done['choice'].describe['chosen']} (")
+    assert "the mean of 2 seeds" in note
+
+
+def test_reporting_images_choose_nothing(world):
+    """With every reporting label changed, the same stages and the same choice."""
+    given = world.given()
+    test = given.data.splits["test"]
+    labels = (test.labels + 1) % len(test.classes)
+    other = {**given.data.splits, "test": type(test)(**{**vars(test), "labels": labels})}
+    found = [
+        world.run("adapt", place, given=one, history=PAST, strategies=("erm_final", "erm_all"), seeds=1)
+        for place, one in (("first", given), ("second", world.changed(given, splits=other)))
+    ]
+    first, second = (one["choice"].describe for one in found)
+    assert first["chosen"] == second["chosen"]
+    assert first["rows"]["strategy/erm_all"]["selection"] == second["rows"]["strategy/erm_all"]["selection"]
+    assert first["rows"]["strategy/erm_all"]["value"] != second["rows"]["strategy/erm_all"]["value"]
+
+
+def test_one_seed_tells_nothing_apart(world):
+    done = world.run("adapt", "run", history=PAST, strategies=("erm_final", "erm_all"), seeds=1)
+    notes = [row["note"] for row in done["choice"].describe["rows"].values() if "note" in row]
+    assert "One seed does not tell strategies apart" in notes[0]
+
+
+def test_the_method_is_in_the_table():
+    assert METHODS["adapt"].flags == {"history": "method.history"}

@@ -1,0 +1,110 @@
+"""Steps of time: where they are cut, what of them a stage sees, and what is refused."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given as draws
+from hypothesis import strategies as st
+
+from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.data import open_splits
+from modelheir.data.images import ArrayPixels, ImageSet
+from modelheir.methods.given.steps import cut_steps, steps_of_sources
+
+
+def images(values, name="set", labels=None, column="time"):
+    n = len(values)
+    labels = np.arange(n) % 2 if labels is None else np.array(labels)
+    pixels = ArrayPixels(np.zeros((n, 4, 4, 3), np.uint8))
+    ids = np.array([f"{name}/{number}" for number in range(n)])
+    return ImageSet(name, ("a", "b"), ids, labels, pixels, np.arange(n), {column: np.array(values)})
+
+
+def splits(values, **settings):
+    return {name: images(values, name, **settings) for name in ("train", "val", "test")}
+
+
+def test_each_value_is_a_step_oldest_first():
+    steps = cut_steps(splits(["2024", "2022", "2023", "2022"]), "time")
+    assert steps.names == ("2022", "2023", "2024")
+    assert [part["train"].ids.tolist() for part in steps.parts] == [["train/1", "train/3"], ["train/2"], ["train/0"]]
+    assert steps.parts[-1]["test"].ids.tolist() == ["test/0"]
+
+
+def test_numbers_sort_as_numbers():
+    assert cut_steps(splits([10, 9, 100]), "time").names == ("9", "10", "100")
+
+
+@draws(st.lists(st.integers(0, 40), min_size=8, max_size=60), st.integers(2, 6))
+def test_cuts_hold_everything_once_in_order_and_are_even(values, count):
+    distinct = len(set(values))
+    if distinct < count:
+        with pytest.raises(InputError, match=f"has {distinct} values, too few for {count} steps"):
+            cut_steps(splits(values), "time", count)
+        return
+    steps = cut_steps(splits(values), "time", count)
+    found = [part["train"].columns["time"] for part in steps.parts]
+    assert sorted(values) == sorted(value for part in found for value in part.tolist())
+    assert all(before.max() < after.min() for before, after in itertools.pairwise(found))
+    for split in ("val", "test"):
+        assert [sorted(part[split].columns["time"]) for part in steps.parts] == [sorted(part) for part in found]
+
+
+def test_distinct_values_are_cut_into_equal_parts():
+    steps = cut_steps(splits(list(range(100))), "time", 4)
+    assert [len(part["train"]) for part in steps.parts] == [25, 25, 25, 25]
+    assert steps.names == ("0 to 24", "25 to 49", "50 to 74", "75 to 99")
+
+
+def test_many_values_are_five_steps():
+    assert len(cut_steps(splits(list(range(100))), "time")) == 5
+
+
+def test_unlabelled_images_are_left_out():
+    steps = cut_steps(splits([1, 1, 2, 2], labels=[0, -1, 1, 0]), "time")
+    assert [len(part["train"]) for part in steps.parts] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("values", "column", "message"),
+    [
+        ([1, 2], "tima", "has no column 'tima' that says when an image was taken. Did you mean 'time'"),
+        (["2020", "", "2021"], "time", "1 images have no 'time', the first is 'train/1'"),
+        ([1.0, float("nan"), 2.0], "time", "1 images have no 'time'"),
+        ([1, 1, 1], "time", "there is one step, and adaptation needs a past"),
+    ],
+)
+def test_what_is_no_time_is_refused(values, column, message):
+    with pytest.raises(InputError, match=message):
+        cut_steps(splits(values), column)
+
+
+def test_a_newest_step_without_reporting_images_is_named():
+    given = {**splits([1, 1, 2]), "test": images([1, 1], "test")}
+    with pytest.raises(InputError, match=r"step '2' has no image in its test split: take fewer steps"):
+        cut_steps(given, "time")
+
+
+def test_the_past_needs_no_reporting_images():
+    assert len(cut_steps({**splits([1, 1, 2]), "test": images([2], "test")}, "time")) == 2
+
+
+def test_sources_are_steps_and_equal_ids_are_kept_apart():
+    steps = steps_of_sources([splits([1, 2])], splits([3, 4]))
+    assert len(steps) == 2
+    assert steps.parts[0]["train"].ids.tolist() == ["train/0", "train/1"]
+    assert steps.parts[1]["train"].ids.tolist() == ["step2/train/0", "step2/train/1"]
+
+
+def test_data_of_steps_trains_chooses_and_reports_on_what_is_asked(world):
+    known = world.given().data
+    steps = steps_of_sources([open_splits("synthetic:n=60,classes=3,size=8,seed=9", InputConfig())], known.splits)
+    joined = steps.of(known, [0, 1], select=[0]).splits
+    past, newest = steps.parts
+    assert joined["train"].ids.tolist() == [*past["train"].ids, *newest["train"].ids]
+    assert joined["val"] is past["val"]
+    assert joined["test"] is newest["test"]
+    assert dataclasses.replace(known, splits=joined).classes == known.classes
