@@ -5,10 +5,11 @@
     python docs/evidence/pilot.py --out runs/evidence_pilot --choose            # the form, on combinations of its own
 
 ``DIR`` holds CIFAR-10 as ``train*.parquet`` and ``test*.parquet``. A combination is data, labels a class and a teacher:
-good (more images, a larger network), weak (the same, few passes), none better (the student's own network, the
-student's labels). Its small runs have up to a share of the images and two seeds; its outcome is the gain on the
-reporting split, of three whole pairs with seeds of their own. How much gains are believed to move (``Held``) was set by
-hand on five of the combinations of ``--choose`` (20 and 80 labels a class of the digits); none of these is reported.
+good (more images, a larger network), weak (the same, few passes), own labels (the student's own network and the
+student's labels, trained for long). Its small runs have up to a share of the images and two seeds; its outcome is the
+gain on the reporting split, of three whole pairs with seeds of their own. How much gains are believed to move
+(``Held``) was set by hand on five of the combinations of ``--choose`` (20 and 80 labels a class of the digits); none of
+these is reported.
 Finished runs are not trained again. ``pilot_forecasts.json`` is written beside this file.
 """
 
@@ -35,7 +36,7 @@ from modelheir.runs.predictions import read_predictions
 
 HERE = Path(__file__).parent
 SEEDS, WHOLE_SEEDS = (0, 1), (10, 11, 12)  #: of the small pairs, and of the whole ones
-TEACHERS = ("good", "weak", "none better")
+TEACHERS = ("good", "weak", "own labels")
 WORLDS: dict[str, dict[str, Any]] = {
     "digits": {
         "data": "digits",
@@ -72,9 +73,9 @@ def teacher(world: dict[str, Any], kind: str, labels: int, out: Path) -> Path:
     import modelheir
 
     own = {"network.kwargs": STUDENT, "inputs.train_per_class": labels, "fit.epochs": 100}
-    if kind != "none better":
+    if kind != "own labels":
         own = {"network.kwargs": LARGE, **world[kind]}
-    place = out / (f"teacher_{kind}" if kind != "none better" else f"teacher_none_better_{labels}")
+    place = out / (f"teacher_{kind}" if kind != "own labels" else f"teacher_own_labels_{labels}")
     return modelheir.train("finetune", out=str(place), seed=100, **{**shared(world), **own})
 
 
