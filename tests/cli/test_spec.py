@@ -7,6 +7,7 @@ import pytest
 
 from modelheir.checks import InputError
 from modelheir.cli import COMMANDS, cache, compare, ensemble, main
+from modelheir.cli.benching import bench, summarize
 from modelheir.cli.searching.search import search_spec
 from modelheir.cli.settings import parse
 from modelheir.cli.train import parse_train, spec_of
@@ -14,15 +15,17 @@ from modelheir.config.describe import settings
 from modelheir.methods import METHODS
 
 PARSERS = {"compare": compare.parser, "ensemble": ensemble.parser}
+PLAIN = ("copy", "export", "import", "report")  # without a setting of two words
 SILENT = {"methods", "explain"}  # commands without settings
 PER_METHOD = {"train": spec_of, "search": search_spec}
 SPECS = {
     name: importlib.import_module(row.module).SPEC
     for name, row in COMMANDS.items()
-    if name not in {*PARSERS, *SILENT, *PER_METHOD, "cache"}
+    if name not in {*PARSERS, *SILENT, *PER_METHOD, "cache", "bench"}
 }
 SPECS |= {f"{word} {name}": of(method) for word, of in PER_METHOD.items() for name, method in METHODS.items()}
 SPECS["cache write"] = cache.WRITE
+SPECS |= {"bench run": bench.SPEC, "bench summarize": summarize.SPEC}
 
 
 def as_words(setting):
@@ -48,7 +51,7 @@ def test_settings(name):
                     for value in values:
                         words += [f"--{spell(one.key)}={value}"]
         said[spell] = parse(spec, words)
-        assert any("_" in word or "-" in word[2:] for word in words) or name in ("copy", "export", "import", "report")
+        assert any("_" in word or "-" in word[2:] for word in words) or name in (*PLAIN, "bench run", "bench summarize")
     first, second = said.values()
     assert first == second
 

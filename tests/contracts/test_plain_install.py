@@ -23,6 +23,7 @@ NAMED = {"sklearn": "scikit-learn"}
 #: commands that need an extra, with words that are sound as far as can be told without it
 NEEDS = {
     "train": ["finetune", "--data", "synthetic", "--out", "made"],
+    "bench": ["run", "seq-to-final"],
     "cache": ["write", "--teacher", "run:run", "--data", "synthetic", "--out", "made"],
     "search": ["finetune", "--data", "synthetic", "--search.fit.lr", "0.1", "--out", "made"],
     "predict": ["run", "--data", "synthetic", "--out", "made.parquet"],

@@ -61,6 +61,14 @@ _TABLE: dict[str, dict[str, Command]] = {
             "lower the batch size (--fit.batch_size), or make images smaller (--inputs.image_size)",
         ),
     },
+    "Compare ways to use a past": {
+        "bench": Command(
+            "modelheir.cli.benching.bench",
+            "run a benchmark cell by cell, and make its tables",
+            "modelheir bench run seq-to-final --suite quick --out runs/bench",
+            "lower the batch size or the networks in the suite's file",
+        ),
+    },
     "Teach with large models": {
         "select": Command(
             "modelheir.cli.select",

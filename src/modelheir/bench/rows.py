@@ -1,0 +1,56 @@
+"""What the cells of a suite say: a row a strategy, network, sequence and seed, the missing ones among them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from modelheir.bench.suite import METHOD
+from modelheir.checks import InputError
+from modelheir.config.mapping import read_yaml
+from modelheir.methods import METHODS
+from modelheir.runs.files import read_json
+from modelheir.runs.folder import RunFolder
+
+__all__ = ["Row", "read_rows"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One strategy of one cell."""
+
+    sequence: str
+    architecture: str
+    seed: int
+    strategy: str
+    state: str  #: ``finished``, or what the cell's run is: ``running``, ``interrupted``, ``failed``, ``missing``
+    accuracy: float | None = None  #: on the newest reporting images, a fraction
+    selection: float | None = None  #: on the newest selection images
+    images: int = 0  #: the reporting images
+
+
+def read_rows(out: Path) -> list[Row]:
+    """Read every cell that a suite has begun in ``out``, sorted by sequence, network, seed and strategy.
+
+    Raises:
+        InputError: If there is none.
+    """
+    places = sorted((out / "cells").glob("*/*/seed*.yaml"))
+    if not places:
+        raise InputError(f"{out} holds no cells of a benchmark: modelheir bench run seq-to-final --out {out}")
+    return [row for place in places for row in _rows_of(place)]
+
+
+def _rows_of(place: Path) -> Iterator[Row]:
+    folder, settings = RunFolder(place.with_suffix("")), read_yaml(str(place))
+    where = (place.parent.parent.name, place.parent.name, int(place.stem.removeprefix("seed")))
+    state = folder.status().get("state", "missing")
+    found: dict[str, Any] = read_json(folder.result) if state == "finished" else {}
+    for strategy in settings.get("method", {}).get("strategies") or METHODS[METHOD].config().strategies:
+        one = found.get(f"strategy/{strategy}")
+        if one is None:
+            yield Row(*where, strategy, state if state != "finished" else "missing")
+        else:
+            yield Row(*where, strategy, "finished", one["value"], one["selection"], one["count"])

@@ -1,0 +1,115 @@
+"""A suite: which sequences, networks and seeds are crossed, and the settings of each cell."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.resources
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelheir import checks
+from modelheir.checks import InputError
+from modelheir.config.mapping import flatten, from_mapping, read_yaml
+from modelheir.config.run import TrainConfig
+from modelheir.methods import METHODS
+
+__all__ = ["SUITES", "Cell", "read_suite"]
+
+METHOD = "adapt"  #: what every cell trains
+SUITES = ("quick",)  #: that come with the package
+_AXES = ("settings", "sequences", "architectures", "seeds")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One training of all strategies: a sequence, a network and a seed."""
+
+    sequence: str
+    architecture: str
+    seed: int
+    settings: Mapping[str, Any]  #: dotted, of ``train adapt``
+
+    @property
+    def name(self) -> str:
+        """Where it lies below the suite's folder."""
+        return f"{self.sequence}/{self.architecture}/seed{self.seed}"
+
+
+def read_suite(spec: str) -> list[Cell]:
+    """Read a suite and return its cells, seed by seed, so that an interrupted one has every sequence.
+
+    Args:
+        spec: A name of :data:`SUITES`, or a YAML file with ``settings`` of ``train adapt`` that all cells share,
+            ``sequences`` and ``architectures`` (name -> settings of its own, which win), and ``seeds``.
+
+    Raises:
+        InputError: If there is no such suite, or something in it is unknown or not allowed.
+    """
+    if spec in SUITES:
+        with importlib.resources.as_file(importlib.resources.files("modelheir.bench.suites") / f"{spec}.yaml") as path:
+            return _cells(read_yaml(str(path)), spec)
+    if not Path(spec).is_file():
+        raise InputError(
+            f"--suite {spec}: there is no such file, nor a suite of that name.{checks.nearest(spec, SUITES)} "
+            f"Known: {', '.join(SUITES)}."
+        )
+    return _cells(read_yaml(spec), spec)
+
+
+def _cells(given: Mapping[str, Any], spec: str) -> list[Cell]:
+    for key in given:
+        if key not in _AXES:
+            raise InputError(
+                f"{spec}: unknown part {key!r}.{checks.nearest(str(key), _AXES)} Known: {', '.join(_AXES)}."
+            )
+    shared = _settings(given.get("settings"), f"{spec}: settings")
+    axes = {}
+    for axis in ("sequences", "architectures"):
+        found = given.get(axis) or {}
+        if not isinstance(found, Mapping) or not found:
+            raise InputError(f"{spec}: {axis} needs at least one name with its settings.")
+        for name in found:
+            if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", str(name)):
+                raise InputError(f"{spec}: {axis}: {name!r} is a folder's name too: letters, digits, _, - and . alone.")
+        axes[axis] = {str(name): _settings(own, f"{spec}: {axis}: {name}") for name, own in found.items()}
+    seeds = given.get("seeds", [0])
+    if not isinstance(seeds, list) or not seeds or len(set(map(str, seeds))) < len(seeds):
+        raise InputError(f"{spec}: seeds = {seeds!r}: must be a list of different numbers.")
+    if not all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
+        raise InputError(f"{spec}: seeds = {seeds!r}: must be whole numbers, at least 0.")
+    cells = [
+        Cell(sequence, network, seed, {"method.seeds": 1, **shared, **by_sequence, **by_network, "seed": seed})
+        for seed in seeds
+        for sequence, by_sequence in axes["sequences"].items()
+        for network, by_network in axes["architectures"].items()
+    ]
+    for cell in cells:
+        _accept(cell, spec)
+    return cells
+
+
+def _settings(given: Any, where: str) -> dict[str, Any]:
+    """Return dotted settings of a part of a suite."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise InputError(f"{where}: must be settings with their values, got {given!r}.")
+    own = dict(given)
+    method = own.pop("method", None) or {}
+    return {
+        **flatten(TrainConfig, own, source=where),
+        **flatten(METHODS[METHOD].config, method, where="method", source=where),
+    }
+
+
+def _accept(cell: Cell, spec: str) -> None:
+    """Refuse what ``train`` would refuse, before the first cell."""
+    for key in ("out", "quiet"):
+        if key in cell.settings:
+            raise InputError(f"{spec}: {key} is the suite's to choose: leave it out.")
+    own = {key.removeprefix("method."): value for key, value in cell.settings.items() if key.startswith("method.")}
+    rest = {key: value for key, value in cell.settings.items() if not key.startswith("method.")}
+    from_mapping(TrainConfig, rest, source=spec)
+    from_mapping(METHODS[METHOD].config, own, where="method", source=spec)

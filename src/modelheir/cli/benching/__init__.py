@@ -1,0 +1,1 @@
+"""The benchmark's parts on the command line."""

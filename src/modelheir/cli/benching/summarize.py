@@ -1,0 +1,68 @@
+"""``bench summarize``: the tables of what the cells of a benchmark say."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelheir.analysis.arms import over_seeds
+from modelheir.bench import rows
+from modelheir.cli.settings import parse
+from modelheir.cli.spec import Spec
+from modelheir.report.table import to_csv
+from modelheir.runs.files import write_text
+from modelheir.screen import percent, say, show_table
+
+__all__ = ["SummarizeConfig", "main"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SummarizeConfig:
+    """Settings of ``bench summarize``."""
+
+    csv: str = ""  #: file for every row; empty is OUT/summary.csv
+
+
+SPEC = Spec(
+    command="bench summarize",
+    about="Tabulate what the cells of a benchmark say, the missing ones among them.",
+    configs={"": SummarizeConfig},
+    words="OUT",
+)
+
+
+def main(argv: list[str]) -> int:
+    """Print a table a sequence and write every row."""
+    said = parse(SPEC, argv)
+    config: SummarizeConfig = said.configs[""]
+    out = Path(said.words[0])
+    found = rows.read_rows(out)
+    path = Path(config.csv) if config.csv else out / "summary.csv"
+    columns = [field.name for field in dataclasses.fields(rows.Row)]
+    write_text(path, to_csv([dataclasses.asdict(row) for row in found], columns))
+    for sequence in dict.fromkeys(row.sequence for row in found):
+        own = [row for row in found if row.sequence == sequence]
+        networks = list(dict.fromkeys(row.architecture for row in own))
+        table = [
+            [
+                name,
+                *(_cell([row for row in own if row.strategy == name and row.architecture == net]) for net in networks),
+            ]
+            for name in dict.fromkeys(row.strategy for row in own)
+        ]
+        show_table(f"{sequence}: newest reporting images right, mean over seeds", ["strategy", *networks], table)
+    missing = {(row.sequence, row.architecture, row.seed) for row in found if row.state != "finished"}
+    if missing:
+        say(f"{len(missing)} cells are not finished; a mean with (n) is of so many seeds alone.")
+    say(f"Rows: {path}")
+    return 0
+
+
+def _cell(found: Sequence[rows.Row]) -> str:
+    """Write the mean over seeds with its interval, and how many seeds there are where some are missing."""
+    values = [row.accuracy for row in found if row.accuracy is not None]
+    if not values:
+        return found[0].state if found else ""
+    mean, interval = over_seeds(values, within=(0, 1))
+    return percent(mean, interval) + (f" ({len(values)})" if len(values) < len(found) else "")

@@ -1,0 +1,49 @@
+"""Rows of a benchmark: what finished cells say, and that cells which say nothing are seen."""
+
+import json
+
+import pytest
+import yaml
+
+from modelheir.bench.rows import read_rows
+from modelheir.checks import InputError
+from modelheir.runs.folder import RunFolder
+
+
+def write_cell(out, name, *, state="", strategies=("erm_all", "wise_ft"), values=None):
+    place = out / "cells" / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.with_suffix(".yaml").write_text(
+        yaml.safe_dump({"train": "adapt", "method": {"strategies": list(strategies)}})
+    )
+    if state:
+        place.mkdir()
+        RunFolder(place).set_status(state)
+    if values is not None:
+        rows = {f"strategy/{key}": {"value": value, "selection": 0.5, "count": 7} for key, value in values.items()}
+        (place / "result.json").write_text(json.dumps(rows))
+
+
+def test_each_strategy_of_each_cell_is_a_row(tmp_path):
+    write_cell(tmp_path, "b/net/seed0", state="finished", values={"erm_all": 0.25, "wise_ft": 0.75})
+    write_cell(tmp_path, "a/net/seed3", state="failed")
+    write_cell(tmp_path, "a/net/seed2")
+    found = [(one.sequence, one.seed, one.strategy, one.state, one.accuracy, one.images) for one in read_rows(tmp_path)]
+    assert found == [
+        ("a", 2, "erm_all", "missing", None, 0),
+        ("a", 2, "wise_ft", "missing", None, 0),
+        ("a", 3, "erm_all", "failed", None, 0),
+        ("a", 3, "wise_ft", "failed", None, 0),
+        ("b", 0, "erm_all", "finished", 0.25, 7),
+        ("b", 0, "wise_ft", "finished", 0.75, 7),
+    ]
+
+
+def test_a_strategy_that_a_finished_cell_lacks_is_missing(tmp_path):
+    write_cell(tmp_path, "a/net/seed0", state="finished", values={"erm_all": 0.25})
+    assert [row.state for row in read_rows(tmp_path)] == ["finished", "missing"]
+
+
+def test_a_folder_without_cells_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"holds no cells of a benchmark: modelheir bench run seq-to-final --out"):
+        read_rows(tmp_path)

@@ -1,0 +1,99 @@
+"""Cells: each a process; what is finished is kept, what was killed goes on, what failed is told and tried again."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import yaml
+
+from modelheir.bench.running import cell_file, cell_run, run_cells
+from modelheir.bench.suite import Cell
+from modelheir.checks import InputError
+
+SETTINGS = {
+    "data": "synthetic:n=90,classes=3,size=8",
+    "model": "mlp",
+    "fit.epochs": 1,
+    "fit.threads": 1,
+    "method.history": ("synthetic:n=60,classes=3,size=8,seed=9",),
+    "method.strategies": ("erm_final", "erm_all"),
+    "method.seeds": 1,
+    "seed": 0,
+}
+
+
+def cell(seed=0, **changes):
+    return Cell("two", "mlp", seed, {**SETTINGS, "seed": seed, **changes})
+
+
+def test_cells_are_trained_once_and_kept(tmp_path):
+    seen = []
+    cells = [cell(0), cell(1)]
+    first = run_cells(cells, tmp_path, workers=2, watch=lambda *row: seen.append(row))
+    assert [one.state for one in first] == ["finished", "finished"]
+    assert [row[1:] for row in seen] == [(1, 2), (2, 2)]
+    result = json.loads(cell_run(tmp_path, cells[0]).result.read_text())
+    assert {"strategy/erm_final", "strategy/erm_all"} <= set(result)
+    before = cell_run(tmp_path, cells[0]).result.stat().st_mtime_ns
+    assert [one.state for one in run_cells(cells, tmp_path)] == ["kept", "kept"]
+    assert cell_run(tmp_path, cells[0]).result.stat().st_mtime_ns == before
+
+
+def test_a_cell_is_what_train_would_make_of_its_file(tmp_path):
+    """The written file alone repeats it: the same weights."""
+    one = cell(2)
+    run_cells([one], tmp_path)
+    again = tmp_path / "again"
+    command = [sys.executable, "-m", "modelheir.cli", "train", "adapt", "--config", str(cell_file(tmp_path, one))]
+    subprocess.run([*command, "--out", str(again), "--quiet"], check=True)
+    assert (again / "weights.safetensors").read_bytes() == cell_run(tmp_path, one).weights.read_bytes()
+
+
+def test_a_failed_cell_is_told_and_leaves_the_others(tmp_path):
+    """One that names a network that is not there."""
+    bad = dataclasses.replace(cell(0, model="mlpp"), architecture="bad")
+    found = run_cells([bad, cell(0)], tmp_path)
+    assert [one.state for one in found] == ["failed", "finished"]
+    assert "mlpp" in found[0].reason
+    assert run_cells([bad], tmp_path)[0].state == "failed"
+
+
+def test_results_of_other_settings_are_never_mixed(tmp_path):
+    run_cells([cell(0)], tmp_path)
+    other = cell(1, **{"fit.epochs": 2})
+    changed = cell(0, **{"fit.epochs": 2})
+    with pytest.raises(InputError, match=r"has fit\.epochs = 1, and the suite says 2: results are never mixed"):
+        run_cells([other, changed], tmp_path)
+    assert not cell_run(tmp_path, other).path.exists()
+
+
+@pytest.mark.slow
+def test_a_killed_suite_goes_on_to_the_same_numbers(tmp_path):
+    suite = {
+        "settings": {"data": "digits", "fit": {"epochs": 6, "threads": 1}, "method": {"steps": 3}},
+        "sequences": {"writers": {}},
+        "architectures": {"mlp": {"model": "mlp"}},
+        "seeds": [0, 1],
+    }
+    suite["settings"]["method"]["strategies"] = ["erm_final", "erm_all", "erm_fine_tune"]
+    path = tmp_path / "suite.yaml"
+    path.write_text(yaml.safe_dump(suite))
+    command = [sys.executable, "-m", "modelheir.cli", "bench", "run", "seq-to-final", "--suite", str(path), "--out"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True)
+    process = subprocess.Popen([*command, str(tmp_path / "killed")], start_new_session=True)
+    place = tmp_path / "killed" / "cells" / "writers" / "mlp" / "seed0" / "stages"
+    while not (place.is_dir() and any(place.glob("*/result.json"))):
+        time.sleep(0.05)
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run([*command, str(tmp_path / "killed")], check=True)
+    for seed in (0, 1):
+        parts = [tmp_path / name / "cells" / "writers" / "mlp" / f"seed{seed}" for name in ("whole", "killed")]
+        whole, killed = (json.loads((part / "result.json").read_text()) for part in parts)
+        assert whole == killed
