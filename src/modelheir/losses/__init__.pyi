@@ -1,3 +1,17 @@
+from .domains.coral import coral as coral
+from .domains.coral import coral_of_pairs as coral_of_pairs
+from .domains.group_dro import group_dro as group_dro
+from .domains.group_dro import group_risks as group_risks
+from .domains.group_dro import moved_group_weights as moved_group_weights
+from .domains.group_dro import worst_risk as worst_risk
+from .domains.irm import annealed_coefficient as annealed_coefficient
+from .domains.irm import irm_gradient as irm_gradient
+from .domains.irm import irm_halves as irm_halves
+from .domains.irm import irm_square as irm_square
+from .domains.step_weights import falling_weights as falling_weights
+from .domains.step_weights import joint_risk as joint_risk
+from .domains.step_weights import last_step_weights as last_step_weights
+from .domains.step_weights import rising_weights as rising_weights
 from .features.attention_feature import AttentionFeatureLoss as AttentionFeatureLoss
 from .features.attention_transfer import attention_transfer as attention_transfer
 from .features.contrastive_representation import ContrastiveRepresentationLoss as ContrastiveRepresentationLoss
