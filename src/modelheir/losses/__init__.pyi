@@ -80,5 +80,11 @@ from .right import is_wrong as is_wrong
 from .seeded_layers import seeded_conv as seeded_conv
 from .seeded_layers import seeded_linear as seeded_linear
 from .weights.ewc import ewc as ewc
+from .weights.ewc import ewc_of_several as ewc_of_several
 from .weights.ewc import unit_mean_fisher as unit_mean_fisher
+from .weights.l1_sp import l1_sp as l1_sp
 from .weights.l2_sp import l2_sp as l2_sp
+from .weights.penalised import batch_norm_names as batch_norm_names
+from .weights.penalised import penalised_names as penalised_names
+from .weights.running_fisher import RunningFisher as RunningFisher
+from .weights.squared_norm import squared_norm as squared_norm
