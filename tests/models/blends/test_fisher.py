@@ -3,10 +3,12 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from modelheir.config.network import NetworkConfig
-from modelheir.models.blends.fisher import empirical_fisher
+from modelheir.models.blends.fisher import empirical_fisher, fisher_information
 from modelheir.models.bodies.thin import resnet10thin_wb
 from modelheir.models.classifier import Classifier
 from modelheir.types import Batch, Outputs
@@ -108,3 +110,58 @@ def test_a_network_that_cannot_be_batched_is_looped_over():
 def test_without_images():
     with pytest.raises(ValueError, match="images must be >= 1, got 0"):
         empirical_fisher(Softmax(), [])
+
+
+def labelled(sizes, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    n = sum(sizes)
+    images, labels = torch.rand(n, 3, 2, 2, generator=generator), torch.randint(3, (n,), generator=generator)
+    return [
+        Batch(inputs=x, labels=y, index=i)
+        for x, y, i in zip(images.split(sizes), labels.split(sizes), torch.arange(n).split(sizes), strict=True)
+    ]
+
+
+def residuals(model, batch):
+    """Return pixels ``(n, 12)`` and ``p - y`` ``(n, 3)`` in NumPy."""
+    x = batch.inputs.flatten(1).numpy().astype(np.float64)
+    z = x @ model.head.weight.detach().numpy().T.astype(np.float64) + model.head.bias.detach().numpy()
+    p = np.exp(z - z.max(1, keepdims=True))
+    return x, p / p.sum(1, keepdims=True) - np.eye(3)[batch.labels.numpy()]
+
+
+@settings(deadline=None, max_examples=8)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=3), st.integers(0, 99))
+def test_of_labels_against_the_closed_form_image_by_image_and_of_batch_sums(sizes, seed):
+    torch.manual_seed(1)
+    model, batches = Softmax(), labelled(sizes, seed)
+    image, whole = np.zeros((3, 12)), np.zeros((3, 12))
+    for batch in batches:
+        x, r = residuals(model, batch)
+        image += (r**2).T @ x**2
+        whole += (r.T @ x) ** 2
+    got = fisher_information(model, batches, how="vmap", chunk_size=2)["head.weight"]
+    np.testing.assert_allclose(got, image / sum(sizes), rtol=1e-3, atol=1e-7)
+    got = fisher_information(model, batches, square="batch_sum")["head.weight"]
+    np.testing.assert_allclose(got, whole / sum(sizes), rtol=1e-3, atol=1e-7)
+
+
+def test_of_single_images_the_two_are_one_and_of_larger_batches_the_sum_is_larger():
+    torch.manual_seed(1)
+    model = Softmax()
+    one, together = labelled([1] * 6), labelled([6])
+    torch.testing.assert_close(fisher_information(model, one), fisher_information(model, one, square="batch_sum"))
+    torch.testing.assert_close(fisher_information(model, one), fisher_information(model, together))
+    alike = [Batch(inputs=b.inputs, labels=torch.zeros_like(b.labels), index=b.index) for b in together]
+    grown = fisher_information(model, alike, square="batch_sum")["head.bias"].sum()
+    assert grown > 5 * fisher_information(model, alike)["head.bias"].sum()  # six gradients that agree
+
+
+def test_of_labels_says_what_is_wrong():
+    with pytest.raises(ValueError, match="images must be >= 1, got 0"):
+        fisher_information(Softmax(), [])
+    for square in ("image", "batch_sum"):
+        with pytest.raises(ValueError, match="a label here is -1"):
+            fisher_information(Softmax(), batches(), square=square)
+    with pytest.raises(ValueError, match="unknown square 'batch'"):
+        fisher_information(Softmax(), labelled([1]), square="batch")

@@ -1,1 +1,1 @@
-"""Distances between two models' weights."""
+"""Penalties on weights: on their size, and on their distance from those of earlier models."""

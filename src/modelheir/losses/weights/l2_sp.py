@@ -11,8 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from modelheir import checks
-from modelheir.losses.precision import full_precision
+from modelheir.losses.weights.matched import differences
 
 __all__ = ["l2_sp"]
 
@@ -34,12 +33,4 @@ def l2_sp(new: Mapping[str, Tensor], old: Mapping[str, Tensor]) -> Tensor:
         >>> l2_sp({"w": torch.tensor([3.0, 1.0])}, {"w": torch.tensor([1.0, 1.0])})
         tensor(4.)
     """
-    terms: list[Tensor] = []
-    for name, start in old.items():
-        if name not in new:
-            raise ValueError(f"parameter {name} has an old value and no counterpart in the new model")
-        checks.same_shape(**{f"new {name}": new[name], f"old {name}": start})
-        terms.append((full_precision(new[name]) - full_precision(start.detach())).square().sum())
-    if not terms:
-        raise ValueError("old must hold at least one parameter")
-    return torch.stack(terms).sum()
+    return torch.stack([gap.square().sum() for gap in differences(new, old).values()]).sum()

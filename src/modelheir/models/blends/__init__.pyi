@@ -3,6 +3,7 @@ from .alpha import alpha_grid as alpha_grid
 from .alpha import choose_alpha as choose_alpha
 from .alpha import score_alphas as score_alphas
 from .fisher import empirical_fisher as empirical_fisher
+from .fisher import fisher_information as fisher_information
 from .interpolation import align_state as align_state
 from .interpolation import copy_weights as copy_weights
 from .interpolation import interpolate as interpolate
