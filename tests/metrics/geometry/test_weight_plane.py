@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -54,7 +56,7 @@ def test_changes_are_lengths_from_step_to_step(rng):
     found = weight_change(steps)
     assert list(found) == ["conv1", "layer1", "fc", "entire model"]
     for layer in steps[0]:
-        expected = [np.sqrt(((b[layer] - a[layer]) ** 2).sum()) for a, b in zip(steps, steps[1:], strict=False)]
+        expected = [np.sqrt(((b[layer] - a[layer]) ** 2).sum()) for a, b in itertools.pairwise(steps)]
         assert found[layer] == pytest.approx(expected)
     layers = np.array([found[layer] for layer in steps[0]])
     assert np.array(found["entire model"]) ** 2 == pytest.approx((layers**2).sum(axis=0))

@@ -4,9 +4,9 @@ r"""Transport of many points: certain bounds of the least work, by scaling a mat
           P 1 = \tfrac{1}{n},\ P^\top 1 = \tfrac{1}{m}
 
 Cuturi, "Sinkhorn Distances", 2013, arXiv:1306.0895; Schmitzer, "Stabilized Sparse Scaling Algorithms", 2019,
-arXiv:1610.06519, algorithm 2, for small ``epsilon``. Upper end: ``P`` rounded to a plan that keeps both sums (Altschuler,
-Weed and Rigollet, 2017, arXiv:1705.09634, algorithm 2). Lower end: the dual value of the potentials, each made as large
-as the other allows. ``epsilon`` is halved until the ends are close, so the result needs no trust in it.
+arXiv:1610.06519, algorithm 2, for small ``epsilon``. Upper end: ``P`` rounded to a plan that keeps both sums
+(Altschuler, Weed and Rigollet, 2017, arXiv:1705.09634, algorithm 2). Lower end: the dual value of the potentials, each
+made as large as the other allows. ``epsilon`` is halved until the ends are close, so the result needs no trust in it.
 """
 
 from __future__ import annotations

@@ -6,13 +6,14 @@ r"""How large a shift between time steps is, as a multiple of what two halves of
 on the fewest principal components of all steps' training images together that hold 95 % of the variance, at most 100.
 
 Ji, Alaa and Sontag, "Seq-to-Final: A Benchmark for Tuning from Sequential Distributions to a Final Time Point", 2024,
-arXiv:2407.09642, tables 4 and 5. Ours differs: where sizes have no small common multiple the distance is between certain
-ends (:mod:`~modelheir.metrics.geometry.wasserstein`), and a class that one side lacks leaves the conditional shift
-undefined, where the older code stops.
+arXiv:2407.09642, tables 4 and 5. Ours differs: where sizes have no small common multiple the distance is between
+certain ends (:mod:`~modelheir.metrics.geometry.wasserstein`), and a class that one side lacks leaves the conditional
+shift undefined, where the older code stops.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -91,7 +92,7 @@ def shift_sizes(
     x, y = steps[0]
     return ShiftSizes(
         between((x[one], y[one]), (x[other], y[other])),
-        tuple(between(a, b) for a, b in zip(steps, steps[1:], strict=False)),
+        tuple(between(a, b) for a, b in itertools.pairwise(steps)),
         tuple(between(a, final) for a in steps),
     )
 

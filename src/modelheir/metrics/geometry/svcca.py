@@ -9,7 +9,8 @@ exceed a share (the level) of the sum of all of them,
 Raghu et al., "SVCCA: Singular Vector Canonical Correlation Analysis for Deep Learning Dynamics and Interpretability",
 2017, arXiv:1706.05806, section 2; levels and ``epsilon`` as Ji, Alaa and Sontag, 2024, arXiv:2407.09642 have them.
 Singular directions are uncorrelated, so no covariance is inverted: the formula is what inverting it after adding
-``epsilon`` comes to. Ours differs from the paper, and is as the benchmark: singular values are summed, not their squares.
+``epsilon`` comes to. Ours differs from the paper, and is as the benchmark: singular values are summed, not their
+squares.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ Sontag, 2024, arXiv:2407.09642, section on weight projections. The axes are not 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -71,8 +72,7 @@ def weight_change(steps: Sequence[Layers], *, whole: str = "entire model") -> di
     every = _joined(steps, whole)
     return {
         layer: tuple(
-            float(np.linalg.norm(later[layer] - earlier[layer]))
-            for earlier, later in zip(every, every[1:], strict=False)
+            float(np.linalg.norm(later[layer] - earlier[layer])) for earlier, later in itertools.pairwise(every)
         )
         for layer in every[0]
     }
