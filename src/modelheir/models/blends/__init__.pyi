@@ -10,3 +10,8 @@ from .interpolation import interpolate as interpolate
 from .interpolation import interpolate_models as interpolate_models
 from .interpolation import recalibrate as recalibrate
 from .interpolation import soup as soup
+from .line import LINE as LINE
+from .line import LinePoint as LinePoint
+from .line import accuracy_line as accuracy_line
+from .line import model_between as model_between
+from .weight_rows import layer_vectors as layer_vectors

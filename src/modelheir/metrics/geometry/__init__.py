@@ -1,0 +1,1 @@
+"""Distances between samples, between representations, and between the weights of models."""
