@@ -69,8 +69,8 @@ def optimal_matches(
 ) -> np.ndarray:
     """Match later images to earlier ones of their labels with the smallest sum of distances.
 
-    As :func:`nearest_matches`, but no earlier image of a class is taken more than 6/5 of its even share, rounded up. Memory grows with the product of
-    a class's images in both steps.
+    As :func:`nearest_matches`, but no earlier image of a class is taken more often than 6/5 of its even share, rounded
+    up. Memory grows with the product of a class's images in both steps.
 
     Example:
         >>> later, earlier = np.array([[0.0], [0.1], [0.2]]), np.array([[0.1], [9.0]])

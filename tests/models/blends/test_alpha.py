@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelheir.models.blends.alpha import AlphaScore, alpha_grid, choose_alpha, score_alphas
+from modelheir.models.blends.alpha import AlphaScore, alpha_grid, choose_alpha, most_accurate, score_alphas
 
 
 def test_grids():
@@ -51,3 +51,16 @@ def test_the_new_model_must_be_among_them():
 def test_without_images():
     with pytest.raises(ValueError, match="images must be >= 1"):
         score_alphas([0.0], lambda alpha: np.zeros(0), old=np.zeros(0), labels=np.zeros(0))
+
+
+@given(st.lists(st.tuples(st.integers(0, 10), st.integers(0, 4)), min_size=1, max_size=8))
+def test_the_most_accurate_is_the_highest_and_of_equal_ones_the_smallest_weight(rows):
+    scores = [AlphaScore(alpha / 10, accuracy / 4, 0.0) for alpha, accuracy in rows]
+    best = most_accurate(scores)
+    assert best.accuracy == max(accuracy for _, accuracy in rows) / 4
+    assert best.alpha == min(one.alpha for one in scores if one.accuracy == best.accuracy)
+
+
+def test_without_scores_nothing_is_the_most_accurate():
+    with pytest.raises(ValueError, match="scores must be >= 1"):
+        most_accurate([])

@@ -10,13 +10,13 @@ from torch import nn
 
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
+from modelheir.models.blends.averages import soup
 from modelheir.models.blends.interpolation import (
     align_state,
     copy_weights,
     interpolate,
     interpolate_models,
     recalibrate,
-    soup,
 )
 from modelheir.models.bodies.thin import resnet10thin_wb
 from modelheir.models.classifier import Classifier
@@ -226,5 +226,3 @@ def test_wrong_arguments():
         interpolate({"w": torch.zeros(1)}, {}, 0.5)
     with pytest.raises(ValueError, match=r"shapes of 'w' must be equal: old is \(1,\), new is \(2,\)"):
         interpolate({"w": torch.zeros(1)}, {"w": torch.zeros(2)}, 0.5)
-    with pytest.raises(ValueError, match="state_dicts must be >= 1"):
-        soup([])

@@ -1,7 +1,11 @@
 from .alpha import AlphaScore as AlphaScore
 from .alpha import alpha_grid as alpha_grid
 from .alpha import choose_alpha as choose_alpha
+from .alpha import most_accurate as most_accurate
 from .alpha import score_alphas as score_alphas
+from .averages import soup as soup
+from .dawin import DaWin as DaWin
+from .dawin import dawin_share as dawin_share
 from .fisher import empirical_fisher as empirical_fisher
 from .fisher import fisher_information as fisher_information
 from .interpolation import align_state as align_state
@@ -9,7 +13,6 @@ from .interpolation import copy_weights as copy_weights
 from .interpolation import interpolate as interpolate
 from .interpolation import interpolate_models as interpolate_models
 from .interpolation import recalibrate as recalibrate
-from .interpolation import soup as soup
 from .line import LINE as LINE
 from .line import LinePoint as LinePoint
 from .line import accuracy_line as accuracy_line

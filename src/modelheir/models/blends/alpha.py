@@ -15,7 +15,7 @@ import numpy as np
 from modelheir import checks
 from modelheir.metrics.flips import negative_flip_rate
 
-__all__ = ["AlphaScore", "alpha_grid", "choose_alpha", "score_alphas"]
+__all__ = ["AlphaScore", "alpha_grid", "choose_alpha", "most_accurate", "score_alphas"]
 
 
 class AlphaScore(NamedTuple):
@@ -85,3 +85,22 @@ def choose_alpha(scores: Sequence[AlphaScore], *, tolerance: float = 0.0) -> Alp
         raise ValueError("scores must hold alpha 0, the new model itself, to compare the others with")
     allowed = [score for score in scores if score.accuracy >= new.accuracy - tolerance]
     return min(allowed, key=lambda score: (score.nfr, -score.accuracy, score.alpha))
+
+
+def most_accurate(scores: Sequence[AlphaScore]) -> AlphaScore:
+    """Return the weight with the highest accuracy, whatever flips: the choice of a model that adapts, as in WiSE-FT.
+
+    Of equally accurate ones the smallest weight is taken, so that the tuned model stands where nothing is gained.
+
+    Args:
+        scores: On the selection set, at least one.
+
+    Raises:
+        ValueError: If there is none.
+
+    Example:
+        >>> most_accurate([AlphaScore(0.5, 0.91, 0.02), AlphaScore(0.0, 0.90, 0.04), AlphaScore(0.7, 0.91, 0.01)])
+        AlphaScore(alpha=0.5, accuracy=0.91, nfr=0.02)
+    """
+    checks.at_least(1, scores=len(scores))
+    return min(scores, key=lambda score: (-score.accuracy, score.alpha))

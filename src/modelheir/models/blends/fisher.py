@@ -73,8 +73,8 @@ def fisher_information(
     Args:
         model: The classifier; run in evaluation mode, and left as it was.
         batches: Batches of labelled images.
-        square: ``image``; or ``batch_sum``, the square of the sum over each batch, as the published code of Seq-to-Final
-            (arXiv:2407.09642) has it: it grows with the batch where gradients agree.
+        square: ``image``; or ``batch_sum``, the square of the sum over each batch, as in the published code of
+            Seq-to-Final (arXiv:2407.09642): it grows with the batch where gradients agree.
         how: As for :func:`empirical_fisher`; not read with ``batch_sum``.
         chunk_size: As for :func:`empirical_fisher`.
 

@@ -6,10 +6,11 @@ r"""Weight interpolation: one network between the old model's weights and the ne
 element by element. ``F = 1`` is plain interpolation; otherwise ``F`` is the old model's diagonal Fisher information
 (:mod:`modelheir.models.blends.fisher`). With several new models their mean (a soup) is taken first.
 
-Schumann et al., "Backward Compatibility During Data Updates by Weight Interpolation", 2023, arXiv:2301.10546; Wortsman
-et al., "Model soups", 2022, arXiv:2203.05482. Ours differs: buffers (running statistics) are interpolated plainly and
-may be estimated anew by :func:`recalibrate`; classifier rows are matched by class name, and rows of new classes come
-from the new model.
+Schumann et al., "Backward Compatibility During Data Updates by Weight Interpolation", 2023, arXiv:2301.10546. With
+``F = 1``, the model before tuning as the old and the tuned one as the new, it is WiSE-FT: Wortsman et al., "Robust
+Fine-tuning of Zero-shot Models", 2022, arXiv:2109.01903, section 3, whose coefficient is ``1 - alpha``. Ours differs:
+buffers (running statistics) are interpolated plainly and may be estimated anew by :func:`recalibrate`; classifier rows
+are matched by class name, and rows of new classes come from the new model.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from torch import Tensor, nn
 from modelheir import checks
 from modelheir.checks import InputError
 from modelheir.classes import match_classes
+from modelheir.models.blends.averages import soup
 from modelheir.types import Batch
 
-__all__ = ["align_state", "copy_weights", "interpolate", "interpolate_models", "recalibrate", "soup"]
+__all__ = ["align_state", "copy_weights", "interpolate", "interpolate_models", "recalibrate"]
 
 
 def interpolate(
@@ -73,30 +75,6 @@ def interpolate(
             scaled = alpha * fisher[name].to(end.device).float()
             weight = scaled / (scaled + 1 - alpha)
         result[name] = torch.lerp(end.detach().float(), start.detach().float(), weight).to(end.dtype)
-    return result
-
-
-def soup(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Average state dicts of one architecture; whole numbers are the first one's.
-
-    Raises:
-        ValueError: If there is none, or names differ.
-
-    Example:
-        >>> soup([{"w": torch.tensor([1.0])}, {"w": torch.tensor([3.0])}])["w"]
-        tensor([2.])
-    """
-    checks.at_least(1, state_dicts=len(states))
-    first = states[0]
-    if any(set(state) != set(first) for state in states):
-        raise ValueError("the state dicts of a soup must name the same tensors")
-    result: dict[str, Tensor] = {}
-    for name, value in first.items():
-        if not value.is_floating_point() or len(states) == 1:
-            result[name] = value.detach().clone()
-            continue
-        rows = [state[name].detach().to(value.device).float() for state in states]
-        result[name] = torch.stack(rows).mean(dim=0).to(value.dtype)
     return result
 
 
