@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
-COUNTS |= {"distill": 83, "mutual": 18, "fixmatch": 10, "pseudo_label": 10, "adapt": 11}
+COUNTS |= {"distill": 83, "mutual": 18, "fixmatch": 10, "pseudo_label": 10, "adapt": 17}
 COUNTS |= {"fit": 48, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -68,6 +68,8 @@ MAPS = [
     if row.reads in ("maps", "layers") and row.settings
     for one in dataclasses.fields(row.settings)
 ]
+
+PAST = {"method.history": ("POOL", "synthetic:n=40,classes=3,size=8,seed=8")}
 
 #: end of a setting's key -> another value (``...``: the next one), and what makes it read; "~" is the group it is in
 CASES = {
@@ -158,6 +160,12 @@ CASES = {
     "adapt method.strategies": (("erm_final",), {}),
     "adapt method.seeds": (2, {}),
     "adapt method.rates": ((0.1,), {"method.strategies": ("erm_fine_tune",)}),
+    "adapt method.pulls": ((1.0,), {"method.strategies": ("l2_fine_tune",), "method.rates": (1.0,)}),
+    "adapt method.replay": (0.2, {"method.strategies": ("sequential_replay",), "method.rates": (1.0,)}),
+    "adapt method.domains.irm_weight": (..., {"method.strategies": ("irm_all",), **PAST}),
+    "adapt method.domains.irm_rise": (..., {"method.strategies": ("irm_all",), **PAST}),
+    "adapt method.domains.dro_rate": (..., {"method.strategies": ("dro_all",), **PAST}),
+    "adapt method.domains.coral_weight": (..., {"method.strategies": ("coral_all",), **PAST}),
     "adapt method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
     "fit.cuda_graphs": (..., {"fit.compile": True}),

@@ -8,7 +8,7 @@ import torch
 
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
-from modelheir.methods.adapt.builder import Builder, best_of
+from modelheir.methods.adapt.builder import Builder, Tuning, best_of
 from modelheir.methods.given.steps import steps_of_sources
 from modelheir.objective.supervised import SupervisedConfig
 
@@ -19,7 +19,9 @@ PAST = [f"synthetic:n=60,classes=3,size=8,seed={seed}" for seed in (8, 9)]
 def build(world):
     given = world.given(inputs=InputConfig(augment="none"))
     steps = steps_of_sources([open_splits(one, InputConfig()) for one in PAST], given.data.splits)
-    return Builder(given, steps, rates=(1.0, 0.25), supervised=SupervisedConfig(), suffix="")
+    return Builder(
+        given, steps, tuning=Tuning(rates=(1.0, 0.25), pulls=(0.1, 10.0)), supervised=SupervisedConfig(), suffix=""
+    )
 
 
 def finished(build, name, *, accuracy=0.5, loss=1.0, seed=3):
@@ -74,7 +76,7 @@ def test_a_stage_that_two_strategies_need_is_there_once(build):
 
 
 def test_only_what_is_asked_moves(build):
-    (name,) = build.train("probe", [2], start=("a",), trainable="head", rates=(1.0,))
+    (name,) = build.train("probe", [2], start=("a",), layers="head", rates=(1.0,))
     model = build.stages[name].prepare({"a": finished(build, "a")}).modules["model"]
     moving = {key for key, value in model.named_parameters() if value.requires_grad}
     assert moving
@@ -96,3 +98,52 @@ def test_images_weigh_as_their_step_says(build):
     step = types.SimpleNamespace(gather=lambda values: values, observe=lambda name, value: None)
     torch.testing.assert_close(task.objective({"train": batch}, step).terms["task"], expected)
     assert len(set(each.tolist())) > 1
+
+
+def test_a_pull_is_tried_at_each_strength_and_added_to_the_loss(build):
+    names = build.train("pulled", [2], start=("a",), rates=(1.0,), pull="l2_sp", toward=((("a",), (0,)),))
+    assert names == ("pulled_pull0.1", "pulled_pull10")
+    done = {"a": finished(build, "a")}
+    found = []
+    for name in names:
+        task = build.stages[name].prepare(done)
+        with torch.no_grad():
+            for value in task.modules["model"].parameters():
+                value.add_(0.5)
+        batch = next(iter(task.streams["train"].epoch(0)))
+        step = types.SimpleNamespace(gather=lambda values: values, observe=lambda name, value: None)
+        found.append(task.objective({"train": batch}, step).terms["pull"].item())
+    count = sum(value.numel() for value in build.given.model.build().parameters())
+    assert found == pytest.approx([0.1 * 0.25 * count, 10 * 0.25 * count], rel=1e-4)
+
+
+def test_layers_may_depend_on_what_came_before(build):
+    seen = []
+
+    def layers(done, model):
+        seen.append(list(done))
+        return "head"
+
+    (name,) = build.train("chosen", [2], start=("a",), layers=layers, rates=(1.0,))
+    task = build.stages[name].prepare({"a": finished(build, "a")})
+    assert seen == [["a"]]
+    assert task.describe["layers"] == "head"
+
+
+def test_replay_adds_images_of_earlier_steps(build):
+    (name,) = build.train("replayed", [2], start=("a",), rates=(1.0,), replay=True)
+    task = build.stages[name].prepare({"a": finished(build, "a")})
+    ids = set(task.streams["train"].ids.tolist())
+    own, *earlier = (set(build.steps.parts[number]["train"].ids.tolist()) for number in (2, 0, 1))
+    assert own < ids
+    assert len(ids - own) == len(own)
+    assert ids - own <= set.union(*earlier)
+
+
+def test_steps_seen_apart_share_the_batch_and_the_longest_is_the_epoch(build):
+    (name,) = build.train("apart", [0, 1, 2], kind="irm")
+    task = build.stages[name].prepare({})
+    sizes = {f"step_{number + 1}": len(part["train"]) for number, part in enumerate(build.steps.parts)}
+    assert next(iter(task.streams)) == max(sizes, key=sizes.get)
+    assert set(task.streams) == set(sizes)
+    assert all(len(next(iter(stream.epoch(0)))) == build.given.data.batch_size // 3 for stream in task.streams.values())

@@ -1,14 +1,13 @@
 """Strategies: which steps each trains on, in which order, and from where."""
 
 import pytest
-import torch
 
+from modelheir import models
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
-from modelheir.methods.adapt.builder import Builder
+from modelheir.methods.adapt.builder import Builder, Tuning
 from modelheir.methods.adapt.strategies import STRATEGIES
 from modelheir.methods.given.steps import steps_of_sources
-from modelheir.models import blends
 from modelheir.objective.supervised import SupervisedConfig
 
 PAST = ("synthetic:n=60,classes=3,size=8,seed=8", "synthetic:n=60,classes=3,size=8,seed=9")
@@ -18,7 +17,7 @@ PAST = ("synthetic:n=60,classes=3,size=8,seed=8", "synthetic:n=60,classes=3,size
 def build(world):
     given = world.given()
     steps = steps_of_sources([open_splits(one, InputConfig()) for one in PAST], given.data.splits)
-    return Builder(given, steps, rates=(1.0,), supervised=SupervisedConfig(), suffix="")
+    return Builder(given, steps, tuning=Tuning(), supervised=SupervisedConfig(), suffix="")
 
 
 @pytest.mark.parametrize(
@@ -31,6 +30,13 @@ def build(world):
         ("linear_probe_fine_tune", ["history", "linear_probe", "linear_probe_fine_tune"]),
         ("sequential_fine_tune", ["step_1", "step_2", "step_3"]),
         ("wise_ft", ["history", "erm_fine_tune", "wise_ft"]),
+        ("irm_all", ["irm_all"]),
+        ("dro_fine_tune", ["history_dro", "dro_fine_tune"]),
+        ("l2_fine_tune", ["history", "l2_fine_tune"]),
+        ("low_rank_fine_tune", ["history", "low_rank_fine_tune"]),
+        ("sequential_ewc", ["step_1", "ewc_step_2", "ewc_step_3"]),
+        ("sequential_replay", ["step_1", "replay_step_2", "replay_step_3"]),
+        ("sequential_average", ["step_1", "step_2", "step_3", "sequential_average"]),
     ],
 )
 def test_stages_come_in_the_order_in_which_they_need_each_other(build, name, stages):
@@ -52,20 +58,33 @@ def test_each_trains_on_its_steps(build, world):
     assert ids(build, "history", {}) == every[0] | every[1]
 
 
+def test_history_that_is_one_step_has_no_domains(world):
+    given = world.given()
+    steps = steps_of_sources([open_splits(PAST[0], InputConfig())], given.data.splits)
+    build = Builder(given, steps, tuning=Tuning(), supervised=SupervisedConfig(), suffix="")
+    STRATEGIES["irm_fine_tune"].build(build)
+    assert list(build.stages["history_irm"].prepare({}).streams) == ["train"]
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "last"), [("first_to_last", "stage:0", None), ("last_to_first", None, "head")]
+)
+def test_gradual_unfreezing_has_a_stage_for_each_part_of_the_network(build, name, first, last):
+    count = len(models.stages(build.given.model.build()))
+    node = STRATEGIES[f"gradual_unfreeze_{name}"].build(build)
+    stages = [one for one in build.stages if one.startswith("gradual")]
+    assert [one.rpartition("_")[2] for one in stages] == [str(size) for size in range(1, count + 1)]
+    assert node == (stages[-1],)
+
+
+def test_each_size_of_a_surgery_is_a_candidate(build):
+    count = len(models.stages(build.given.model.build()))
+    node = STRATEGIES["surgical_rgn"].build(build)
+    assert node == tuple(f"surgical_rgn_{size}" for size in range(1, count + 1))
+
+
 def test_the_weights_of_steps_are_those_of_the_benchmark(build, monkeypatch):
     seen = {}
     monkeypatch.setattr(Builder, "train", lambda self, name, numbers, **given: seen.update(given))
     STRATEGIES["erm_all_weighted"].build(build)
     assert seen["weights"] == pytest.approx([1 / 3, 1 / 2, 1])
-
-
-def test_wise_ft_is_the_blend_that_is_best_on_selection(world):
-    done = world.run("adapt", "run", history=PAST, strategies=("wise_ft",), seeds=1, rates=(1.0,))
-    about = done["wise_ft"].describe
-    scores = dict(map(tuple, about["scores"]))
-    assert scores[about["share of the past"]] == max(scores.values())
-    past, present = done["history"].weights("model"), done["erm_fine_tune"].weights("model")
-    expected = blends.interpolate(past, present, about["share of the past"])
-    for key, value in done["wise_ft"].weights("model").items():
-        torch.testing.assert_close(value, expected[key])
-    assert scores[0.0] == pytest.approx(done["erm_fine_tune"].metrics["val/accuracy"])

@@ -11,8 +11,9 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import Above, AtLeast, InputError, OneOf
-from modelheir.methods.adapt.builder import Builder
+from modelheir.methods.adapt.builder import Builder, Tuning
 from modelheir.methods.adapt.choice import choice
+from modelheir.methods.adapt.domains import DomainConfig
 from modelheir.methods.adapt.strategies import STRATEGIES
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.steps import Steps, cut_steps, steps_of_sources
@@ -43,12 +44,22 @@ class Config:
         1.0,
         0.1,
     )  #: of the learning rate, where training begins from trained weights: the best on the selection images is taken
+    pulls: Annotated[tuple[float, ...], Above(0)] = (
+        1e-4,
+        1e-2,
+    )  #: strengths of a pull to earlier models (l2, l1, ewc): the best on the selection images is taken
+    replay: Annotated[float, Above(0)] = 1.0  #: sequential_replay: images of earlier steps for each of a step's own
+    domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
     def unread(self) -> dict[str, str]:
         """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
-        why = f"history = {list(self.history)!r}"
-        return {"time": why, "steps": why} if self.history else {}
+        past = f"history = {list(self.history)!r}"
+        found: dict[str, str] = {"time": past, "steps": past} if self.history else {}
+        why, text = f"strategies = {list(self.strategies)!r}", " ".join(self.strategies)
+        found |= {} if any(word in text for word in ("l2_", "l1_", "ewc")) else {"pulls": why}
+        found |= {} if "replay" in text else {"replay": why}
+        return found if any(word in text for word in ("irm", "dro", "coral")) else {**found, "domains": why}
 
 
 def plan(config: Config, given: Given) -> list[Stage]:
@@ -57,15 +68,16 @@ def plan(config: Config, given: Given) -> list[Stage]:
     Raises:
         InputError: If there is one step, or a setting does not fit.
     """
-    for name, values in (("strategies", config.strategies), ("rates", config.rates)):
+    for name, values in (("strategies", config.strategies), ("rates", config.rates), ("pulls", config.pulls)):
         if not values or len(set(values)) < len(values):
             raise InputError(f"method.{name} = {list(values)!r}: name at least one, each once.")
     accept_supervised(config.supervised, given.data.inputs)
     steps = _steps(config, given)
+    tuning = Tuning(config.rates, config.pulls, config.replay, config.domains)
     builders, nodes = [], {name: [] for name in config.strategies}
     for number in range(config.seeds):
         build = Builder(
-            given.member(number), steps, rates=config.rates, supervised=config.supervised,
+            given.member(number), steps, tuning=tuning, supervised=config.supervised,
             suffix=f"_seed{number}" if config.seeds > 1 else "",
         )  # fmt: skip
         builders.append(build)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelheir.methods.adapt.domains import DomainConfig, DomainObjective
+from modelheir.methods.adapt.pull import Earlier, Pull
 from modelheir.objective.supervised import make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms
@@ -17,10 +20,35 @@ if TYPE_CHECKING:
     from modelheir.objective.supervised import SupervisedConfig
     from modelheir.types import Batch, StageResult, Step
 
-__all__ = ["Builder", "best_of", "merit"]
+__all__ = ["Builder", "Training", "Tuning", "best_of", "merit"]
 
 Node = tuple[str, ...]  #: stages that differ in what is tuned alone
 Done = Mapping[str, "StageResult"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuning:
+    """What is tried, each on the selection images, and how images of several steps are learnt from."""
+
+    rates: tuple[float, ...] = (1.0,)  #: multipliers of the learning rate, from trained weights
+    pulls: tuple[float, ...] = (1.0,)  #: strengths of a pull to earlier models
+    replay: float = 1.0  #: images of earlier steps for each of a step's own, where they are replayed
+    domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """One stage's training."""
+
+    numbers: tuple[int, ...]  #: steps that it is trained on
+    start: Node = ()  #: whose best weights it begins from
+    layers: Callable[[Done, Classifier], str] | str = ""  #: what moves; "": what the run says
+    weights: tuple[float, ...] = ()  #: of each step's images
+    kind: str = ""  #: of :mod:`modelheir.methods.adapt.domains`; "": images of all steps together
+    pull: str = ""  #: of :mod:`modelheir.methods.adapt.pull`
+    toward: tuple[tuple[Node, tuple[int, ...]], ...] = ()  #: the earlier models, and steps that each was trained on
+    rate: float = 1.0
+    strength: float = 0.0
 
 
 def best_of(done: Done, node: Node) -> StageResult:
@@ -39,34 +67,29 @@ class Builder:
     Args:
         given: Data and settings of the run, with the seeds of this member.
         steps: The data by time.
-        rates: Multipliers of the learning rate that are tried where training begins from trained weights.
+        tuning: What is tried.
         supervised: The loss against labels.
         suffix: Of every stage's name.
     """
 
     def __init__(
-        self, given: Given, steps: Steps, *, rates: Sequence[float], supervised: SupervisedConfig, suffix: str
+        self, given: Given, steps: Steps, *, tuning: Tuning, supervised: SupervisedConfig, suffix: str
     ) -> None:
-        self.given, self.steps, self.rates, self.supervised, self.suffix = (
-            given,
-            steps,
-            tuple(rates),
-            supervised,
-            suffix,
-        )
+        self.given, self.steps, self.tuning, self.supervised, self.suffix = given, steps, tuning, supervised, suffix
         self.stages: dict[str, Stage] = {}
-        self._data: dict[tuple[tuple[int, ...], tuple[int, ...]], Given] = {}
+        self._data: dict[Any, Given] = {}
 
     @property
     def newest(self) -> int:
         """The number of the newest step."""
         return len(self.steps) - 1
 
-    def on(self, numbers: Sequence[int], *, select: Sequence[int] = ()) -> Given:
+    def on(self, numbers: Sequence[int], *, select: Sequence[int] = (), replay: bool = False) -> Given:
         """Return what is given with the data of some steps; ``select``: whose selection images choose, none: newest."""
-        key = tuple(numbers), tuple(select) or (self.newest,)
+        key = tuple(numbers), tuple(select) or (self.newest,), replay
         if key not in self._data:
-            data = self.steps.of(self.given.data, key[0], select=key[1])
+            share = self.tuning.replay if replay else 0
+            data = self.steps.of(self.given.data, key[0], select=key[1], replay=share)
             self._data[key] = dataclasses.replace(self.given, data=data)
         return self._data[key]
 
@@ -76,32 +99,31 @@ class Builder:
         numbers: Sequence[int],
         *,
         select: Sequence[int] = (),
-        start: Node = (),
-        trainable: str = "",
-        weights: Sequence[float] = (),
         rates: Sequence[float] = (),
+        replay: bool = False,
+        **training: Any,
     ) -> Node:
-        """Train on some steps together.
+        """Train on some steps.
 
         Args:
             name: Of the stages.
             numbers: The steps.
             select: Whose selection images choose; none: the newest's.
-            start: Whose best weights training begins from; none: from the network as built.
-            trainable: What moves; "": what the run says.
-            weights: Of the loss of each step's images; none: all 1.
-            rates: Multipliers of the learning rate that are tried; none: 1 from scratch, else those of the builder.
+            rates: Multipliers of the learning rate that are tried; none: 1 from scratch, else those of the tuning.
+            replay: Train on some images of earlier steps too.
+            **training: As :class:`Training` has it.
         """
-        rates = tuple(rates) or (self.rates if start else (1.0,))
-        names = tuple(f"{name}{f'_rate{rate:g}' if len(rates) > 1 else ''}{self.suffix}" for rate in rates)
-        given = self.on(numbers, select=select)
-        if trainable:
-            given = dataclasses.replace(given, model=dataclasses.replace(given.model, trainable=trainable))
-        for stage, rate in zip(names, rates, strict=True):
-            if stage not in self.stages:
-                prepare = self._prepare(given, numbers, start, weights, rate)
-                self.stages[stage] = Stage(stage, prepare)
-        return names
+        usual = Training(tuple(numbers), **training)
+        given = self.on(numbers, select=select, replay=replay)
+        tried = tuple(rates) or (self.tuning.rates if usual.start else (1.0,))
+        strengths = self.tuning.pulls if usual.pull else (0.0,)
+        node = []
+        for rate, strength in itertools.product(tried, strengths):
+            ending = f"_rate{rate:g}" if len(tried) > 1 else ""
+            ending += f"_pull{strength:g}" if len(strengths) > 1 else ""
+            one = dataclasses.replace(usual, rate=rate, strength=strength)
+            node.append(self._add(f"{name}{ending}{self.suffix}", lambda done, one=one: self._task(given, one, done)))
+        return tuple(node)
 
     def blend(self, name: str, make: Callable[[Done, Given], tuple[Classifier, Mapping[str, Any]]]) -> Node:
         """Add a stage that trains nothing: ``make`` returns the model, and what is noted of it."""
@@ -112,8 +134,7 @@ class Builder:
             task = given.task(model, given.data.stream("train", train=False), None)
             return dataclasses.replace(task, describe={**task.describe, **noted})
 
-        self.stages.setdefault(name + self.suffix, Stage(name + self.suffix, prepare))
-        return (name + self.suffix,)
+        return (self._add(f"{name}{self.suffix}", prepare),)
 
     def model(self, done: Done, node: Node) -> Classifier:
         """Return the network with the weights of a node's best stage."""
@@ -121,34 +142,51 @@ class Builder:
         model.load_state_dict(best_of(done, node).weights("model"))
         return model
 
-    def _prepare(
-        self, given: Given, numbers: Sequence[int], start: Node, weights: Sequence[float], rate: float
-    ) -> Callable[[Done], Task]:
-        def prepare(done: Done) -> Task:
-            model = self.model(done, start) if start else given.model.build()
-            task = given.task(model, self._stream(given, numbers, weights), self._objective(model))
-            return (
-                task
-                if rate == 1
-                else dataclasses.replace(task, fit=dataclasses.replace(given.fit, lr=given.fit.lr * rate))
-            )
+    def _add(self, name: str, prepare: Callable[[Done], Task]) -> str:
+        self.stages.setdefault(name, Stage(name, prepare))
+        return name
 
-        return prepare
+    def _task(self, given: Given, wanted: Training, done: Done) -> Task:
+        model = self.model(done, wanted.start) if wanted.start else given.model.build()
+        layers = wanted.layers(done, model) if callable(wanted.layers) else wanted.layers
+        if layers:
+            given = dataclasses.replace(given, model=dataclasses.replace(given.model, trainable=layers))
+        task = self._domain_task(given, wanted, model) if wanted.kind else self._plain_task(given, wanted, model)
+        if wanted.pull:
+            earlier = [Earlier(self.model(done, node), self.on(numbers)) for node, numbers in wanted.toward]
+            pull = Pull(wanted.pull, wanted.strength, model.to(given.data.runtime.device), earlier)
+            inner = task.objective
+            assert inner is not None
 
-    def _stream(self, given: Given, numbers: Sequence[int], weights: Sequence[float]) -> Any:
-        if not weights:
-            return given.data.stream()
-        import torch
+            def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+                found = inner(batches, step)
+                return LossTerms({**found.terms, "pull": pull()}, found.observed)
 
-        sizes = [len(self.steps.parts[number]["train"]) for number in numbers]
-        each = torch.repeat_interleave(torch.tensor(list(weights)), torch.tensor(sizes))
-        return given.data.stream(extra={"weight": each})
+            task = dataclasses.replace(task, objective=objective)
+        if wanted.rate != 1:
+            task = dataclasses.replace(task, fit=dataclasses.replace(given.fit, lr=given.fit.lr * wanted.rate))
+        return task if not layers else dataclasses.replace(task, describe={**task.describe, "layers": layers})
 
-    def _objective(self, model: Classifier) -> Callable[[Mapping[str, Batch], Step], LossTerms]:
-        loss = make_supervised(self.supervised)
+    def _plain_task(self, given: Given, wanted: Training, model: Classifier) -> Task:
+        loss, extra = make_supervised(self.supervised), {}
+        if wanted.weights:
+            import torch
+
+            sizes = [len(self.steps.parts[number]["train"]) for number in wanted.numbers]
+            extra["weight"] = torch.repeat_interleave(torch.tensor(wanted.weights), torch.tensor(sizes))
 
         def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
             batch = batches["train"]
             return LossTerms(loss(model(batch.inputs), batch, step))
 
-        return objective
+        return given.task(model, given.data.stream(extra=extra), objective)
+
+    def _domain_task(self, given: Given, wanted: Training, model: Classifier) -> Task:
+        batch = max(2, given.data.batch_size // len(wanted.numbers))  # of each step, together about one of the run's
+        each = {f"step_{number + 1}": self.on([number]).data for number in wanted.numbers}
+        streams = {name: dataclasses.replace(data, batch_size=batch).stream() for name, data in each.items()}
+        objective = DomainObjective(wanted.kind, model, list(streams), self.tuning.domains, self.supervised)
+        longest = max(streams, key=lambda name: len(streams[name]))
+        ordered = {longest: streams[longest], **streams}
+        task = given.task(model, ordered[longest], objective, state={"domains": objective})
+        return dataclasses.replace(task, streams=ordered)

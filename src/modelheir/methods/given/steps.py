@@ -11,6 +11,7 @@ import numpy as np
 from modelheir import checks, data
 from modelheir.checks import InputError
 from modelheir.methods.given.data import Data
+from modelheir.selection.replay import balanced_rows
 
 __all__ = ["Steps", "cut_steps", "steps_of_sources"]
 
@@ -42,9 +43,22 @@ class Steps:
     def __len__(self) -> int:
         return len(self.parts)
 
-    def of(self, known: Data, numbers: Sequence[int], *, select: Sequence[int]) -> Data:
-        """Return data that trains on some steps together, chooses on others, and reports on the newest alone."""
-        splits = {"train": self.join("train", numbers), "val": self.join("val", select), "test": self.parts[-1]["test"]}
+    def of(self, known: Data, numbers: Sequence[int], *, select: Sequence[int], replay: float = 0) -> Data:
+        """Return data that trains on some steps together, chooses on others, and reports on the newest alone.
+
+        Args:
+            known: How images are read.
+            numbers: Steps to train on.
+            select: Steps whose selection images choose.
+            replay: Images of the steps before the first of ``numbers``, even over classes, for each of its own.
+        """
+        train = self.join("train", numbers)
+        if replay and numbers[0]:
+            earlier = self.join("train", range(numbers[0]))
+            drawn = np.random.default_rng([known.seed, numbers[0]])
+            kept = earlier.subset(balanced_rows(earlier.labels, round(replay * len(train)), drawn))
+            train = data.join_sets([kept, train], name=f"{train.name} and images of steps before it")
+        splits = {"train": train, "val": self.join("val", select), "test": self.parts[-1]["test"]}
         return dataclasses.replace(known, splits=splits, stores={})
 
     def join(self, split: str, numbers: Sequence[int]) -> data.ImageSet:
