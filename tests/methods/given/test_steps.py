@@ -27,6 +27,18 @@ def splits(values, **settings):
     return {name: images(values, name, **settings) for name in ("train", "val", "test")}
 
 
+def drawn(values, seed):
+    """Return splits whose images differ."""
+    generator = np.random.default_rng(seed)
+    found = splits(values)
+    return {
+        name: dataclasses.replace(
+            one, pixels=ArrayPixels(generator.integers(0, 256, (len(one), 4, 4, 3), dtype=np.uint8))
+        )
+        for name, one in found.items()
+    }
+
+
 def test_each_value_is_a_step_oldest_first():
     steps = cut_steps(splits(["2024", "2022", "2023", "2022"]), "time")
     assert steps.names == ("2022", "2023", "2024")
@@ -93,10 +105,27 @@ def test_the_past_needs_no_reporting_images():
 
 
 def test_sources_are_steps_and_equal_ids_are_kept_apart():
-    steps = steps_of_sources([splits([1, 2])], splits([3, 4]))
+    steps = steps_of_sources([drawn([1, 2], 0)], drawn([3, 4], 1))
     assert len(steps) == 2
     assert steps.parts[0]["train"].ids.tolist() == ["train/0", "train/1"]
     assert steps.parts[1]["train"].ids.tolist() == ["step2/train/0", "step2/train/1"]
+
+
+def test_the_past_holds_no_image_that_the_newest_is_evaluated_on(caplog):
+    past = splits([1, 2, 3])
+    newest = splits([4, 5, 6])
+    marked = np.arange(3 * 48, dtype=np.uint8).reshape(3, 4, 4, 3)
+    past["train"] = dataclasses.replace(past["train"], pixels=ArrayPixels(marked))
+    newest = {
+        name: dataclasses.replace(one, pixels=ArrayPixels(marked[[0, 0, 0]] if name == "test" else marked + 100))
+        for name, one in newest.items()
+    }
+    steps = steps_of_sources([past], newest)
+    assert steps.parts[0]["train"].ids.tolist() == ["train/1", "train/2"]
+    assert (
+        "--history train: 1 of 3 images are also in the data (1 of test; such as train/0) and are left out"
+        in caplog.text
+    )
 
 
 def test_data_of_steps_trains_chooses_and_reports_on_what_is_asked(world):

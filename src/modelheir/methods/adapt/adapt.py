@@ -91,7 +91,7 @@ def _steps(config: Config, given: Given) -> Steps:
     if not config.history:
         return cut_steps(given.data.splits, config.time, config.steps)
     earlier = [given.sources[f"history_{number}"].splits for number in range(len(config.history))]
-    return steps_of_sources(earlier, given.data.splits)
+    return steps_of_sources(earlier, given.data.splits, resident_gib=given.data.inputs.resident_gib)
 
 
 def _sources(config: Config) -> dict[str, SourceUse]:

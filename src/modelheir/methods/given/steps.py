@@ -11,6 +11,7 @@ import numpy as np
 from modelheir import checks, data
 from modelheir.checks import InputError
 from modelheir.methods.given.data import Data
+from modelheir.methods.given.pool import without_copies
 from modelheir.selection.replay import balanced_rows
 
 __all__ = ["Steps", "cut_steps", "steps_of_sources"]
@@ -111,23 +112,32 @@ def cut_steps(splits: Mapping[str, data.ImageSet], column: str, count: int = 0) 
     return Steps(tuple(names), tuple(parts))
 
 
-def steps_of_sources(history: Sequence[Mapping[str, data.ImageSet]], newest: Mapping[str, data.ImageSet]) -> Steps:
-    """Make a step of each source, the newest last; an id that an earlier step has too gets its step before it."""
+def steps_of_sources(
+    history: Sequence[Mapping[str, data.ImageSet]], newest: Mapping[str, data.ImageSet], *, resident_gib: float = 4
+) -> Steps:
+    """Make a step of each source, the newest last; an id that an earlier step has too gets its step before it.
+
+    Training images of the past that are also the newest's selection or reporting images, pixel for pixel, are left out.
+
+    Args:
+        history: Splits of each earlier source, oldest first.
+        newest: Of the newest.
+        resident_gib: Largest decoded split that is looked at for such copies.
+    """
+    held = {split: newest[split] for split in ("val", "test")}
     taken: set[str] = set()
-    names, parts = [], []
+    parts = []
     for number, splits in enumerate((*history, newest)):
-        name = f"{number + 1} of {len(history) + 1}"
         found = {}
         for split in ("train", "val", "test"):
             images = splits[split].subset(splits[split].labels >= 0)
-            ids = np.array(
-                [f"step{number + 1}/{one}" if str(one) in taken else str(one) for one in images.ids], dtype=str
-            )
-            found[split] = dataclasses.replace(images, ids=ids, columns={})
+            if split == "train" and splits is not newest:
+                images = without_copies(images, held, resident_gib=resident_gib, flag="--history")
+            ids = [f"step{number + 1}/{one}" if str(one) in taken else str(one) for one in images.ids]
+            found[split] = dataclasses.replace(images, ids=np.array(ids, dtype=str), columns={})
         taken |= {str(one) for images in found.values() for one in images.ids}
-        names.append(name)
         parts.append(found)
-    return Steps(tuple(names), tuple(parts))
+    return Steps(tuple(f"{number + 1} of {len(parts)}" for number in range(len(parts))), tuple(parts))
 
 
 def _values(images: data.ImageSet, column: str) -> np.ndarray:
