@@ -51,6 +51,30 @@ def test_the_verdict_says_what_and_how_sure(done):
     assert "the mean of 2 seeds" in note
 
 
+def test_what_breaks_against_the_past_is_told(done):
+    rows = done["choice"].describe["rows"]
+    for row in rows.values():
+        broken, mended = [], []
+        for seed, name in enumerate(row["stages"]):
+            old, new = (
+                read_predictions(done[one].folder / "predictions" / "test.parquet")
+                for one in (f"history_seed{seed}", name)
+            )
+            broken.append(((old.prediction == old.label) & (new.prediction != new.label)).mean())
+            mended.append(((old.prediction != old.label) & (new.prediction == new.label)).mean())
+        assert row["nfr"] == pytest.approx(np.mean(broken))
+        assert row["pfr"] == pytest.approx(np.mean(mended))
+    (row,) = [one for one in rows.values() if "note" in one]
+    assert f"breaks {row['nfr']:.1%} that the network of the past has right, and mends {row['pfr']:.1%}" in row["note"]
+
+
+def test_without_a_network_of_the_past_nothing_is_said_of_it(world):
+    done = world.run("adapt", "run", history=PAST, strategies=("erm_final",), seeds=1)
+    (row,) = done["choice"].describe["rows"].values()
+    assert "nfr" not in row
+    assert "breaks" not in row["note"]
+
+
 def test_reporting_images_choose_nothing(world):
     """With every reporting label changed, the same stages and the same choice."""
     given = world.given()

@@ -15,6 +15,7 @@ from modelheir.methods.adapt.builder import Builder, Tuning
 from modelheir.methods.adapt.choice import choice
 from modelheir.methods.adapt.domains import DomainConfig
 from modelheir.methods.adapt.strategies import STRATEGIES
+from modelheir.methods.adapt.ways import HISTORY
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.steps import Steps, cut_steps, steps_of_sources
 from modelheir.methods.method import Method
@@ -84,7 +85,8 @@ def plan(config: Config, given: Given) -> list[Stage]:
         for name in config.strategies:
             nodes[name].append(STRATEGIES[name].build(build))
     stages = [stage for build in builders for stage in build.stages.values()]
-    return [*stages, choice(builders[0], nodes)]
+    pasts = [f"{HISTORY}{build.suffix}" for build in builders]
+    return [*stages, choice(builders[0], nodes, pasts)]
 
 
 def _steps(config: Config, given: Given) -> Steps:

@@ -11,24 +11,27 @@ import numpy as np
 from modelheir.analysis.arms import over_seeds
 from modelheir.methods.adapt.builder import best_of, merit
 from modelheir.methods.adapt.strategies import STRATEGIES
+from modelheir.metrics.flips import negative_flip_rate, positive_flip_rate
 from modelheir.plans import Stage, Task
 from modelheir.runs.predictions import read_predictions
 
 if TYPE_CHECKING:
     from modelheir.methods.adapt.builder import Builder, Done, Node
-    from modelheir.types import StageResult
+    from modelheir.types import Predictions, StageResult
 
 __all__ = ["choice"]
 
 Found = Mapping[str, Sequence["StageResult"]]
 
 
-def choice(build: Builder, nodes: Mapping[str, Sequence[Node]]) -> Stage:
+def choice(build: Builder, nodes: Mapping[str, Sequence[Node]], pasts: Sequence[str] = ()) -> Stage:
     """Return the last stage: it publishes the chosen strategy's model and writes a row of each strategy.
 
     Args:
         build: Of the first seed, whose model is published.
         nodes: Strategy -> its stages, a seed each.
+        pasts: Stages that trained on the past alone, a seed each, where there are such: what each strategy breaks of
+            their right answers is told too.
     """
 
     def prepare(done: Done) -> Task:
@@ -38,8 +41,10 @@ def choice(build: Builder, nodes: Mapping[str, Sequence[Node]]) -> Stage:
         )
         given = build.on([build.newest])
         task = given.task(build.model(done, nodes[ranked[0]][0]), given.data.stream("train", train=False), None)
-        rows = {f"strategy/{name}": _row(results) for name, results in found.items()}
-        rows[f"strategy/{ranked[0]}"] |= {"chosen": True, "note": _verdict(ranked, found)}
+        past = [done[name] for name in pasts if name in done]
+        rows = {f"strategy/{name}": {**_row(results), **_flips(past, results)} for name, results in found.items()}
+        best = rows[f"strategy/{ranked[0]}"]
+        best |= {"chosen": True, "note": _verdict(ranked, found) + _broken(best)}
         return dataclasses.replace(task, describe={**task.describe, "chosen": ranked[0], "rows": rows})
 
     return Stage("choice", prepare)
@@ -47,7 +52,7 @@ def choice(build: Builder, nodes: Mapping[str, Sequence[Node]]) -> Stage:
 
 def _row(results: Sequence[StageResult]) -> dict[str, Any]:
     """Return what ``result.json`` says of a strategy; the newest reporting images are read here alone."""
-    said = [read_predictions(one.folder / "predictions" / "test.parquet", columns=()) for one in results]
+    said = [_said(one) for one in results]
     test = [float((one.prediction == one.label).mean()) for one in said]
     mean, interval = over_seeds(test, within=(0, 1))
     selection, selection_interval = over_seeds([merit(one)[0] for one in results], within=(0, 1))
@@ -63,6 +68,33 @@ def _row(results: Sequence[StageResult]) -> dict[str, Any]:
         "selection_interval": selection_interval,
         "stages": [one.name for one in results],
     }
+
+
+def _said(result: StageResult) -> Predictions:
+    """Read what a stage's model says of the newest reporting images."""
+    return read_predictions(result.folder / "predictions" / "test.parquet", columns=())
+
+
+def _flips(past: Sequence[StageResult], results: Sequence[StageResult]) -> dict[str, Any]:
+    """Return the rates at which answers of the network of the past are broken and mended, over seeds."""
+    if not past:
+        return {}
+    pairs = [(_said(old), _said(new)) for old, new in zip(past, results, strict=True)]
+    found: dict[str, Any] = {}
+    for name, rate in (("nfr", negative_flip_rate), ("pfr", positive_flip_rate)):
+        values = [rate(old.prediction, new.prediction, new.label) for old, new in pairs]
+        found[name], found[f"{name}_interval"] = over_seeds(values, within=(0, 1))
+    return found
+
+
+def _broken(row: Mapping[str, Any]) -> str:
+    """Say what is broken and mended against the network of the past."""
+    if "nfr" not in row:
+        return ""
+    return (
+        f"\nOf the newest reporting images it breaks {row['nfr']:.1%} that the network of the past has right, and "
+        f"mends {row['pfr']:.1%}."
+    )
 
 
 def _verdict(ranked: Sequence[str], found: Found) -> str:

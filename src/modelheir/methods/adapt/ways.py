@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from modelheir.models import Classifier
 
 __all__ = [
-    "all_together", "all_weighted", "domains", "fine_tune", "gradual", "low_rank", "newest_alone", "probe_then_all",
-    "sequential", "sequential_average", "surgical", "wise_ft",
+    "HISTORY", "all_together", "all_weighted", "domains", "fine_tune", "gradual", "low_rank", "newest_alone",
+    "probe_then_all", "sequential", "sequential_average", "surgical", "wise_ft",
 ]  # fmt: skip
 
 SHARES = tuple(number / 10 for number in range(11))  #: of the past in a blend
-_PAST = {"": "history", "irm": "history_irm", "group_dro": "history_dro"}
+HISTORY = "history"  #: the stage of a network trained on the past alone
+_PAST = {"": HISTORY, "irm": "history_irm", "group_dro": "history_dro"}
 _NAMES = {"irm": "irm", "group_dro": "dro", "coral": "coral", "l2_sp": "l2", "l1_sp": "l1", "ewc": "ewc", "": "erm"}
 
 Way = Callable[["Builder"], "Node"]
