@@ -2,6 +2,9 @@ from . import verify as verify
 from .copies import copies_in as copies_in
 from .copies import picture_digest as picture_digest
 from .fingerprints import fingerprint as fingerprint
+from .history.history import History as History
+from .history.history import rising_weights as rising_weights
+from .history.opening import open_history as open_history
 from .images import ImageSet as ImageSet
 from .images import encode_png as encode_png
 from .images import join_sets as join_sets
