@@ -6,21 +6,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelheir import checks
-from modelheir.address import parse_data
+from modelheir.address import DataAddress, parse_data
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import from_mapping, read_yaml
 from modelheir.data.history.dated import TimeConfig, cut_by_time, from_sets
 from modelheir.data.history.history import History
-from modelheir.data.history.sequence import SequenceConfig, make_sequence
+from modelheir.data.history.portraits import compat_portraits
+from modelheir.data.history.sequence import MODES, SequenceConfig, make_sequence
 from modelheir.data.images import ImageSet, join_sets
+from modelheir.data.sources.portraits import open_portraits
 from modelheir.data.sources.table import open_source
 from modelheir.data.splits import carve
 from modelheir.data.verify import verified
 
 __all__ = ["open_history"]
 
-_COLUMNS = {"digits": "writer"}  #: of sources whose time is not called "time"
+_COLUMNS = {"digits": "writer", "portraits": "decade"}  #: of sources whose time is not called "time"
 _OVERRIDES = ("mode", "seed")
 
 
@@ -29,8 +31,8 @@ def open_history(spec: str | Sequence[str], config: InputConfig, *, time: TimeCo
 
     Args:
         spec: One of: several data sets, oldest first; ``sequence:FILE.yaml``, whose settings ``mode`` and ``seed`` can
-            follow (``sequence:FILE.yaml,seed=3``); a data set whose images have a column that says when (``digits`` are
-            cut by writer).
+            follow (``sequence:FILE.yaml,seed=3``); ``portraits:DIR``, which ``mode=compat`` can follow; a data set
+            whose images have a column that says when (``digits`` are cut by writer).
         config: Settings of reading. ``test_fraction`` and ``split_seed`` carve the test split of a sequence out of
             data that have none.
         time: How images are cut into steps and splits; ``None`` takes a step a value of the column. Not read for a
@@ -44,6 +46,8 @@ def open_history(spec: str | Sequence[str], config: InputConfig, *, time: TimeCo
     found = parse_data(spec)
     if found.kind == "sequence":
         return _from_file(found.place, found.options, config)
+    if found.kind == "portraits":
+        return _portraits(found, config, time)
     return _cut(spec, config, time or TimeConfig(column=_COLUMNS.get(found.kind, "time")), spec)
 
 
@@ -81,6 +85,18 @@ def _from_file(place: str, options: Mapping[str, str], config: InputConfig) -> H
     settings = from_mapping(SequenceConfig, given, source=place)
     train, test = _pair(data, config)
     return make_sequence(train, test, settings, name=name)
+
+
+def _portraits(found: DataAddress, config: InputConfig, time: TimeConfig | None) -> History:
+    options = dict(found.options)
+    mode, name = options.pop("mode", "fixed"), f"portraits:{found.place}"
+    checks.one_of(MODES, mode=mode)
+    if mode == "compat" and time is not None:
+        raise InputError(f"{name}: mode=compat has its own steps and splits.")
+    images = verified(open_portraits(found.place, options, config)["train"], config)
+    if mode == "compat":
+        return compat_portraits(images, name=name)
+    return cut_by_time({"train": images}, time or TimeConfig(column=_COLUMNS["portraits"]), name=name)
 
 
 def _pair(spec: str, config: InputConfig) -> tuple[ImageSet, ImageSet]:

@@ -21,10 +21,11 @@ from modelheir.data.history.history import History
 from modelheir.data.history.sampling import allot, draw, quotas, step_seeds, train_part
 from modelheir.data.history.superclasses import Units, units_of
 from modelheir.data.images import ArrayPixels, ImageSet
+from modelheir.data.shifts.blocks import rotate
 from modelheir.data.shifts.grammar import accumulate, parse_shifts
-from modelheir.data.shifts.table import apply_images, apply_labels, apply_shares
+from modelheir.data.shifts.table import SHIFTS, apply_images, apply_labels, apply_shares
 
-__all__ = ["COMPAT_SETTINGS", "SequenceConfig", "make_sequence"]
+__all__ = ["COMPAT_SETTINGS", "MODES", "SequenceConfig", "make_sequence"]
 
 #: what a run is given in ``compat`` mode: levels of 0 to 255, neither normalised nor augmented
 COMPAT_SETTINGS: Mapping[str, Any] = {
@@ -33,6 +34,7 @@ COMPAT_SETTINGS: Mapping[str, Any] = {
     "network.std": (1 / 255, 1 / 255, 1 / 255),
 }
 
+MODES = ("fixed", "compat")  #: as described, and as published, faults included
 _SPLITS = ("train", "val", "test")
 
 
@@ -44,7 +46,7 @@ class SequenceConfig:
     sizes: Annotated[tuple[int, ...], AtLeast(1)]  #: images of each step for training and validation, the source first
     test_size: Annotated[int, AtLeast(1)] = 1000  #: further images, of the test split
     test: Annotated[str, OneOf("last", "every")] = "last"  #: which steps after the source have a test split
-    mode: Annotated[str, OneOf("fixed", "compat")] = "fixed"  #: as described, or as published, faults included
+    mode: Annotated[str, OneOf(*MODES)] = "fixed"  #: as described, or as published, faults included
     seed: Annotated[int, AtLeast(0)] = 1007
     groups: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  #: class -> finer classes in the order
     #: of subpop; {} is CIFAR-100's own 20, and none for other data
@@ -82,6 +84,8 @@ def make_sequence(train: ImageSet, test: ImageSet, config: SequenceConfig, *, na
     wanted = _wanted(config, states, units, compat)
     texts = ("source", *(step.strip() for step in config.shifts.split(":")))
     seeds = step_seeds(config.seed, len(added))
+    if any(SHIFTS[shift].apply is rotate for shift in states[-1]):  # a mirrored one would be turned the other way
+        train, test = (dataclasses.replace(images, mirror=False) for images in (train, test))
     chosen = _chosen(train, test, wanted, units, seeds, compat)
     steps = []
     for number, (splits, state, seed) in enumerate(zip(chosen, states, seeds, strict=True)):

@@ -18,7 +18,8 @@ import numpy as np
 
 from modelheir import checks
 from modelheir.checks import InputError
-from modelheir.data.shifts import blocks
+from modelheir.data.shifts import blocks, framing
+from modelheir.data.shifts.graded import GRADED
 
 __all__ = ["COMPAT", "SHIFTS", "Shift", "apply_images", "apply_labels", "apply_shares", "register_shift"]
 
@@ -66,6 +67,8 @@ SHIFTS: dict[str, Shift] = {
     "label_shift": Shift(blocks.move_shares, changes="sampling", least=-10 / 3, most=10 / 3, whole=False),
     "subpop": Shift(blocks.slide_window, changes="sampling"),
     "corruption": Shift(blocks.add_noise),
+    **{name: Shift(apply, most=most) for name, (apply, most) in GRADED.items()},
+    "horizontal_flip": Shift(framing.mirror),
     "rotation": Shift(blocks.rotate, adds=30.0, least=-math.inf, whole=False),
     "rotation_cond": Shift(
         blocks.rotate, adds=30.0, least=-math.inf, whole=False, by_class=blocks.parity, joins="rotation"
