@@ -11,7 +11,12 @@ def test_unknown_kinds_offer_the_nearest(config):
 
 def test_digits_come_as_they_are(config):
     assert list(open_source("digits", config)) == ["train"]
-    assert len(SOURCES) == 9
+    assert len(SOURCES) == 10
+
+
+def test_a_history_is_no_single_data_set(config):
+    with pytest.raises(InputError, match=r"'sequence:s.yaml' is a history of several data sets"):
+        open_source("sequence:s.yaml", config)
 
 
 def test_a_path_without_its_kind_is_offered_one(tmp_path, config):

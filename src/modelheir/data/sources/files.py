@@ -14,7 +14,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.data.images import FilePixels, ImageSet
 from modelheir.data.sources.labels import number_labels, same_classes
 
-__all__ = ["SPLIT_FOLDERS", "below", "open_folder", "open_list", "open_plain_folder"]
+__all__ = ["SPLIT_FOLDERS", "below", "images_below", "open_folder", "open_list", "open_plain_folder"]
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 SPLIT_FOLDERS = {
@@ -40,7 +40,7 @@ def open_folder(place: str, options: Mapping[str, str], config: InputConfig) -> 
     inside = {path.name.lower(): path for path in _folders(root)}
     split = {name: inside[word] for name, words in SPLIT_FOLDERS.items() for word in words if word in inside}
     alone = "unlabelled" in split and len(inside) == 1
-    if not inside and any(_images(root)):
+    if not inside and any(images_below(root)):
         split = {"unlabelled": root}
     elif "train" not in split and not alone:
         split = {"train": root}
@@ -58,10 +58,10 @@ def open_folder(place: str, options: Mapping[str, str], config: InputConfig) -> 
     found = {}
     for name, folder in split.items():
         if name == "unlabelled":
-            paths = sorted(_images(folder))
+            paths = sorted(images_below(folder))
             labels = [-1] * len(paths)
         else:
-            of_class = [sorted(_images(folder / word)) for word in classes]
+            of_class = [sorted(images_below(folder / word)) for word in classes]
             empty = [word for word, paths in zip(classes, of_class, strict=True) if not paths]
             if empty:
                 raise InputError(f"folder:{folder}: no images for {_quoted(empty)}.")
@@ -79,7 +79,7 @@ def open_plain_folder(place: str, config: InputConfig) -> ImageSet:
     Raises:
         InputError: If there is none.
     """
-    paths = sorted(_images(Path(place)))
+    paths = sorted(images_below(Path(place)))
     if not paths:
         raise InputError(f"folder:{place}: there is no image in it.")
     return _image_set(f"folder:{place}", (), paths, Path(place), [-1] * len(paths), config)
@@ -127,6 +127,15 @@ def below(root: Path, path: str, where: str) -> Path:
     return Path(joined)
 
 
+def images_below(folder: Path) -> Iterable[Path]:
+    """Yield the image files below a folder, at any depth, hidden ones left out; none where there is no folder."""
+    for place, folders, names in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and _is_image(name):
+                yield Path(place, name)
+
+
 def _quoted(names: Iterable[str]) -> str:
     """Join names for a message."""
     return ", ".join(repr(name) for name in names)
@@ -134,14 +143,6 @@ def _quoted(names: Iterable[str]) -> str:
 
 def _folders(root: Path) -> list[Path]:
     return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _images(folder: Path) -> Iterable[Path]:
-    for place, folders, names in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and _is_image(name):
-                yield Path(place, name)
 
 
 def _is_image(name: str) -> bool:

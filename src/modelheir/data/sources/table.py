@@ -13,6 +13,7 @@ from modelheir.data.sources.arrow import open_manifest, open_parquet
 from modelheir.data.sources.cifar import open_cifar10, open_cifar100
 from modelheir.data.sources.files import open_folder, open_list
 from modelheir.data.sources.hub import open_hub
+from modelheir.data.sources.portraits import open_portraits
 from modelheir.data.sources.small import open_digits, open_synthetic
 
 __all__ = ["SOURCES", "open_source"]
@@ -29,6 +30,7 @@ SOURCES: dict[str, Open] = {
     "manifest": open_manifest,
     "parquet": open_parquet,
     "hf": open_hub,
+    "portraits": open_portraits,
 }
 
 
@@ -50,6 +52,8 @@ def open_source(spec: str, config: InputConfig) -> dict[str, ImageSet]:
     if kind not in SOURCES and spec and Path(spec).exists():
         near = "folder" if Path(spec).is_dir() else "parquet" if spec.endswith(".parquet") else "list"
         raise checks.InputError(f"data = {spec!r} does not say its kind: write {near}:{spec}.")
+    if kind == "sequence":
+        raise checks.InputError(f"data = {spec!r} is a history of several data sets, and one data set is needed here.")
     if kind not in SOURCES:
         raise checks.unknown("data source", kind, SOURCES)
     return SOURCES[kind](found.place, found.options, config)

@@ -1,0 +1,1 @@
+"""Changes that a step of a sequence is made by: one idea a file, and the table of their names."""
