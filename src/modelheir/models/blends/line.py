@@ -3,10 +3,10 @@ r"""Models on the straight line from one model's weights to another's: whether a
 .. math:: \theta(v) = (1 - v)\, \theta_{start} + v\, \theta_{end}, \qquad 0 \le v \le 1
 
 Ji, Alaa and Sontag, "Seq-to-Final", 2024, arXiv:2407.09642, draw the accuracy of 101 such models, from the start of the
-last time step to its end. By the rule ``fixed`` all weights move, and the statistics of batch normalisation, which mixed
-weights do not produce, are estimated anew at every ``v``, the ends too, so that no curve jumps. The older code did
-neither: by ``compat`` normalisation (weights and statistics) and the convolutions of shortcuts stay those of the start
-up to the last point, and a single ResNet, which never used its mixed weights, is the start up to there
+last time step to its end. By the rule ``fixed`` all weights move, and the statistics of batch normalisation, which
+mixed weights do not produce, are estimated anew at every ``v``, the ends too, so that no curve jumps. The older code
+did neither: by ``compat`` normalisation (weights and statistics) and the convolutions of shortcuts stay those of the
+start up to the last point, and a single ResNet, which never used its mixed weights, is the start up to there
 (``compat_resnet``).
 """
 
