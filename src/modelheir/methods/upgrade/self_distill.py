@@ -67,7 +67,11 @@ def _task(config: Config, given: Given) -> Task:
     model, stream = given.model.build(), given.data.stream()
     supervised = make_supervised(config.supervised)
     distance, trained = make_distance(
-        config.distance, new_features=model.feature_size, old_features=0, seed=given.model.seed
+        config.distance,
+        classes=len(model.classes),
+        new_features=model.feature_size,
+        old_features=0,
+        seed=given.model.seed,
     )
     bank = objective.LogitBank(
         len(stream.ids),
