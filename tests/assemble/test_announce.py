@@ -14,6 +14,7 @@ from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
 from modelheir.config.run import TrainConfig
 from modelheir.data import open_splits
+from modelheir.methods import METHODS
 from modelheir.models import build
 from modelheir.runs import read_predictions, write_predictions
 from modelheir.runs.files import write_json
@@ -74,6 +75,15 @@ def test_a_network_that_comes_from_the_old_model_is_named_as_it_is(tmp_path, cap
     assert "batches of 32, learning rate 0.001, one_cycle" in said  # a tenth: it begins from trained weights
     kept = yaml.safe_load(folder.config.read_text())
     assert (kept["model"], kept["fit"]["lr"]) == ("mlp", 0.001)
+
+
+def test_the_rate_of_a_new_classifier_is_said_and_kept(tmp_path, capsys):
+    start = save_model(tmp_path / "old", classes=("x", "y"))
+    settings = config(tmp_path / "new", model="", fit=FitConfig(epochs=1))
+    own = METHODS["finetune"].config(start=start, replace_head=True)
+    folder = RunFolder(train("finetune", settings, own))
+    assert "learning rate 0.001 (of the classifier 0.01), one_cycle" in capsys.readouterr().err
+    assert yaml.safe_load(folder.config.read_text())["fit"]["head_multiplier"] == 10.0
 
 
 def test_quiet_says_nothing(tmp_path, capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,9 @@ def _take_and_train(
     runtime.by_main(lambda: _check(folder, config, sources, models))
     splits = open_splits(config.data, config.inputs)
     config = take_views(config, [*config.old, *(one for use in models.values() for one in use.addresses)])
-    asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
+    draws_head = functools.partial(chosen.draws_head, settings)
+    start = chosen.start(settings, config.old)
+    asked, config = config.model, choose(config, splits["train"], start, draws_head)
     settings = chosen.settle(settings, config)
     wanted = resolved(chosen.name, config, settings)
     usual = resolved(chosen.name, type(config)(), type(settings)(), every=True)

@@ -60,4 +60,5 @@ METHOD = Method(
     plan=plan,
     models=_models,
     start=lambda config, old: config.start,
+    draws_head=lambda config, known: config.reinit_linear or (config.replace_head and not known),
 )

@@ -31,6 +31,8 @@ class Method:
     #: further models that the settings name, by the setting's name; a plan finds them in ``given.models``
     start: Callable[[Any, Sequence[str]], str] = lambda config, old: ""
     #: settings and old models to the address of the weights that training begins from; "" where it is as built
+    draws_head: Callable[[Any, Sequence[str]], bool] = lambda config, classes: False
+    #: settings and those of the data's classes that these weights know, to whether the classifier is drawn anew on them
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)  #: short name -> dotted setting, as --teacher
     settle: Callable[[Any, Any], Any] = lambda config, run: config
     #: settings and those of the run (``TrainConfig``, with nothing left open) to settings with nothing left open
