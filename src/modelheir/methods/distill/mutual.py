@@ -19,7 +19,7 @@ from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.pool import with_pool
 from modelheir.methods.method import Method
 from modelheir.objective.cohort import Cohort
-from modelheir.objective.distances import LOSSES, Jeffreys, KLDistillation
+from modelheir.objective.distances import CALLED, LOSSES, Jeffreys, KLDistillation
 from modelheir.objective.distances.feature_settings import FeatureDistance
 from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.objective.teaching import accept_losses
@@ -48,7 +48,9 @@ class Config:
     peers: tuple[str, ...] = ()  #: networks that train beside the model, each from its own seed, and are not exported;
     #: () is one more of the model's kind
     unlabelled: str = ""  #: images without labels, named as --data is, on which the networks only compare themselves
-    losses: Annotated[tuple[str, ...], OneOf(*_BOTH)] = ("kl_distillation",)  #: from each network to its peers
+    losses: Annotated[tuple[str, ...], OneOf(*_BOTH, called=CALLED)] = (
+        "kl_distillation",
+    )  #: from each network to its peers
     loss_weights: Annotated[tuple[float, ...], AtLeast(0)] = ()  #: one a loss, in the same order; () is all 1
     constant: bool = True  #: a peer is a constant in another's loss; false lets gradients flow into both, each
     #: direction of a pair at half its weight
