@@ -60,6 +60,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         raise InputError(
             f"train {method} needs --old, the model in production: run:DIR, file:PATH, tv:NAME, timm:NAME, pkg:NAME."
         )
+    chosen.accept(settings, config)
     sources, models = declared_sources(chosen, settings), declared_models(chosen, settings)
     if config.classes != BY_NAME and not (config.old or sources or models):
         raise InputError(f"classes = {config.classes!r} is about the classes of --old, and there is no --old.")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelheir.config.run import TrainConfig
     from modelheir.methods.declared import ModelUse, PilotUse, SourceUse
     from modelheir.methods.given import Given
     from modelheir.plans import Plan
@@ -23,6 +24,8 @@ class Method:
     situation: str  #: what one has and what one fears
     config: type[Any]  #: frozen dataclass of the method's own settings
     plan: Callable[[Any, Given], Plan]  #: settings and what is given to stages; reads no image
+    accept: Callable[[Any, TrainConfig], None] = lambda config, run: None
+    #: refuses settings, beside those of the run, that are wrong whatever data and models hold, before any is read
     needs_old: bool = False  #: whether ``--old`` must be given
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: dotted setting -> this method's default
     sources: Callable[[Any], Mapping[str, SourceUse]] = lambda config: {}

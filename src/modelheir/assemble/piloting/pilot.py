@@ -79,6 +79,7 @@ def pilot(
     validate(config)
     validate(settings, "method")
     refuse_unread(settings, chosen.config(), "method")
+    chosen.accept(settings, config)
     need_train("a pilot")
     runs, wanted = open_small_runs(chosen, config, settings, command)
     kept = Kept.read(runs.folder.with_name("pilot.json"), method, wanted, runs.whole)
