@@ -128,7 +128,9 @@ class World:
     def plan(self, name, given=None, **settings):
         """Return a method's stages."""
         given = given or self.given()
-        config = METHODS[name].settle(self.config(name, **settings), TrainConfig(fit=given.fit))
+        run = TrainConfig(fit=given.fit, inputs=given.data.inputs, old=given.old.addresses)
+        config = METHODS[name].settle(self.config(name, **settings), run)
+        METHODS[name].accept(config, run)
         return METHODS[name].plan(config, self.opened(name, config, given))
 
     def small(self, name):

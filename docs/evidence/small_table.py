@@ -181,7 +181,13 @@ def train(
             raise ValueError(f"arm {arm.name!r} starts from old weights and there are none of its width")
         stack.load_state_dict({name: value.repeat(fronts, 1, 1) for name, value in start.state_dict().items()})
     distances = [
-        make_distance(one.distance, new_features=width, old_features=teachers[one.teacher].stack.width, seed=0)[0]
+        make_distance(
+            one.distance,
+            classes=CLASSES,
+            new_features=width,
+            old_features=teachers[one.teacher].stack.width,
+            seed=0,
+        )[0]
         for one in arm.pulls
     ]
     orders = [torch.Generator().manual_seed(10_000 + seed) for seed in seeds]

@@ -87,9 +87,11 @@ class OneOf:
     """One of a fixed set of words."""
 
     words: tuple[str, ...]
+    called: tuple[tuple[str, str], ...]  #: what others call a word, in small letters, and the word
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, called: Mapping[str, str] | None = None) -> None:
         object.__setattr__(self, "words", words)
+        object.__setattr__(self, "called", tuple((called or {}).items()))
 
     def __str__(self) -> str:
         return "one of " + ", ".join(self.words)
@@ -97,6 +99,15 @@ class OneOf:
     def holds(self, value: Any) -> bool:
         """Tell whether ``value`` is within the limit."""
         return value in self.words
+
+    def meant(self, word: str) -> str:
+        """Return " Did you mean ...?" with the word that others call so, or the nearest one; or an empty string.
+
+        >>> OneOf("relational", "review", called={"rkd": "relational"}).meant("RKD")
+        " Did you mean 'relational'?"
+        """
+        other = dict(self.called).get(word.lower())
+        return f" Did you mean {other!r}?" if other in self.words else nearest(word, self.words)
 
 
 Limit = AtLeast | Above | InRange | OneOf
@@ -200,5 +211,5 @@ def validate(config: Any, where: str = "") -> None:
             several = value.values() if isinstance(value, Mapping) else value
             for one in several if isinstance(value, Mapping | tuple | list) else (value,):
                 if (isinstance(one, float) and not math.isfinite(one)) or not limit.holds(one):
-                    near = nearest(one, limit.words) if isinstance(limit, OneOf) and isinstance(one, str) else ""
+                    near = limit.meant(one) if isinstance(limit, OneOf) and isinstance(one, str) else ""
                     raise InputError(f"{key} = {one!r}: must be {limit}.{near}")

@@ -14,7 +14,9 @@ from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
 from modelheir.config.run import TrainConfig
 from modelheir.data import open_splits
+from modelheir.methods import METHODS
 from modelheir.models import build
+from modelheir.objective.supervised import SupervisedConfig
 from modelheir.runs import read_predictions, write_predictions
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
@@ -74,6 +76,37 @@ def test_a_network_that_comes_from_the_old_model_is_named_as_it_is(tmp_path, cap
     assert "batches of 32, learning rate 0.001, one_cycle" in said  # a tenth: it begins from trained weights
     kept = yaml.safe_load(folder.config.read_text())
     assert (kept["model"], kept["fit"]["lr"]) == ("mlp", 0.001)
+
+
+def test_the_rate_of_a_new_classifier_is_said_and_kept(tmp_path, capsys):
+    start = save_model(tmp_path / "old", classes=("x", "y"))
+    settings = config(tmp_path / "new", model="", fit=FitConfig(epochs=1))
+    own = METHODS["finetune"].config(start=start, replace_head=True)
+    folder = RunFolder(train("finetune", settings, own))
+    assert "learning rate 0.001 (of the classifier 0.01), one_cycle" in capsys.readouterr().err
+    assert yaml.safe_load(folder.config.read_text())["fit"]["head_multiplier"] == 10.0
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_settings_that_fit_no_data_are_refused_before_any_is_opened(tmp_path, name):
+    method = METHODS[name]
+    given = {"unlabelled": "folder:nowhere", "teacher": ("run:nowhere",)}
+    there = {field.name for field in dataclasses.fields(method.config)}
+    own = method.config(
+        **{key: value for key, value in given.items() if key in there},
+        supervised=SupervisedConfig(likelihood_scale=1.0),
+        **({"label_weight": 1.0} if name == "distill" else {}),
+    )
+    run = config(tmp_path / "new", data="folder:nowhere", old=("run:nowhere",) if method.needs_old else ())
+    with pytest.raises(InputError, match=r"^method\.supervised\.likelihood_scale = 1\.0 needs a likelihood"):
+        train(name, run, own)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_tap_that_is_no_path_is_refused_before_any_data_is_opened(tmp_path):
+    own = METHODS["distill"].config(teacher=("run:nowhere",), losses=("hint",), label_weight=1.0, taps=("a=b=c",))
+    with pytest.raises(InputError, match=r"^pair of taps 'a=b=c'"):
+        train("distill", config(tmp_path / "new", data="folder:nowhere"), own)
 
 
 def test_quiet_says_nothing(tmp_path, capsys):

@@ -1,6 +1,7 @@
 """What ``config.yaml`` keeps of a run's settings is all of them, and read back they are the same."""
 
 import dataclasses
+from functools import partial
 
 import pytest
 
@@ -60,6 +61,37 @@ def test_trained_weights_are_not_trained_at_a_rate_for_new_ones(quick, tmp_path)
     network = dataclasses.replace(config.network, pretrained=True)
     assert choose(dataclasses.replace(config, model="tv:resnet18", network=network), images).fit.lr == 1e-4
     assert choose(dataclasses.replace(config, model="tv:resnet18"), images).fit.lr == 1e-3
+
+
+def test_only_a_classifier_without_a_trained_row_learns_as_new_weights_do(quick, tmp_path):
+    images = open_splits("synthetic:n=120,classes=3,size=8", TrainConfig().inputs)["train"]
+    config = dataclasses.replace(quick(), model="", fit=FitConfig(epochs=1))
+    first = f"run:{train('finetune', dataclasses.replace(config, out=str(tmp_path / 'first')))}"
+
+    def rate(classes=images.classes, settings=config, **own):
+        method = METHODS["finetune"]
+        own = method.config(**own)
+        shown = dataclasses.replace(images, classes=tuple(classes))
+        return choose(settings, shown, method.start(own, ()), partial(method.draws_head, own)).fit.head_multiplier
+
+    assert rate() == rate(reinit_linear=True) == rate(start=first) == rate(start=first, replace_head=True) == 1.0
+    assert rate("xyz", start=first, replace_head=True) == rate(start=first, reinit_linear=True) == 10.0
+    assert rate((*images.classes[:2], "z"), start=first, replace_head=True) == 1.0  # rows of known classes are trained
+    plane = dataclasses.replace(config, trainable="plane:2")
+    assert rate("xyz", plane, start=first, replace_head=True) == 1.0
+    for name, network, wanted in (
+        ("tv:resnet18", {}, 10.0),
+        ("tv:resnet18", {"pretrained": False}, 1.0),
+        ("resnet18_vd", {}, 10.0),  # published weights of the body alone
+    ):
+        built = dataclasses.replace(config.network, **{"pretrained": True, **network})
+        settings = dataclasses.replace(config, model=name, network=built)
+        assert rate(settings=settings) == wanted
+    built = dataclasses.replace(config.network, pretrained=True)
+    thousand = dataclasses.replace(config, model="tv:resnet18", network=built)
+    assert rate(map(str, range(1000)), thousand) == 1.0  # the library's own classifier
+    cosine = dataclasses.replace(thousand, network=dataclasses.replace(built, head="cosine"))
+    assert rate(map(str, range(1000)), cosine) == 10.0
 
 
 @pytest.mark.parametrize(

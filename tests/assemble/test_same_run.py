@@ -8,6 +8,7 @@ from PIL import Image
 from modelheir.assemble import train
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
+from modelheir.methods import METHODS
 from modelheir.runs import RunFolder
 
 
@@ -45,6 +46,24 @@ def test_what_an_older_folder_names_and_nothing_reads_is_no_other_run(quick):
     (folder / "config.yaml").write_text(yaml.safe_dump(older))
     with pytest.raises(InputError, match=r"method\.gone = 1, and this one has None"):
         train("finetune", quick())
+
+
+def test_an_older_folder_had_one_rate_for_all(quick, tmp_path):
+    """A new head on trained weights is another run now; every other goes on."""
+    start = train("finetune", quick(out=str(tmp_path / "start")))
+    path = train("finetune", quick({"lr": 0.0})) / "config.yaml"
+    older = yaml.safe_load(path.read_text())
+    assert older["fit"].pop("head_multiplier") == 1.0
+    path.write_text(yaml.safe_dump(older))
+    train("finetune", quick({"lr": 0.0}))
+    own = METHODS["finetune"].config(start=f"run:{start}", reinit_linear=True)
+    new = quick({"lr": 0.0}, out=str(tmp_path / "new"))
+    path = train("finetune", new, own) / "config.yaml"
+    older = yaml.safe_load(path.read_text())
+    assert older["fit"].pop("head_multiplier") == 10.0
+    path.write_text(yaml.safe_dump(older))
+    with pytest.raises(InputError, match=r"fit\.head_multiplier = 1\.0, and this one has 10\.0"):
+        train("finetune", new, own)
 
 
 def as_written_before(folder, **changes):

@@ -12,6 +12,7 @@ from modelheir.cli.train import parse_train, settings_text
 from modelheir.config.fit import FitConfig
 from modelheir.config.mapping import to_mapping
 from modelheir.config.run import TrainConfig
+from modelheir.config.unread import refuse_unread
 
 
 def run(methods, *words):
@@ -214,3 +215,49 @@ def test_any_settings_survive_the_round_trip(tmp_path_factory, fit, old):
     file = tmp_path_factory.mktemp("settings") / "a.yaml"
     file.write_text(settings_text(method, config, Own()), encoding="utf-8")
     assert parse_train(["--config", str(file)], {"toy": method})[:3] == ("toy", config, Own())
+
+
+FIX = "method: {fix: {epochs: 3, scale: 1.5, rate: 0.1}}\n"
+
+
+def test_a_stage_of_a_file_is_switched_off_by_its_own_flag_alone(tmp_path, capsys):
+    """What the file says of it is left out and said, where it is another value than the usual."""
+    (tmp_path / "a.yaml").write_text(FIX)
+    words = ["distill", "--teacher", "run:x", "--config", str(tmp_path / "a.yaml")]
+    assert parse_train(words)[2].fix.scale == 1.5
+    assert capsys.readouterr().err == ""
+    usual = type(parse_train(words)[2].fix)()
+    own = parse_train([*words, "--method.fix.epochs", "0"])[2]
+    assert own.fix == usual
+    refuse_unread(own, type(own)(), "method")
+    assert capsys.readouterr().err == (
+        "method.fix.scale = 1.5 of the settings file has no effect with method.fix.epochs = 0, and is left out.\n"
+    )
+    parse_train([*words, "--method.fix.epochs", "0", "--quiet"])
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_typed_or_a_file_leaves_aside_itself_is_refused_as_before(tmp_path, capsys):
+    file = tmp_path / "a.yaml"
+    file.write_text(FIX)
+    words = ["distill", "--teacher", "run:x", "--config", str(file)]
+    for more in (["--method.fix.epochs", "0", "--method.fix.scale", "1.7"], ["--method.fix.scale", "1.7"]):
+        own = parse_train([*words, *more])[2]
+        assert own.fix.scale == 1.7
+        if len(more) == 4:
+            with pytest.raises(
+                InputError, match=r"method\.fix\.scale = 1\.7 has no effect with method\.fix\.epochs = 0"
+            ):
+                refuse_unread(own, type(own)(), "method")
+    file.write_text("method: {fix: {scale: 1.5}}\n")  # a slip in the file, whatever the flags say of other things
+    own = parse_train([*words, "--method.label_weight", "1"])[2]
+    with pytest.raises(InputError, match=r"method\.fix\.scale = 1\.5 has no effect"):
+        refuse_unread(own, type(own)(), "method")
+    assert capsys.readouterr().err == ""
+
+
+def test_settings_of_a_files_loss_give_way_to_another_loss(tmp_path, capsys):
+    (tmp_path / "a.yaml").write_text("method: {losses: [dist], dist: {beta: 2.0}}\n")
+    own = parse_train(["distill", "--config", str(tmp_path / "a.yaml"), "--method.losses", "renyi"])[2]
+    assert (own.losses, own.dist.beta) == (("renyi",), 1.0)
+    assert "method.dist.beta = 2.0 of the settings file has no effect with method.losses" in capsys.readouterr().err

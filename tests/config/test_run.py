@@ -38,7 +38,14 @@ def test_stages_learn_by_a_list_or_by_depth():
         from_mapping(TrainConfig, {"fit": fit})
 
 
-@pytest.mark.parametrize("fit", [{"layer_decay": 0.5}, {"no_decay": ["head"]}])
+def test_the_classifier_has_one_rate():
+    with pytest.raises(InputError, match=r"fit.head_multiplier = 3 and fit.lr_multipliers both .*: leave one of them"):
+        from_mapping(TrainConfig, {"fit": {"head_multiplier": 3, "lr_multipliers": [1, 2]}})
+    for usual in (0, 1):  # as a run folder keeps it
+        from_mapping(TrainConfig, {"fit": {"head_multiplier": usual, "lr_multipliers": [1, 2]}})
+
+
+@pytest.mark.parametrize("fit", [{"head_multiplier": 2}, {"layer_decay": 0.5}, {"no_decay": ["head"]}])
 def test_shared_coordinates_have_no_stages_and_no_names(fit):
     with pytest.raises(InputError, match=rf"fit.{next(iter(fit))} has no effect with trainable = 'plane:2'"):
         from_mapping(TrainConfig, {"trainable": "plane:2", "fit": fit})

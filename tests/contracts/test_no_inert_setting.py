@@ -43,7 +43,7 @@ TIMES = ("images_per_second", "data_seconds")
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
 COUNTS |= {"distill": 83, "mutual": 18, "fixmatch": 10, "pseudo_label": 10, "adapt": 17}
-COUNTS |= {"fit": 48, "inputs": 29, "network": 12}
+COUNTS |= {"fit": 49, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -178,6 +178,7 @@ CASES = {
     "fit.no_decay": (("head",), {}),
     "fit.milestones": ((1.0,), {"fit.schedule": "multistep"}),
     "fit.power": (..., {"fit.schedule": "polynomial"}),
+    "fit.head_multiplier": (3.0, {}),
     "fit.lr_multipliers": ((1.0, 0.5, 1.0), {}),
     "fit.clip_norm": (0.01, {}),
     "fit.clip_norm_of": (..., {"fit.clip_norm": 0.01}),

@@ -9,7 +9,6 @@ import torch
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.config.unread import refuse_unread
-from modelheir.methods import METHODS
 from modelheir.models import Classifier, StoredOutputs
 from modelheir.objective.distances import DistanceConfig
 from modelheir.objective.pull import Pull, Towards, accept_pull
@@ -23,7 +22,7 @@ def mixed(world, **inputs):
 
 
 def plan(world, name, given, **settings):
-    return METHODS[name].plan(world.config(name, **settings), given)
+    return world.plan(name, given, **settings)
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,8 @@ def test_maps_come_from_both_networks_by_their_taps(monkeypatch):
 
     seen = {}
 
-    def make(name, config, new, old, *, seed):
+    def make(name, config, new, old, *, seed, setting):
+        assert setting == "method.losses"
         seen["shapes"] = new, old
         return (lambda new, old, labels, step: (new - old).square().flatten(1).mean(1)), None
 

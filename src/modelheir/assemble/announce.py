@@ -130,9 +130,11 @@ def _course(fit: FitConfig) -> str:
     from modelheir.config.fit import decay
     from modelheir.engine.schedules import peak_rate, rising_epochs
 
+    apart = fit.head_multiplier not in (0, 1)
+    head = f" (of the classifier {peak_rate(fit) * fit.head_multiplier:g})" if apart else ""
     rise = f", rising for {rising_epochs(fit):g}" if rising_epochs(fit) else ""
     return (
-        f"{fit.optimizer}, batches of {fit.batch_size}, learning rate {peak_rate(fit):g}, {fit.schedule} over "
+        f"{fit.optimizer}, batches of {fit.batch_size}, learning rate {peak_rate(fit):g}{head}, {fit.schedule} over "
         f"{fit.epochs} epochs{rise}, weight decay {decay(fit):g}"
     )
 

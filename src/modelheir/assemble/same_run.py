@@ -64,6 +64,8 @@ def _as_chosen(before: Mapping[str, Any], wanted: Mapping[str, Any], train: Imag
     from modelheir.data import resolve
 
     found = dict(before)
+    if isinstance(found.get("fit"), Mapping):  # older versions had one rate for all
+        found["fit"] = {"head_multiplier": 1.0, **found["fit"]}
     if "trainable" in (own := dict(found.get("method") or {})):  # of finetune, before every method had it
         found |= {"trainable": own.pop("trainable"), "method": own}
     then = from_mapping(TrainConfig, {key: found[key] for key in ("data", "inputs") if key in found}, source=source)

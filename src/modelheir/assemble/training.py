@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         raise InputError(
             f"train {method} needs --old, the model in production: run:DIR, file:PATH, tv:NAME, timm:NAME, pkg:NAME."
         )
+    chosen.accept(settings, config)
     sources, models = declared_sources(chosen, settings), declared_models(chosen, settings)
     if config.classes != BY_NAME and not (config.old or sources or models):
         raise InputError(f"classes = {config.classes!r} is about the classes of --old, and there is no --old.")
@@ -96,7 +98,9 @@ def _take_and_train(
     runtime.by_main(lambda: _check(folder, config, sources, models))
     splits = open_splits(config.data, config.inputs)
     config = take_views(config, [*config.old, *(one for use in models.values() for one in use.addresses)])
-    asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
+    draws_head = functools.partial(chosen.draws_head, settings)
+    start = chosen.start(settings, config.old)
+    asked, config = config.model, choose(config, splits["train"], start, draws_head)
     settings = chosen.settle(settings, config)
     wanted = resolved(chosen.name, config, settings)
     usual = resolved(chosen.name, type(config)(), type(settings)(), every=True)

@@ -1,9 +1,10 @@
 """Command lines from config dataclasses: words become settings, settings become frozen, checked configs.
 
 What wins: the dataclass's defaults < the command's or method's own < each ``--config`` file in turn < flags, wherever
-they stand. A flag is a dotted setting (``--fit.lr 0.01``, ``--fit.lr=0.01``); a list takes several flags
-(``--old A --old B``) and, in commands without positional words, several words (``--old A B``); true-or-false needs no
-word (``--quiet``).
+they stand. What a file says and a flag leaves aside (``--method.fix.epochs 0`` with a file's ``method.fix.scale``) is
+left out, and a line says so. A flag is a dotted setting (``--fit.lr 0.01``, ``--fit.lr=0.01``); a list takes several
+flags (``--old A --old B``) and, in commands without positional words, several words (``--old A B``); true-or-false
+needs no word (``--quiet``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from modelheir.cli.spec import Spec, flag_name, usage
 from modelheir.config.describe import Setting, settings
 from modelheir.config.mapping import flatten, from_mapping, read_yaml
 from modelheir.config.nearest import nearest_setting
+from modelheir.config.unread import why_unread
 from modelheir.screen import say
 
 __all__ = ["Parsed", "parse"]
@@ -46,18 +48,48 @@ def parse(spec: Spec, argv: Sequence[str]) -> Parsed:
     flat: dict[str, Any] = {}
     for prefix in spec.configs:
         flat |= flatten(spec.configs[prefix], _part(spec, spec.defaults, prefix), where=prefix)
+    usual = dict(flat)
     for path in files:
         flat |= _file(spec, path)
     given = {**flat, **_read_values(build_parser(spec, known, flat), known, flags)}
-    configs = {
-        prefix: from_mapping(config, _part(spec, given, prefix), where=prefix)
-        for prefix, config in spec.configs.items()
-    }
+    configs = _made(spec, given)
+    if files and flags and (aside := _left_aside(spec, flat, configs, set(flat) - set(flags))):
+        for key, why in aside.items():
+            if given[key] != usual.get(key, known[key].default) and not given.get("quiet"):
+                say(
+                    f"{key} = {given[key]!r} of the settings file has no effect with {why}, and is left out.",
+                    error=True,
+                )
+        given = {key: value for key, value in given.items() if key not in aside}
+        configs = _made(spec, {**{key: usual[key] for key in aside if key in usual}, **given})
     if "help" in asked:
         read = {one.key: known[one.key] for prefix, config in configs.items() for one in _read(config, prefix)}
         say(*build_parser(spec, read, flat, others=len(known) - len(read)).format_help().split("\n"))
         raise SystemExit(0)
     return Parsed(tuple(words), configs, "print_config" in asked)
+
+
+def _made(spec: Spec, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Build each config of the command from dotted settings."""
+    return {
+        prefix: from_mapping(config, _part(spec, given, prefix), where=prefix)
+        for prefix, config in spec.configs.items()
+    }
+
+
+def _left_aside(spec: Spec, filed: Mapping[str, Any], configs: Mapping[str, Any], keys: set[str]) -> dict[str, str]:
+    """Return those of ``keys`` that are read with ``filed``, which no flag has changed, and not now; and why not."""
+    try:
+        before = _made(spec, filed)
+    except InputError:  # the flags mend what does not go together
+        return {}
+    found: dict[str, str] = {}
+    for prefix, config in configs.items():
+        for key in _part(spec, dict.fromkeys(sorted(keys)), prefix):
+            why = why_unread(config, key, prefix)
+            if why and not why_unread(before[prefix], key, prefix):
+                found[f"{prefix}.{key}".removeprefix(".")] = why
+    return found
 
 
 def _read(config: Any, prefix: str) -> Iterator[Setting]:

@@ -44,6 +44,10 @@ class FitConfig:
         0.0  #: learning rate at its highest; 0 is 0.01 (sgd 0.1) for the small built-in networks and a tenth of it for
         #: others; where training begins from trained weights, a tenth again
     )
+    head_multiplier: Annotated[float, AtLeast(0)] = (
+        0.0  #: of the learning rate, for the classifier; 0 is 10 where it is drawn anew on trained weights and neither
+        #: lr, lr_multipliers nor layer_decay is given, else 1
+    )
     lr_reference_batch: Annotated[int, AtLeast(0)] = 0  #: lr is for this batch size, and scales with it; 0: as given
     momentum: Annotated[float, InRange(0, 1)] = 0.9  #: of sgd and rmsprop
     nesterov: bool = False  #: of sgd
@@ -137,14 +141,15 @@ def decay(fit: FitConfig) -> float:
     return 0.01 if fit.optimizer == "adamw" else 5e-4
 
 
-def choose(fit: FitConfig, *, images: int, small: bool, trained: bool) -> FitConfig:
-    """Return the settings with batch size, learning rate and weight decay chosen where they were left open.
+def choose(fit: FitConfig, *, images: int, small: bool, trained: bool, new_head: bool = False) -> FitConfig:
+    """Return the settings with batch size, learning rates and weight decay chosen where they were left open.
 
     Args:
         fit: The settings as given; what is given stays.
         images: Training images, ``>= 0``.
         small: Whether the network is one of the small built-in ones.
         trained: Whether training begins from trained weights, which a high rate would undo.
+        new_head: Whether the classifier on these is drawn anew; it then learns at the rate of new weights.
 
     Example:
         >>> found = choose(FitConfig(), images=12_000, small=True, trained=False)
@@ -152,8 +157,13 @@ def choose(fit: FitConfig, *, images: int, small: bool, trained: bool) -> FitCon
         (32, 0.01, 0.01)
         >>> choose(FitConfig(optimizer="sgd"), images=50_000, small=True, trained=True).lr
         0.01
+        >>> found = choose(FitConfig(), images=100, small=True, trained=True, new_head=True)
+        >>> found.lr, found.head_multiplier
+        (0.001, 10.0)
     """
     batch = fit.batch_size or (32 if images < 25_600 else 64 if images < 102_400 else 128)
     tenths = (0 if small else 1) + (1 if trained else 0)
     rate = fit.lr or float(f"{0.1 if fit.optimizer == 'sgd' else 0.01}e-{tenths}")
-    return dataclasses.replace(fit, batch_size=batch, lr=rate, weight_decay=decay(fit))
+    said = fit.lr or fit.lr_multipliers or fit.layer_decay != 1
+    head = fit.head_multiplier or (10.0 if trained and new_head and not said else 1.0)
+    return dataclasses.replace(fit, batch_size=batch, lr=rate, head_multiplier=head, weight_decay=decay(fit))

@@ -58,7 +58,17 @@ class TrainConfig:
                 f"fit.layer_decay = {fit.layer_decay:g} and fit.lr_multipliers both say how fast each stage learns: "
                 "leave one of them out."
             )
-        shared = {"lr_multipliers": fit.lr_multipliers, "layer_decay": fit.layer_decay != 1, "no_decay": fit.no_decay}
+        if fit.lr_multipliers and fit.head_multiplier not in (0, 1):
+            raise InputError(
+                f"fit.head_multiplier = {fit.head_multiplier:g} and fit.lr_multipliers both say how fast the "
+                "classifier learns: leave one of them out."
+            )
+        shared = {
+            "lr_multipliers": fit.lr_multipliers,
+            "head_multiplier": fit.head_multiplier not in (0, 1),
+            "layer_decay": fit.layer_decay != 1,
+            "no_decay": fit.no_decay,
+        }
         if parse_trainable(self.trainable).through == "plane" and any(shared.values()):
             name = next(name for name, given in shared.items() if given)
             raise InputError(

@@ -12,7 +12,7 @@ from typing import Any
 
 from modelheir.checks import InputError
 
-__all__ = ["refuse_unread", "unread"]
+__all__ = ["refuse_unread", "unread", "why_unread"]
 
 
 def unread(config: Any) -> Mapping[str, str]:
@@ -23,6 +23,19 @@ def unread(config: Any) -> Mapping[str, str]:
     "loss = 'imitation'"
     """
     return config.unread() if hasattr(config, "unread") else {}
+
+
+def why_unread(config: Any, key: str, where: str = "") -> str:
+    """Return the choice that leaves a setting of ``config`` aside, in words; "" where it is read.
+
+    >>> from modelheir.objective.distances import DistanceConfig
+    >>> why_unread(DistanceConfig(loss="imitation"), "renyi.alpha", "method.distance")
+    "method.distance.loss = 'imitation'"
+    """
+    name, _, rest = key.partition(".")
+    if name in (aside := unread(config)):
+        return f"{where}.{aside[name]}".removeprefix(".")
+    return why_unread(getattr(config, name), rest, f"{where}.{name}".removeprefix(".")) if rest else ""
 
 
 def refuse_unread(config: Any, usual: Any, where: str = "") -> None:

@@ -9,14 +9,15 @@ from modelheir import models
 from modelheir.methods.declared import ModelUse
 from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
-from modelheir.objective.supervised import SupervisedConfig
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised
 
 if TYPE_CHECKING:
+    from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
     from modelheir.plans import Stage
 
-__all__ = ["METHOD", "Config", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +32,11 @@ class Config:
     def unread(self) -> dict[str, str]:
         """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
         return {} if self.start else {"replace_head": "start = ''"}
+
+
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse settings that do not fit each other."""
+    accept_supervised(config.supervised, run.inputs)
 
 
 def plan(config: Config, given: Given) -> list[Stage]:
@@ -58,6 +64,8 @@ METHOD = Method(
     not_for="when an older model is in production: two plain models of equal accuracy disagree on many images",
     config=Config,
     plan=plan,
+    accept=accept,
     models=_models,
     start=lambda config, old: config.start,
+    draws_head=lambda config, known: config.reinit_linear or (config.replace_head and not known),
 )

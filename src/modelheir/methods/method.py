@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelheir.config.run import TrainConfig
     from modelheir.methods.declared import ModelUse, PilotUse, SourceUse
     from modelheir.methods.given import Given
     from modelheir.plans import Plan
@@ -23,6 +24,8 @@ class Method:
     situation: str  #: what one has and what one fears
     config: type[Any]  #: frozen dataclass of the method's own settings
     plan: Callable[[Any, Given], Plan]  #: settings and what is given to stages; reads no image
+    accept: Callable[[Any, TrainConfig], None] = lambda config, run: None
+    #: refuses settings, beside those of the run, that are wrong whatever data and models hold, before any is read
     needs_old: bool = False  #: whether ``--old`` must be given
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: dotted setting -> this method's default
     sources: Callable[[Any], Mapping[str, SourceUse]] = lambda config: {}
@@ -31,6 +34,8 @@ class Method:
     #: further models that the settings name, by the setting's name; a plan finds them in ``given.models``
     start: Callable[[Any, Sequence[str]], str] = lambda config, old: ""
     #: settings and old models to the address of the weights that training begins from; "" where it is as built
+    draws_head: Callable[[Any, Sequence[str]], bool] = lambda config, classes: False
+    #: settings and those of the data's classes that these weights know, to whether the classifier is drawn anew on them
     flags: Mapping[str, str] = dataclasses.field(default_factory=dict)  #: short name -> dotted setting, as --teacher
     settle: Callable[[Any, Any], Any] = lambda config, run: config
     #: settings and those of the run (``TrainConfig``, with nothing left open) to settings with nothing left open

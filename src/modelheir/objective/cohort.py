@@ -77,7 +77,12 @@ class Cohort:
             shapes["maps"] = self._tap(taps, image_size, reading[0], where)
         self.losses = {
             name: make_loss(
-                name, settings, shapes[LOSSES[name].reads], shapes[LOSSES[name].reads], seed=0, both=not constant
+                name,
+                settings,
+                *[shapes[LOSSES[name].reads]] * 2,
+                seed=0,
+                setting=f"{where}.losses",
+                both=not constant,
             )[0]
             for name in losses
         }

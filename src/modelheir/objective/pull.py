@@ -99,11 +99,15 @@ class Towards:
         self, teacher: Any, model: Classifier, pull: Pull, distance: DistanceConfig, *, seed: int, name: str = ""
     ) -> None:
         self.teacher, self.pull = teacher, pull
-        self.distance, modules = make_distance(
-            distance, new_features=model.feature_size, old_features=teacher.feature_size, seed=seed
-        )
         match = match_classes(model.classes, teacher.classes, names=("the new model", "the old model"))
         self.classes = objective.ClassMap(match)
+        self.distance, modules = make_distance(
+            distance,
+            classes=len(self.classes.new_index),
+            new_features=model.feature_size,
+            old_features=teacher.feature_size,
+            seed=seed,
+        )
         self.modules: dict[str, nn.Module] = {f"{name}{key}": module for key, module in modules.items()}
         self.references: dict[str, nn.Module] = {f"{name}teacher": teacher, f"{name}classes": self.classes}
 

@@ -105,7 +105,10 @@ class Teaching:
             layers = [of_student[new] for new, _ in self.pairs], [of_teacher[old] for _, old in self.pairs]
             shapes |= {"layers": layers, "maps": (layers[0][-1], layers[1][-1])}
             self.taps = models.Taps(student, self._paths(0)), models.Taps(inner, self._paths(1), detach=True)
-        made = {name: make_loss(name, config, *shapes[LOSSES[name].reads], seed=seed) for name in config.losses}
+        made = {
+            name: make_loss(name, config, *shapes[LOSSES[name].reads], seed=seed, setting=f"{where}.losses")
+            for name in config.losses
+        }
         self.losses = {name: loss for name, (loss, _) in made.items()}
         self.modules: dict[str, nn.Module] = {name: module for name, (_, module) in made.items() if module is not None}
         self.references: dict[str, nn.Module] = {"teacher": teacher, "classes": self.classes}

@@ -83,7 +83,7 @@ def test_weights_start_by_the_gradients_fan():
 
 
 def test_says_what_is_wrong(draw):
-    with pytest.raises(ValueError, match="maps of one size, got 4 x 4 and 2 x 4"):
+    with pytest.raises(ValueError, match="maps must have one size, got 4 x 4 and 2 x 4"):
         MaskedGenerativeLoss((3, 4, 4), (3, 2, 4))
     with pytest.raises(ValueError, match="mask_share must be from 0 to 1"):
         MaskedGenerativeLoss((3, 4, 4), (3, 4, 4), mask_share=1.5)

@@ -24,6 +24,9 @@ def test_the_target_set_is_trained_at_a_hundredth_of_the_rate():
 def test_the_classifier_is_one_group_of_parameters():
     found = fix_fit(FixConfig(epochs=9, rate=0.2), FitConfig(epochs=90, lr=0.1, lr_multipliers=(0.1, 1.0)))
     assert fix_fit(FixConfig(epochs=9), FitConfig(lr=0.1, layer_decay=0.5)).layer_decay == 1.0
+    trained = FitConfig(lr=0.1, head_multiplier=10.0)  # a new head, which the stages before have trained
+    assert fix_fit(FixConfig(epochs=9), trained).head_multiplier == 1.0
+    assert target_fit(TargetConfig(epochs=9), trained).head_multiplier == 1.0
     assert (found.epochs, found.lr, found.lr_multipliers) == (9, pytest.approx(0.02), ())
 
 

@@ -34,6 +34,19 @@ def groups_of(module, **settings):
 
 def test_nothing_asked_for_is_one_group():
     assert parameter_groups(FIT) is None
+    assert parameter_groups(dataclasses.replace(FIT, head_multiplier=1.0)) is None
+
+
+@pytest.mark.parametrize("name", ["convnet", "mlp"])
+def test_the_head_learns_faster_by_its_multiplier(name):
+    model = made(name)
+    head = set(stages(model)[-1])
+    found = groups_of(model, head_multiplier=10.0)
+    assert {key: rate for key, (rate, _) in found.items()} == {key: 10.0 if key in head else 1.0 for key in found}
+    below = groups_of(model, layer_decay=0.5)
+    assert groups_of(model, layer_decay=0.5, head_multiplier=10.0) == {
+        key: (10.0 if key in head else rate, decay) for key, (rate, decay) in below.items()
+    }
 
 
 @pytest.mark.parametrize("name", ["convnet", "mlp"])

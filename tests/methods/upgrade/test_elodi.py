@@ -160,7 +160,7 @@ def test_without_its_pull_the_student_is_trained_plainly(world, settings):
 )
 def test_settings_of_the_second_pull_that_would_do_nothing(world, old, settings, message):
     with pytest.raises(InputError, match=message):
-        METHODS["elodi"].plan(world.config("elodi", **settings), world.given(old=old))
+        world.plan("elodi", world.given(old=old), **settings)
 
 
 def test_the_published_loss_is_a_settings_file_away():

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from modelheir.checks import InputError
-from modelheir.methods import METHODS
 
 
 def test_pull_begins_when_the_bank_is_full(world, rows):
@@ -49,12 +48,11 @@ def test_too_few_epochs_for_any_target_are_refused(world, rows):
 @pytest.mark.parametrize("key", ["loss", "mix_with"])
 def test_a_distance_of_features_is_refused_before_training(world, key):
     """What the bank keeps are logits; no old model and no stored output is to blame."""
-    config = world.config("self_distill", length=1, **{f"distance__{key}": "random_projection"})
     given = world.given(fit=dataclasses.replace(world.fit, epochs=3))
     with pytest.raises(
         InputError, match=rf"method\.distance\.{key} = 'random_projection' compares features, and the bank"
     ):
-        METHODS["self_distill"].plan(config, given)
+        world.plan("self_distill", given, length=1, **{f"distance__{key}": "random_projection"})
 
 
 class Step:

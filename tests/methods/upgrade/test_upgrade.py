@@ -248,7 +248,7 @@ def test_two_teacher_schemes_read_the_settings_of_kl(world, scheme):
 def test_settings_that_a_scheme_does_not_read_are_refused(world, scheme, setting, value):
     key = "method." + setting.replace("__", ".")
     with pytest.raises(InputError, match=f"^{key} = {value!r} has no effect .*method.scheme = {scheme!r}"):
-        METHODS["upgrade"].plan(world.config("upgrade", scheme=scheme, **{setting: value}), world.given())
+        world.plan("upgrade", scheme=scheme, **{setting: value})
 
 
 def test_double_source_reads_its_own_settings(world):

@@ -95,7 +95,7 @@ def test_each_setting_reaches_its_loss_and_changes_it(draw, name):
     for changed in ({}, *({key: value} for key, value in given.items()), given):
         settings = {**usual, **changed}
         config = LossesConfig(losses=(name,), **({name: row.settings(**settings)} if row.settings else {}))
-        loss, module = make_loss(name, config, WIDTHS[row.reads], WIDTHS[row.reads], seed=3)
+        loss, module = make_loss(name, config, WIDTHS[row.reads], WIDTHS[row.reads], seed=3, setting="losses")
         draws = {"generator": Alone().device_generator} if row.draws else {}
         if row.module:
             same = getattr(losses, row.module)(WIDTHS[row.reads], WIDTHS[row.reads], seed=3, **settings)
@@ -116,7 +116,7 @@ def test_what_compares_images_with_those_of_all_processes_gathers_them(draw, nam
         def gather(values):
             return torch.cat([values, 2 * values.flip(0) + 1])
 
-    loss, _ = make_loss(name, LossesConfig(losses=(name,)), 4, 4, seed=0)
+    loss, _ = make_loss(name, LossesConfig(losses=(name,)), 4, 4, seed=0, setting="losses")
     new, old = draw(8, 4), draw(8, 4)
     alone, together = (loss(new, old, torch.arange(8), step) for step in (Alone(), Two()))
     assert alone.shape == together.shape == (8,)
@@ -124,7 +124,7 @@ def test_what_compares_images_with_those_of_all_processes_gathers_them(draw, nam
 
 
 def test_the_steps_generator_draws_the_masks(draw):
-    loss, _ = make_loss("masked_generative", LossesConfig(), (3, 4, 4), (3, 4, 4), seed=0)
+    loss, _ = make_loss("masked_generative", LossesConfig(), (3, 4, 4), (3, 4, 4), seed=0, setting="losses")
     new, old = draw(8, 3, 4, 4), draw(8, 3, 4, 4)
     torch.manual_seed(0)
     first = loss(new, old, torch.arange(8), Alone())
@@ -134,7 +134,7 @@ def test_the_steps_generator_draws_the_masks(draw):
 
 def test_both_models_learn_from_a_feature_distance(draw):
     new, old = draw(8, 3, 4, 4).requires_grad_(), draw(8, 3, 4, 4).requires_grad_()
-    loss, _ = make_loss("feature_distance", LossesConfig(), None, None, seed=0, both=True)
+    loss, _ = make_loss("feature_distance", LossesConfig(), 4, 4, seed=0, setting="losses", both=True)
     loss(new, old, torch.arange(8), Alone()).sum().backward()
     assert new.grad is not None
     assert old.grad is not None

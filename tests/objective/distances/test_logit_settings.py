@@ -56,7 +56,7 @@ def test_settings_reach_the_function_of_that_name(draw, group):
     usual = getattr(losses, group.name)(new, old, *labels)
     for changed in (*({key: value} for key, value in given.items()), given):
         config = LossesConfig(losses=(group.name,), **{group.name: settings(**changed)})
-        loss, module = make_loss(group.name, config, 5, 5, seed=0)
+        loss, module = make_loss(group.name, config, 5, 5, seed=0, setting="losses")
         value = loss(new, old, LABELS, Alone())
         torch.testing.assert_close(value, getattr(losses, group.name)(new, old, *labels, **changed))
         assert not torch.allclose(value, usual)
@@ -69,7 +69,7 @@ def test_classes_are_correlated_over_all_processes(draw):
         def gather(values):
             return torch.cat([values, values.flip(1)])
 
-    loss, _ = make_loss("dist", LossesConfig(), 5, 5, seed=0)
+    loss, _ = make_loss("dist", LossesConfig(), 5, 5, seed=0, setting="losses")
     new, old = draw(8, 5), draw(8, 5)
     assert not torch.allclose(loss(new, old, LABELS, Two()), loss(new, old, LABELS, Alone()))
 
@@ -77,7 +77,9 @@ def test_classes_are_correlated_over_all_processes(draw):
 @pytest.mark.parametrize("name", [name for name, row in LOSSES.items() if row.both and row.reads == "logits"])
 def test_both_models_learn_where_that_is_asked(draw, name):
     new, old = (draw(8, 5).requires_grad_() for _ in range(2))
-    make_loss(name, LossesConfig(), 5, 5, seed=0, both=True)[0](new, old, LABELS, Alone()).sum().backward()
+    make_loss(name, LossesConfig(), 5, 5, seed=0, setting="losses", both=True)[0](
+        new, old, LABELS, Alone()
+    ).sum().backward()
     assert old.grad is not None
     assert old.grad.ne(0).any()
 

@@ -7,6 +7,7 @@ beside whatever ``OUT`` holds; called again, finished runs are taken as they are
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,7 @@ def pilot(
     validate(config)
     validate(settings, "method")
     refuse_unread(settings, chosen.config(), "method")
+    chosen.accept(settings, config)
     need_train("a pilot")
     runs, wanted = open_small_runs(chosen, config, settings, command)
     kept = Kept.read(runs.folder.with_name("pilot.json"), method, wanted, runs.whole)
@@ -134,7 +136,9 @@ def open_small_runs(
     if runtime.world > 1:
         raise InputError("--pilot runs in one process: start it without a launcher.")
     splits = data.open_splits(config.data, config.inputs)
-    asked, config = config.model, choose(config, splits["train"], chosen.start(settings, config.old))
+    draws_head = functools.partial(chosen.draws_head, settings)
+    start = chosen.start(settings, config.old)
+    asked, config = config.model, choose(config, splits["train"], start, draws_head)
     settings = chosen.settle(settings, config)
     opened = Opened(
         splits,

@@ -113,4 +113,4 @@ class AttentionFeatureLoss(nn.Module):
         checks.same_length(**{f"new[{i}]": maps for i, maps in enumerate(new)}, old=old[0])
         checks.same_length(**{f"old[{j}]": maps for j, maps in enumerate(old)})
         if self.training and new[0].shape[0] < 2:
-            raise ValueError("attention_feature needs at least two images in a batch: drop a last batch of one")
+            raise checks.InputError("attention_feature needs at least two images in a batch: take larger batches")

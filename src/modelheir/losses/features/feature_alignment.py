@@ -79,5 +79,8 @@ def _common_width(new: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
     checks.same_length(new=new, old=old)
     width = old.shape[1]
     if new.shape[1] < width:
-        raise ValueError(f"new features must be at least as wide as the old ones, got {new.shape[1]} and {width}")
+        raise ValueError(
+            f"new features must be at least as wide as the old ones, got {new.shape[1]} and {width}: take a loss that "
+            "projects them (random_projection, hint) or compares images with images (relational)"
+        )
     return full_precision(new[:, :width]), full_precision(old.detach())

@@ -46,9 +46,7 @@ def feature_distance(new: Tensor, old: Tensor, *, distance: Distance = "l2", bot
     """
     if new.shape != old.shape:
         shapes = f"{tuple(new.shape)} and {tuple(old.shape)}"
-        raise checks.InputError(
-            f"feature_distance needs features of one shape, got {shapes}: tap others, or take hint."
-        )
+        raise checks.InputError(f"features must have one shape, got {shapes}: tap others, or take hint.")
     checks.one_of(_DISTANCES, distance=distance)
     new, old = full_precision(new), full_precision(old if both else old.detach())
     gap = _DISTANCES[distance](new, old, reduction="none")

@@ -83,4 +83,4 @@ class MaskedGenerativeLoss(nn.Module):
 def _same_size(new: Sequence[int], old: Sequence[int]) -> None:
     if tuple(new[1:]) != tuple(old[1:]):
         sizes = f"{new[1]} x {new[2]} and {old[1]} x {old[2]}"
-        raise checks.InputError(f"masked_generative needs maps of one size, got {sizes}: tap layers that have it.")
+        raise checks.InputError(f"maps must have one size, got {sizes}: tap layers that have it.")

@@ -73,7 +73,7 @@ def neighbourhood_alignment(
         all_new, all_old, all_labels = (gather(t) if gather else t for t in (new, old, labels))
         count = all_new.shape[0]
         if count < 2:
-            raise ValueError("neighbourhood alignment needs at least two images in a batch: drop a last batch of one")
+            raise checks.InputError("neighbourhood alignment needs at least two images in a batch: take larger batches")
         rows = torch.arange(new.shape[0], device=new.device) + (first_row(new.shape[0]) if gather else 0)
         itself = rows[:, None] == torch.arange(count, device=new.device)
         closeness = old @ all_old.T

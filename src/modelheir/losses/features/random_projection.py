@@ -77,7 +77,10 @@ class RandomProjectionLoss(nn.Module):
         checks.at_least(1, new_features=new_features, old_features=old_features, width=width)
         checks.one_of(("learnable", "frozen", "shared"), new_projection=new_projection)
         if new_projection == "shared" and new_features != old_features:
-            raise ValueError(f"a shared projection needs equal feature widths, got {new_features} and {old_features}")
+            raise ValueError(
+                f"a shared projection needs equal feature widths, got {new_features} and {old_features}: take "
+                "learnable or frozen"
+            )
         generator = torch.Generator().manual_seed(seed)
         self.normalize = normalize
         self.register_buffer("old_weight", torch.randn(width, old_features, generator=generator) / width**0.5)

@@ -123,4 +123,4 @@ class ReviewLoss(nn.Module):
             raise ValueError(f"review was made for {len(self.entries)} layers, got {len(new)} new and {len(old)} old")
         checks.same_length(**{f"new[{place}]": maps for place, maps in enumerate(new)})
         if self.training and new[0].shape[0] < 2:
-            raise ValueError("review needs at least two images in a batch: drop a last batch of one")
+            raise checks.InputError("review needs at least two images in a batch: take larger batches")

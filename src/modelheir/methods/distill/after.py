@@ -67,12 +67,16 @@ def fix_fit(config: FixConfig, fit: FitConfig) -> FitConfig:
 
 
 def _shorter(fit: FitConfig, epochs: int, rate: float) -> FitConfig:
-    """Return the settings for so many epochs, warm-up and drops in proportion, at a part of the learning rate."""
+    """Return the settings for so many epochs, warm-up and drops in proportion, at a part of the learning rate.
+
+    The classifier has been trained by then, so it learns at the rate of the rest.
+    """
     share = epochs / fit.epochs
     return dataclasses.replace(
         fit,
         epochs=epochs,
         lr=fit.lr * rate,
+        head_multiplier=1.0,
         warmup_epochs=fit.warmup_epochs * share,
         step_epochs=fit.step_epochs * share,
         milestones=tuple(epoch * share for epoch in fit.milestones),

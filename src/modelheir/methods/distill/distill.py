@@ -15,6 +15,7 @@ import functools
 from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import AtLeast, InputError
+from modelheir.config.taps import parse_pair
 from modelheir.config.teacher import TeacherConfig
 from modelheir.methods.declared import ModelUse, PilotUse, SourceUse
 from modelheir.methods.distill.after import FixConfig, TargetConfig, fix_task, larger, target_fit, widened
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
 
-__all__ = ["METHOD", "Config", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,13 +77,33 @@ class Config(LossesConfig, _Distill):
         return self.label_weight > 0 or any(LOSSES[name].reads == "logits" for name in weighted)
 
 
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse a run without a teacher, and settings that do not fit each other."""
+    if not config.teacher:
+        why = "images without labels teach nothing alone" if config.unlabelled else "the model to learn from"
+        raise InputError(
+            f"train distill needs --teacher, {why}: run:DIR, file:PATH, tv:NAME, timm:NAME, pkg:NAME, predictions or "
+            "cache:DIR."
+        )
+    accept_losses(config, run.inputs, labelled=not config.unlabelled)
+    if not (config.reaches_classifier or config.start or config.fix.epochs):
+        raise InputError(
+            f"method.losses = {list(config.losses)} compare what lies before the classifier, which nothing trains: "
+            "add one of logits, such as kl_distillation, or give --method.label_weight 1 or --method.fix.epochs 5."
+        )
+    accept_supervised(config.supervised, run.inputs)
+    for pair in config.taps:
+        parse_pair(pair)
+    if config.start and config.assistants:
+        raise InputError("method.start begins the student, and method.assistants have none: leave one of them out.")
+
+
 def plan(config: Config, given: Given) -> list[Stage]:
     """One stage an assistant, then the student's: the large set, the labelled set, the classifier at a larger size.
 
     Raises:
-        InputError: If there is no teacher, or a setting does not fit the data or another setting.
+        InputError: If the pool holds nothing new, or the student's weights depend on the size of the images.
     """
-    _accept(config, given)
     pooled = given
     if config.unlabelled:
         pooled = dataclasses.replace(
@@ -108,25 +129,6 @@ def plan(config: Config, given: Given) -> list[Stage]:
         widened(config.fix, given.model.build(), larger(config.fix, given).data.image_size)  # refused now, not at last
         stages.append(Stage("fix", lambda done: _fixed(config, given, done[before])))
     return stages
-
-
-def _accept(config: Config, given: Given) -> None:
-    if not config.teacher:
-        why = "images without labels teach nothing alone" if config.unlabelled else "the model to learn from"
-        raise InputError(
-            f"train distill needs --teacher, {why}: run:DIR, file:PATH, tv:NAME, timm:NAME, pkg:NAME, predictions or "
-            "cache:DIR."
-        )
-    inputs = given.data.inputs
-    accept_losses(config, inputs, labelled=not config.unlabelled)
-    if not (config.reaches_classifier or config.start or config.fix.epochs):
-        raise InputError(
-            f"method.losses = {list(config.losses)} compare what lies before the classifier, which nothing trains: "
-            "add one of logits, such as kl_distillation, or give --method.label_weight 1 or --method.fix.epochs 5."
-        )
-    accept_supervised(config.supervised, inputs)
-    if config.start and config.assistants:
-        raise InputError("method.start begins the student, and method.assistants have none: leave one of them out.")
 
 
 def _assistant(config: Config, given: Given, network: str, teacher: str, done: Mapping[str, StageResult]) -> Task:
@@ -183,6 +185,7 @@ METHOD = Method(
     not_for="when the teacher is hardly better than a plain small model, or its old mistakes must not change (upgrade)",
     config=Config,
     plan=plan,
+    accept=accept,
     flags={"teacher": "method.teacher", "unlabelled": "method.unlabelled"},
     sources=lambda config: {"unlabelled": SourceUse(config.unlabelled, labelled=False, flag="--unlabelled")},
     models=lambda config: {

@@ -35,11 +35,12 @@ from modelheir.types import LossTerms
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modelheir.config.run import TrainConfig
     from modelheir.data import ImageSet
     from modelheir.methods.given import Data, Given
     from modelheir.types import Batch, Step, Stream
 
-__all__ = ["METHOD", "Config", "plan", "two_views"]
+__all__ = ["METHOD", "Config", "accept", "plan", "two_views"]
 
 _say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
 
@@ -56,15 +57,15 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, given: Given) -> list[Stage]:
-    """One stage.
-
-    Raises:
-        InputError: If there are no images without labels, or a setting does not fit.
-    """
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse a run without images that have no labels, and settings that do not fit each other."""
     if not config.unlabelled:
         raise InputError("train fixmatch needs --unlabelled, images without labels: folder:DIR, parquet:PATH, ...")
-    accept_supervised(config.supervised, given.data.inputs)
+    accept_supervised(config.supervised, run.inputs)
+
+
+def plan(config: Config, given: Given) -> list[Stage]:
+    """One stage."""
     images = images_of_pool(given.data, given.sources["unlabelled"], flag="--unlabelled")
     return [Stage("fixmatch", lambda done: _task(config, given, images))]
 
@@ -124,6 +125,7 @@ METHOD = Method(
     not_for="when a good teacher exists (distill), or the images without labels show other things than the classes",
     config=Config,
     plan=plan,
+    accept=accept,
     flags={"unlabelled": "method.unlabelled"},
     sources=lambda config: {"unlabelled": SourceUse(config.unlabelled, labelled=False, flag="--unlabelled")},
     paper="Sohn et al., FixMatch, 2020, arXiv:2001.07685",

@@ -19,7 +19,7 @@ from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.pool import with_pool
 from modelheir.methods.method import Method
 from modelheir.objective.cohort import Cohort
-from modelheir.objective.distances import LOSSES, Jeffreys, KLDistillation
+from modelheir.objective.distances import CALLED, LOSSES, Jeffreys, KLDistillation
 from modelheir.objective.distances.feature_settings import FeatureDistance
 from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.objective.teaching import accept_losses
@@ -30,11 +30,12 @@ from modelheir.types import LossTerms
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
     from modelheir.types import Batch, Step
 
-__all__ = ["METHOD", "Config", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan"]
 
 _BOTH = tuple(name for name, row in LOSSES.items() if row.both)
 
@@ -48,7 +49,9 @@ class Config:
     peers: tuple[str, ...] = ()  #: networks that train beside the model, each from its own seed, and are not exported;
     #: () is one more of the model's kind
     unlabelled: str = ""  #: images without labels, named as --data is, on which the networks only compare themselves
-    losses: Annotated[tuple[str, ...], OneOf(*_BOTH)] = ("kl_distillation",)  #: from each network to its peers
+    losses: Annotated[tuple[str, ...], OneOf(*_BOTH, called=CALLED)] = (
+        "kl_distillation",
+    )  #: from each network to its peers
     loss_weights: Annotated[tuple[float, ...], AtLeast(0)] = ()  #: one a loss, in the same order; () is all 1
     constant: bool = True  #: a peer is a constant in another's loss; false lets gradients flow into both, each
     #: direction of a pair at half its weight
@@ -67,15 +70,15 @@ class Config:
         return found if any(LOSSES[name].reads == "maps" for name in self.losses) else {**found, "taps": why}
 
 
-def plan(config: Config, given: Given) -> list[Stage]:
-    """One stage for all networks.
-
-    Raises:
-        InputError: If a setting does not fit the data or another setting.
-    """
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse settings that do not fit each other."""
     settings: Any = config
-    accept_losses(settings, given.data.inputs, labelled=not config.unlabelled)
-    accept_supervised(config.supervised, given.data.inputs)
+    accept_losses(settings, run.inputs, labelled=not config.unlabelled)
+    accept_supervised(config.supervised, run.inputs)
+
+
+def plan(config: Config, given: Given) -> list[Stage]:
+    """One stage for all networks."""
     if config.unlabelled:
         pooled = with_pool(given.data, given.sources["unlabelled"], flag="--unlabelled")
         given = dataclasses.replace(given, data=pooled)
@@ -135,6 +138,7 @@ METHOD = Method(
     not_for="when a much better model exists (distill), or one training is all you can afford",
     config=Config,
     plan=plan,
+    accept=accept,
     flags={"unlabelled": "method.unlabelled"},
     sources=lambda config: {"unlabelled": SourceUse(config.unlabelled, labelled=False, flag="--unlabelled")},
     paper="Zhang et al., Deep Mutual Learning, 2018, arXiv:1706.00384",

@@ -27,7 +27,7 @@ from modelheir.methods.given import plain_stage
 from modelheir.methods.given.pool import images_of_pool
 from modelheir.methods.method import Method
 from modelheir.metrics.confidence import max_confidence, softmax
-from modelheir.objective.supervised import SupervisedConfig, make_supervised
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.objective.together import NamedStep, run_together
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms
@@ -36,11 +36,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from modelheir.config.run import TrainConfig
     from modelheir.data import ImageSet
     from modelheir.methods.given import Given
     from modelheir.types import Batch, StageResult, Step
 
-__all__ = ["METHOD", "Config", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan"]
 
 _say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
 
@@ -57,14 +58,15 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, given: Given) -> list[Stage]:
-    """The plain stage, and one for every round.
-
-    Raises:
-        InputError: If there are no images without labels, or a setting does not fit.
-    """
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse a run without images that have no labels, and settings that do not fit each other."""
     if not config.unlabelled:
         raise InputError("train pseudo_label needs --unlabelled, images without labels: folder:DIR, parquet:PATH, ...")
+    accept_supervised(config.supervised, run.inputs)
+
+
+def plan(config: Config, given: Given) -> list[Stage]:
+    """The plain stage, and one for every round."""
     plain = plain_stage("plain", given, config.supervised)
     images = images_of_pool(given.data, given.sources["unlabelled"], flag="--unlabelled")
     names = [plain.name, *(f"round_{number}" for number in range(1, config.rounds + 1))]
@@ -135,6 +137,7 @@ METHOD = Method(
     not_for="when a good teacher exists (distill), or the first model is often sure and wrong",
     config=Config,
     plan=plan,
+    accept=accept,
     flags={"unlabelled": "method.unlabelled"},
     sources=lambda config: {"unlabelled": SourceUse(config.unlabelled, labelled=False, flag="--unlabelled")},
     paper="Lee, Pseudo-Label, 2013, ICML workshop on challenges in representation learning",

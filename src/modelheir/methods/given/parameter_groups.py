@@ -4,9 +4,9 @@ With ``fit.layer_decay`` :math:`\gamma`, the stage :math:`k` of :math:`K` (the s
 
 .. math:: \gamma^{K - 1 - k}
 
-times the run's rate, the head at the rate itself (Howard and Ruder, "Universal Language Model Fine-tuning", 2018,
-arXiv:1801.06146, section 3.2, where the factor is 1/2.6 a layer). Stages are those of :func:`modelheir.models.stages`:
-of a transformer of one resolution a block is one, of other networks a resolution.
+times the run's rate, the head at ``fit.head_multiplier`` times it: 1, but for a new one (Howard and Ruder, "Universal
+Language Model Fine-tuning", 2018, arXiv:1801.06146, section 3.2, where the factor is 1/2.6 a layer). Stages are those
+of :func:`modelheir.models.stages`: of a transformer of one resolution a block is one, of other networks a resolution.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ def parameter_groups(
     """Return what splits a module into groups of parameters, each with a multiplier of the rate and a weight decay.
 
     It is ``None`` where the settings ask for no groups, and so is a group's decay where it is the run's.
-    Of a classifier, stages learn by ``lr_multipliers`` or ``layer_decay``, and ``no_decay`` is looked up among its
-    parameters; a module that is none, or stands beside one, is a group of its own at the run's rate.
+    Of a classifier, stages learn by ``lr_multipliers``, or ``layer_decay`` and ``head_multiplier``, and ``no_decay`` is
+    looked up among its parameters; a module that is none, or stands beside one, is a group of its own at the run's
+    rate.
 
     Raises:
         InputError: By the returned function, if ``lr_multipliers`` are not one a stage, or ``no_decay`` names nothing.
     """
-    if fit.lr_multipliers or fit.layer_decay != 1 or fit.no_decay:
+    if fit.lr_multipliers or fit.layer_decay != 1 or _of_head(fit) != 1 or fit.no_decay:
         return functools.partial(_split, fit)
     return None
 
@@ -61,7 +62,12 @@ def _split(fit: FitConfig, module: nn.Module) -> list[tuple[list[Tensor], float,
 
 def _rates(fit: FitConfig, model: models.Classifier) -> Sequence[float]:
     """Return the multiplier of each stage, the stem's first; none where all are 1."""
-    if fit.layer_decay == 1:
+    if fit.layer_decay == 1 and _of_head(fit) == 1:
         return fit.lr_multipliers
     last = len(models.stages(model)) - 1
-    return [fit.layer_decay ** (last - number) for number in range(last + 1)]
+    return [*(fit.layer_decay ** (last - number) for number in range(last)), _of_head(fit)]
+
+
+def _of_head(fit: FitConfig) -> float:
+    """Return the multiplier of the head's rate; 1 where it was left open and nobody chose it."""
+    return fit.head_multiplier or 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
+from modelheir.objective.supervised import SupervisedConfig, make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms, StageResult
 
@@ -36,11 +36,7 @@ def plain_stage(
         supervised: The loss against labels.
         start: Makes the model to train; ``None`` builds it anew.
         extra: Reads what the stream carries beside each image, its likelihood; ``None`` is nothing.
-
-    Raises:
-        InputError: If the loss needs likelihoods and there are none, or images are mixed.
     """
-    accept_supervised(supervised, given.data.inputs, likelihoods=extra is not None)
 
     def prepare(done: Mapping[str, StageResult]) -> Task:
         model = given.model.build() if start is None else start()

@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
     from modelheir.types import Batch, Step
 
-__all__ = ["METHOD", "Config", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +49,13 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse settings that do not fit each other."""
+    accept_supervised(config.supervised, run.inputs)
+
+
 def plan(config: Config, given: Given) -> list[Stage]:
     """One stage."""
-    accept_supervised(config.supervised, given.data.inputs)
     return [Stage("train", lambda done: _task(config, given))]
 
 
@@ -116,6 +121,7 @@ METHOD = Method(
     not_for="only to lower flips, which it hardly does",
     config=Config,
     plan=plan,
+    accept=accept,
     needs_old=True,
     paper="Shen et al., Towards Backward-Compatible Representation Learning, 2020, arXiv:2003.11942",
 )

@@ -27,10 +27,11 @@ from modelheir.types import LossTerms, StageResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
     from modelheir.types import Batch, Step
 
-__all__ = ["METHOD", "Config", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,25 +52,29 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, given: Given) -> list[Stage]:
-    """Train the members one by one, then the student; what is finished is not trained again.
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse settings that do not fit each other.
 
     Raises:
         InputError: If a setting of the second pull would have no effect, or images are mixed and a pull needs labels.
     """
-    accept_supervised(config.supervised, given.data.inputs)
-    accept_pull(given.data.inputs, config.pull, config.distance)
-    accept_pull(given.data.inputs, config.old_pull, config.old_distance, name="old_")
+    accept_supervised(config.supervised, run.inputs)
+    accept_pull(run.inputs, config.pull, config.distance)
+    accept_pull(run.inputs, config.old_pull, config.old_distance, name="old_")
     if config.old_pull.mix_alpha != Pull.mix_alpha:
         raise InputError(
             f"method.old_pull.mix_alpha = {config.old_pull.mix_alpha!r} has no effect: one share mixes both pulls with "
             "the task, so give method.pull.mix_alpha, and method.old_pull.weight for the strength of this pull."
         )
-    if config.old_pull.weight > 0 and not len(given.old):
+    if config.old_pull.weight > 0 and not run.old:
         raise InputError(
             f"method.old_pull.weight = {config.old_pull.weight!r} needs an old model to pull to: give --old, or set it "
             "to 0."
         )
+
+
+def plan(config: Config, given: Given) -> list[Stage]:
+    """Train the members one by one, then the student; what is finished is not trained again."""
     names = [] if config.ensemble else [f"member_{number}" for number in range(config.members)]
     members = [
         plain_stage(name, given.member(number + 1), config.supervised) for number, name in enumerate(names)
@@ -119,6 +124,7 @@ METHOD = Method(
     not_for="a single upgrade of a plain model on a small budget: upgrade reaches fewer flips with one training",
     config=Config,
     plan=plan,
+    accept=accept,
     models=lambda config: {"ensemble": ModelUse(config.ensemble, teaches=True, classes="same")},
     start=lambda config, old: old[0] if config.start_from_old and old else "",
     paper="Zhao et al., ELODI, 2022, arXiv:2205.06265",

@@ -20,15 +20,16 @@ from modelheir.classes import match_classes
 from modelheir.methods.given import plain_stage
 from modelheir.methods.method import Method
 from modelheir.models import blends
-from modelheir.objective.supervised import SupervisedConfig
+from modelheir.objective.supervised import SupervisedConfig, accept_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import StageResult
 
 if TYPE_CHECKING:
+    from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
 
-__all__ = ["METHOD", "Config", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +42,11 @@ class Config:
     tolerance: Annotated[float, AtLeast(0)] = 0.0  #: accuracy that a blend may lose against the new model, a fraction
     recalibrate: bool = True  #: recompute batch-norm statistics on the training images after blending
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
+
+
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse settings that do not fit each other."""
+    accept_supervised(config.supervised, run.inputs)
 
 
 def plan(config: Config, given: Given) -> list[Stage]:
@@ -109,6 +115,7 @@ METHOD = Method(
     not_for="models trained from different starts: halfway between them lies a bad model",
     config=Config,
     plan=plan,
+    accept=accept,
     start=lambda config, old: old[0],
     needs_old=True,
     paper="Schumann et al., Backward Compatibility by Weight Interpolation, 2023, arXiv:2301.10546",

@@ -21,10 +21,11 @@ from modelheir.types import LossTerms, Outputs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
     from modelheir.types import Batch, Step
 
-__all__ = ["METHOD", "Config", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,26 +41,30 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, given: Given) -> list[Stage]:
-    """One stage; the bank is saved with it.
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse settings that do not fit each other.
 
     Raises:
         InputError: If images are mixed: what a model said of a mixture is no target for one image. If there are so
             few epochs that no image would ever have a target. If the distance compares features.
     """
-    accept_supervised(config.supervised, given.data.inputs)
+    accept_supervised(config.supervised, run.inputs)
     for key, name in zip(("loss", "mix_with"), config.distance.chosen, strict=False):
         if DISTANCES[name].reads == "features":
             raise InputError(
                 f"method.distance.{key} = {name!r} compares features, and the bank keeps logits: choose another."
             )
     if config.weight > 0:
-        need_unmixed(given.data.inputs, f"method.weight = {config.weight!r}")
-        if given.fit.epochs <= config.length + 1:
+        need_unmixed(run.inputs, f"method.weight = {config.weight!r}")
+        if run.fit.epochs <= config.length + 1:
             raise InputError(
-                f"fit.epochs = {given.fit.epochs} does nothing with method.length = {config.length}: an image has a "
+                f"fit.epochs = {run.fit.epochs} does nothing with method.length = {config.length}: an image has a "
                 f"target from epoch {config.length + 2} on; give more --epochs, or a smaller --method.length."
             )
+
+
+def plan(config: Config, given: Given) -> list[Stage]:
+    """One stage; the bank is saved with it."""
     return [Stage("train", lambda done: _task(config, given))]
 
 
@@ -67,7 +72,11 @@ def _task(config: Config, given: Given) -> Task:
     model, stream = given.model.build(), given.data.stream()
     supervised = make_supervised(config.supervised)
     distance, trained = make_distance(
-        config.distance, new_features=model.feature_size, old_features=0, seed=given.model.seed
+        config.distance,
+        classes=len(model.classes),
+        new_features=model.feature_size,
+        old_features=0,
+        seed=given.model.seed,
     )
     bank = objective.LogitBank(
         len(stream.ids),
@@ -96,5 +105,6 @@ METHOD = Method(
     not_for="with an old model at hand, or data that is seen only a few times",
     config=Config,
     plan=plan,
+    accept=accept,
     paper="Laine and Aila, Temporal Ensembling, 2017, arXiv:1610.02242",
 )

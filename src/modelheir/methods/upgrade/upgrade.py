@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
     from modelheir.types import Batch, Step, Stream
 
-__all__ = ["METHOD", "Config", "distilled_task", "plan"]
+__all__ = ["METHOD", "Config", "accept", "distilled_task", "plan"]
 
 #: scheme -> what it reads of ``pull``, ``distance`` and ``new_class_bias``, by how the keys begin
 _READ = {
@@ -61,21 +62,25 @@ class Config:
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
 
-def plan(config: Config, given: Given) -> list[Stage]:
-    """Train; with ``muscle`` and ``double_source`` a plain model first, which becomes a second teacher.
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse settings that do not fit each other.
 
     Raises:
         InputError: If a setting has no effect under the scheme, images are mixed and a setting needs one label an
             image, or likelihoods are missing.
     """
     _refuse_unread(config)
-    accept_supervised(config.supervised, given.data.inputs, likelihoods=bool(config.likelihoods))
+    accept_supervised(config.supervised, run.inputs, likelihoods=bool(config.likelihoods))
     if config.scheme == "distance":
-        accept_pull(given.data.inputs, config.pull, config.distance)
+        accept_pull(run.inputs, config.pull, config.distance)
     else:
-        need_unmixed(given.data.inputs, f"method.scheme = {config.scheme!r}")
+        need_unmixed(run.inputs, f"method.scheme = {config.scheme!r}")
     if config.pull.filter == "likelihood" and not config.likelihoods:
         raise InputError("method.pull.filter = 'likelihood' needs --method.likelihoods FILE: sample_id, likelihood.")
+
+
+def plan(config: Config, given: Given) -> list[Stage]:
+    """Train; with ``muscle`` and ``double_source`` a plain model first, which becomes a second teacher."""
     if config.scheme == "distance":
         return [Stage("train", lambda done: _task(config, given, None))]
     return [
@@ -181,6 +186,7 @@ METHOD = Method(
     not_for="when the old model is no better than chance here, or an ensemble at every release is affordable (elodi)",
     config=Config,
     plan=plan,
+    accept=accept,
     start=lambda config, old: old[0] if config.start_from_old and old else "",
     needs_old=True,
     paper="Yan et al., Positive-Congruent Training, 2021, arXiv:2011.09161",

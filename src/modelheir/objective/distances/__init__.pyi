@@ -11,6 +11,7 @@ from .logit_settings import TeacherPreserving as TeacherPreserving
 from .logit_settings import WeightedSoftLabels as WeightedSoftLabels
 from .making import make_distance as make_distance
 from .making import make_loss as make_loss
+from .table import CALLED as CALLED
 from .table import DISTANCES as DISTANCES
 from .table import LOSSES as LOSSES
 from .table import Row as Row

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from modelheir.checks import AtLeast, InRange, OneOf
 from modelheir.objective.distances.feature_settings import FeatureSettings
 from modelheir.objective.distances.logit_settings import LogitSettings
-from modelheir.objective.distances.table import DISTANCES, LOSSES
+from modelheir.objective.distances.table import CALLED, DISTANCES, LOSSES
 from modelheir.objective.distances.update_settings import KLDistillation, UpdateSettings
 
 __all__ = ["DistanceConfig", "LossesConfig", "label_setting"]
@@ -16,8 +16,8 @@ __all__ = ["DistanceConfig", "LossesConfig", "label_setting"]
 
 @dataclasses.dataclass(frozen=True)
 class _Distance:
-    loss: Annotated[str, OneOf(*DISTANCES)] = "kl_distillation"  #: distance to the old model
-    mix_with: Annotated[str, OneOf("none", *DISTANCES)] = "none"  #: a second distance, mixed in
+    loss: Annotated[str, OneOf(*DISTANCES, called=CALLED)] = "kl_distillation"  #: distance to the old model
+    mix_with: Annotated[str, OneOf("none", *DISTANCES, called=CALLED)] = "none"  #: a second distance, mixed in
     mix_share: Annotated[float, InRange(0, 1)] = 0.5  #: share of ``loss`` in the mix; the rest is ``mix_with``
 
 
@@ -39,7 +39,9 @@ class DistanceConfig(UpdateSettings, _Distance):
 
 @dataclasses.dataclass(frozen=True)
 class _Losses:
-    losses: Annotated[tuple[str, ...], OneOf(*LOSSES)] = ("kl_distillation",)  #: between student and teacher
+    losses: Annotated[tuple[str, ...], OneOf(*LOSSES, called=CALLED)] = (
+        "kl_distillation",
+    )  #: between student and teacher
     loss_weights: Annotated[tuple[float, ...], AtLeast(0)] = ()  #: one a loss, in the same order; () is all 1
     taps: tuple[str, ...] = ()  #: what losses of maps compare: STUDENT=TEACHER paths, or one path for both, shallowest
     #: first; () takes the last map at each of the deepest resolutions, as many as both networks have

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import operator
+import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import torch
 
 from modelheir import losses
 from modelheir.checks import InputError
@@ -24,12 +27,13 @@ Loss = Callable[[Any, Any, "Tensor", "Step"], "Tensor"]
 
 
 def make_distance(
-    config: DistanceConfig, *, new_features: int, old_features: int, seed: int
+    config: DistanceConfig, *, classes: int, new_features: int, old_features: int, seed: int
 ) -> tuple[Distance, dict[str, nn.Module]]:
     """Build the distance and the modules it trains.
 
     Args:
         config: Which, and its settings.
+        classes: Width of the logits that are compared.
         new_features: Width ``D`` of the new model's features.
         old_features: Width of the old model's features; 0 where only its logits are stored.
         seed: Of a random projection.
@@ -38,10 +42,11 @@ def make_distance(
         A function ``(new, old, labels, step) -> (N,)``, and trainable modules by name for the optimiser.
 
     Raises:
-        InputError: If the distance compares features and the old model has only logits.
+        InputError: If the distance compares features and the old model has only logits, or these widths do not fit it.
     """
     modules: dict[str, nn.Module] = {}
-    parts = [_of_outputs(name, config, new_features, old_features, seed, modules) for name in config.chosen]
+    widths = {"logits": (classes, classes), "features": (new_features, old_features)}
+    parts = [_of_outputs(name, config, widths, seed, modules) for name in config.chosen]
     if len(parts) == 1:
         return parts[0], modules
     share, (first, second) = config.mix_share, parts
@@ -53,17 +58,16 @@ def make_distance(
 
 
 def _of_outputs(
-    name: str, config: DistanceConfig, new: int, old: int, seed: int, modules: dict[str, nn.Module]
+    name: str, config: DistanceConfig, widths: dict[str, tuple[int, int]], seed: int, modules: dict[str, nn.Module]
 ) -> Distance:
     """Build one distance that takes what it compares from two models' outputs."""
-    if LOSSES[name].reads == "features" and old == 0:
-        raise InputError(
-            f"method.distance.loss = {name!r} compares features, and the stored outputs of --old hold only logits."
-        )
-    loss, module = make_loss(name, config, new, old, seed=seed)
+    reads, setting = LOSSES[name].reads, f"method.distance.{'loss' if name == config.loss else 'mix_with'}"
+    if reads == "features" and widths[reads][1] == 0:
+        raise InputError(f"{setting} = {name!r} compares features, and the stored outputs of --old hold only logits.")
+    loss, module = make_loss(name, config, *widths[reads], seed=seed, setting=setting)
     if module is not None:
         modules[name] = module
-    read = operator.attrgetter(LOSSES[name].reads)
+    read = operator.attrgetter(reads)
 
     def distance(new: Outputs, old: Outputs, labels: Tensor, step: Step) -> Tensor:
         return loss(read(new), read(old), labels, step)
@@ -71,22 +75,37 @@ def _of_outputs(
     return distance
 
 
-def make_loss(name: str, config: Any, new: Any, old: Any, *, seed: int, both: bool = False) -> tuple[Loss, Any]:
-    """Build one loss of the table.
+def make_loss(
+    name: str, config: Any, new: Any, old: Any, *, seed: int, setting: str, both: bool = False
+) -> tuple[Loss, Any]:
+    """Build one loss of the table, and compute it once on blank images, so that what does not fit it is said now.
 
     Args:
         name: Its row.
         config: Has the group of its settings, if there are any, under its name.
-        new: What its module needs to know of what it compares, of the model in training: the width of logits or
-            features, the shape ``(C, H, W)`` of a map, or a list of such shapes.
+        new: What it compares of the model in training, without the batch: the width of logits or features, the shape
+            ``(C, H, W)`` of a map, or a list of such shapes.
         old: The same of the other model.
         seed: Of the module's weights.
+        setting: The key that names the loss, for messages.
         both: Let gradients flow into the other model, too, where the row can.
 
     Returns:
         A function of what the row reads, of both models, with labels ``(N,)`` and the step: ``(N,)``; and the module
         that it trains, or ``None``.
+
+    Raises:
+        InputError: If the two models' shapes, or a setting, do not fit the loss.
     """
+    try:
+        loss, module = _made(name, config, new, old, seed, both)
+        _compute(loss, module, new, old)
+    except ValueError as error:
+        raise InputError(f"{setting} = {name!r}: {str(error).rstrip('.')}.") from error
+    return loss, module
+
+
+def _made(name: str, config: Any, new: Any, old: Any, seed: int, both: bool) -> tuple[Loss, Any]:
     row = LOSSES[name]
     given = dict(vars(getattr(config, name))) if row.settings else {}
     if both:
@@ -109,3 +128,22 @@ def make_loss(name: str, config: Any, new: Any, old: Any, *, seed: int, both: bo
         return function(new, old, *further, **keywords)
 
     return loss, module
+
+
+@torch.no_grad()
+def _compute(loss: Loss, module: nn.Module | None, new: Any, old: Any) -> None:
+    """Compute a loss on two blank images; its module stays as it is."""
+    labels, step = torch.zeros(2, dtype=torch.int64), types.SimpleNamespace(gather=None)
+    step.device_generator = torch.Generator()
+    if module is not None:
+        module.eval()
+    loss(_blank(new), _blank(old), labels, step)  # pyright: ignore[reportArgumentType]
+    if module is not None:
+        module.train()
+
+
+def _blank(shape: Any) -> Any:
+    """Return ones for two images, of a width, a shape or a list of shapes."""
+    if isinstance(shape, list):
+        return [_blank(one) for one in shape]
+    return torch.ones(2, *(shape if isinstance(shape, tuple) else (shape,)))

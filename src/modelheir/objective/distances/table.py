@@ -1,7 +1,8 @@
 """The tables of losses between two models: a row a loss, named as its function, and so is the group of its settings.
 
 ``DISTANCES`` are those of updates, from a new model to an old one, image by image, so that a filter can weigh them.
-``LOSSES`` are these and the shelf of distillation, from a student to a teacher. Neither imports torch.
+``LOSSES`` are these and the shelf of distillation, from a student to a teacher. ``CALLED`` are the names that papers
+and other libraries give them. None imports torch.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from modelheir.objective.distances import feature_settings as feature
 from modelheir.objective.distances import logit_settings as logit
 from modelheir.objective.distances import update_settings as update
 
-__all__ = ["DISTANCES", "LOSSES", "Row"]
+__all__ = ["CALLED", "DISTANCES", "LOSSES", "Row"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,4 +76,30 @@ LOSSES: dict[str, Row] = {
     "variational_information": Row(feature.VariationalInformation, "maps", module="VariationalInformationLoss"),
     "attention_feature": Row(feature.AttentionFeature, "layers", module="AttentionFeatureLoss"),
     "review": Row(feature.Review, "layers", module="ReviewLoss"),
+}
+
+#: what papers and other libraries call a loss, in small letters -> its row
+CALLED: dict[str, str] = {
+    "kd": "kl_distillation",
+    "ldi": "logit_difference",
+    "cna": "neighbourhood_alignment",
+    "ssld": "jeffreys",
+    "soft_ce": "teacher_cross_entropy",
+    "dkd": "decoupled",
+    "wsl": "weighted_soft_labels",
+    "skd": "spherical",
+    "rkd": "relational",
+    "pkt": "probabilistic_transfer",
+    "sp": "similarity_preserving",
+    "cc": "correlation_congruence",
+    "crd": "contrastive_representation",
+    "fitnet": "hint",
+    "fitnets": "hint",
+    "at": "attention_transfer",
+    "nst": "neuron_selectivity",
+    "vid": "variational_information",
+    "mgd": "masked_generative",
+    "pefd": "projector_ensemble",
+    "afd": "attention_feature",
+    "reviewkd": "review",
 }
