@@ -53,7 +53,9 @@ def train_grid(
     if chosen is None:
         why = "; ".join(f"{_said(row['setting'])}: {row['failed']}" for row in rows)
         raise InputError(f"stage {folder.name}: every setting failed. {why}")
-    progress.note(f"{folder.name}: the best of {len(rows)} settings is {_said(rows[chosen]['setting'])}, " + _how(rows[chosen]))
+    progress.note(
+        f"{folder.name}: the best of {len(rows)} settings is {_said(rows[chosen]['setting'])}, " + _how(rows[chosen])
+    )
     task, result = members.task(chosen), shared_result(folder.member(chosen), runtime)
     for name, module in task.modules.items():
         module.load_state_dict(result.weights(name))

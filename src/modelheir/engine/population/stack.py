@@ -1,7 +1,7 @@
-r"""Several networks of one architecture as one: every weight of all of them in one tensor, one forward and backward pass.
+r"""Several networks of one architecture as one: a weight of all of them is one tensor, a step one forward pass.
 
-The weights of member :math:`k` are slices :math:`\Theta_k` of stacked tensors :math:`\Theta`, so its own optimiser moves
-them, with its own rate, decay and clipping, and its own module evaluates them. A step is
+The weights of member :math:`k` are slices :math:`\Theta_k` of stacked tensors :math:`\Theta`, so its own optimiser
+moves them, with its own rate, decay and clipping, and its own module evaluates them. A step is
 
 .. math:: g_k = \nabla_{\Theta_k} \sum_j L(\Theta_j, B_j), \qquad \Theta_k \leftarrow \mathrm{step}_k(\Theta_k, g_k)
 

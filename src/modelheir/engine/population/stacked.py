@@ -101,7 +101,9 @@ class _Course:
         first = loops[0]
         steps = max(loop.step.steps for loop in loops)
         self.fit, self.length, self.steps = first.fit, first.length, steps
-        self.seeded = EngineStep(members.runtime, first.fit, {}, stage=members.folder.name, seed=members.seed, steps=steps)
+        self.seeded = EngineStep(
+            members.runtime, first.fit, {}, stage=members.folder.name, seed=members.seed, steps=steps
+        )
         self.cadence = Cadence(first.fit.save_every_seconds)
         self.stack = Stack([loop.now for loop in loops])
 
@@ -208,4 +210,3 @@ class _Course:
         packs = {number: pack(loop.now) for number, loop in zip(self.numbers, self.loops, strict=True)}
         state = load_state(self.members.folder.resume)
         save_state(self.members.folder.resume, {**state, "stack": packs})
-
