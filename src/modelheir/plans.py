@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from modelheir.config.fit import FitConfig
     from modelheir.types import Batch, LossTerms, Outputs, Predictions, Step, Stream
 
-__all__ = ["Plan", "Stage", "Stateful", "Task"]
+__all__ = ["Grid", "Plan", "Stage", "Stateful", "Task"]
 
 
 class Stateful(Protocol):
@@ -64,11 +64,27 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
+class Grid:
+    """One small network under several settings, trained together; the best on "val" becomes the stage's model.
+
+    Of equal values the first in the order of ``settings`` is taken. What each came to is kept in the stage's result.
+    """
+
+    settings: Sequence[Mapping[str, Any]]  #: one a member: JSON values by name, the same names in each, no two alike
+    make_task: Callable[[Mapping[str, Any]], Task]  #: setting -> its problem: the rate (``Task.fit``), decay
+    #: (``parameter_groups``), dropout and order of samples are its to make; ``fit.keep`` must be "best". Called more
+    #: than once for a setting, it must give the same each time; images decoded once are its to share (``stores``)
+    share: bool = False  #: the objective is one function of modules and batches whatever the setting, so that the
+    #: first task's stands for all and members may train stacked; streams that are one object are read once for all
+    runner: str = "auto"  #: ``sequential``, ``processes``, ``stacked``; ``auto``: the fastest over ten steps
+
+
+@dataclasses.dataclass(frozen=True)
 class Stage:
     """A named step of a plan. ``prepare`` reads only results of earlier stages."""
 
     name: str
-    prepare: Callable[[Mapping[str, StageResult]], Task | None]  #: ``None``: nothing to do, the stage is skipped
+    prepare: Callable[[Mapping[str, StageResult]], Task | Grid | None]  #: ``None``: nothing to do, it is skipped
 
 
 #: the stages of a method; where their number is open, a generator function of the results so far that yields them

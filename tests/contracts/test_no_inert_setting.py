@@ -43,7 +43,7 @@ TIMES = ("images_per_second", "data_seconds")
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
 COUNTS |= {"distill": 83, "mutual": 18, "fixmatch": 10, "pseudo_label": 10, "adapt": 17}
-COUNTS |= {"fit": 49, "inputs": 29, "network": 12}
+COUNTS |= {"fit": 50, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -185,6 +185,7 @@ CASES = {
     "fit.keep": (..., {"fit.lr": 1.0, "fit.epochs": 4}),
     "fit.keep_start": (..., {"fit.keep": "best", "fit.lr": 1e-5}),
     "fit.stop_when_worse": (..., {"fit.lr": 1.0, "fit.epochs": 4}),
+    "fit.stop_after_stalls": (..., {"fit.lr": 1e-5, "fit.epochs": 3}),
     "fit.patience": (..., {"fit.lr": 1e-5, "fit.epochs": 3}),
     "fit.save_every_seconds": (1e-9, {"fit.save_every_seconds": 0.0, "stop_after": 6}),
     "fit.save_every_epochs": (..., {"stop_after": 6}),

@@ -121,6 +121,34 @@ def test_a_stage_that_ended_early_resumes_to_the_same_end(toy, tmp_path):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
+@pytest.mark.parametrize(
+    ("values", "stalls", "epochs", "best"),
+    [  # the first value is the start's
+        ([0.1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.9], 6, 7, 1),
+        ([0.1, 0.3, 0.2, 0.25, 0.24, 0.26, 0.25, 0.2, 0.9], 3, 8, 8),  # each rise over the epoch before begins anew
+        ([0.1, 0.3, 0.2, 0.25, 0.24, 0.26, 0.25, 0.2, 0.1, 0.9], 3, 8, 1),
+        ([0.5, 0.1, 0.2, 0.1, 0.1, 0.9], 2, 4, 0),
+    ],
+)
+def test_stalls_are_counted_against_the_evaluation_before(values, stalls, epochs, best, toy, tmp_path):
+    """The rule of Seq-to-Final: not above the one before, so many times in a row; the best may be the start."""
+    rows, seen = toy.rows(), []
+    settings = {"epochs": len(values) - 1, "stop_after_stalls": stalls, "keep": "best", "keep_start": True}
+    done = toy.run(plan(toy, values, seen), tmp_path, log=rows, **settings)
+    assert [row["val/selection"] for row in rows] == values[1 : epochs + 1]
+    kept = read_predictions(done["train"].folder / "predictions" / "val.parquet")
+    assert (kept.logits == seen[0][best].logits).all()
+
+
+def test_stalls_are_resumed(toy, tmp_path):
+    values, settings = [9.0, 1.0, 2.0, 1.0, 1.0, 9.0], {"epochs": 6, "stop_after_stalls": 2, "save_every_epochs": 1}
+    toy.run(plan(toy, values), tmp_path / "a", log=(rows := toy.rows()), **settings)
+    with pytest.raises(toy.stopped):
+        toy.run(plan(toy, values), tmp_path / "b", stop_after=22, log=(again := toy.rows()), **settings)
+    toy.run(plan(toy, values[4:]), tmp_path / "b", log=again, **settings)
+    assert [row["epoch"] for row in rows] == [row["epoch"] for row in again] == [0, 1, 2, 3, 4]
+
+
 def test_without_patience_every_epoch_is_trained(toy, tmp_path):
     toy.run(plan(toy, [3.0, 2.0, 1.0, 0.0]), tmp_path, log=(rows := toy.rows()), epochs=4)
     assert len(rows) == 4

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from modelheir.assemble.caching.used import cache_lines
 from modelheir.checks import InputError
+from modelheir.plans import Grid
 
 if TYPE_CHECKING:
     from modelheir.config.fit import FitConfig
@@ -73,11 +74,15 @@ def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
     said = ""
 
     def wrapped(stage: Stage) -> Stage:
-        def prepare(done: Mapping[str, StageResult]) -> Task | None:
+        def prepare(done: Mapping[str, StageResult]) -> Task | Grid | None:
             nonlocal said
             task = stage.prepare(done)
             if task is None:
                 return None
+            made = task
+            if isinstance(task, Grid):
+                say(f"{stage.name}: {len(task.settings)} settings")
+                task = task.make_task(task.settings[0])
             images = _images(task, given)
             if not said:
                 say(_line(task, given, source, images))
@@ -85,7 +90,7 @@ def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
             elif task.fit is not None or images != said:
                 say(f"{stage.name}: {images}; {_course(task.fit or given.fit)}")
             said = images
-            return task
+            return made
 
         return dataclasses.replace(stage, prepare=prepare)
 

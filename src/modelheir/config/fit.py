@@ -117,6 +117,9 @@ class FitConfig:
     patience: Annotated[int, AtLeast(0)] = (
         0  #: epochs without a better result on the selection split that end a stage early; 0: never
     )
+    stop_after_stalls: Annotated[int, AtLeast(0)] = (
+        0  #: evaluations on the selection split in a row, none above the one before it, that end a stage; 0: never
+    )
     evaluate_every: Annotated[int, AtLeast(1)] = 1  #: epochs between evaluations on the selection split
     save_every_seconds: Annotated[float, AtLeast(0)] = (
         30.0  #: seconds between resume points, more where saving would take over 1/50 of the time; 0 is off; several

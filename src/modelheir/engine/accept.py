@@ -34,6 +34,7 @@ def accept(task: Task, fit: FitConfig, stage: str) -> None:
     plateau = any(one.schedule == "plateau" for one in (fit, *task.optimizer_fits.values()))
     asked = {"keep": fit.keep == "best", "schedule": plateau, "patience": fit.patience > 0}
     asked |= {"keep_start": fit.keep_start, "stop_when_worse": fit.stop_when_worse}
+    asked["stop_after_stalls"] = fit.stop_after_stalls > 0
     for key, selects in asked.items():
         if selects and not _selectable(task):
             value = "plateau" if key == "schedule" else getattr(fit, key)

@@ -7,10 +7,14 @@ import torch
 from modelheir.checks import InputError
 from modelheir.engine.state import Training
 
-__all__ = ["not_finite"]
+__all__ = ["NotFinite", "not_finite"]
 
 
-def not_finite(training: Training, what: str, number: int) -> InputError:
+class NotFinite(InputError):
+    """A loss or a weight stopped being finite."""
+
+
+def not_finite(training: Training, what: str, number: int) -> NotFinite:
     """Make the error for a value that is not finite at step ``number``; all processes give the same one.
 
     The samples named are the first stream's, of the processes whose own loss was bad; of all where none was.
@@ -24,7 +28,7 @@ def not_finite(training: Training, what: str, number: int) -> InputError:
     chosen = rows[0][rows[1] > 0] if rows[1].any() else rows[0]
     ids = [str(training.stream.ids[i]) for i in chosen.tolist()]
     kept = f"The last good state is kept in {folder.path}. " if folder.resume.is_file() else ""
-    return InputError(
+    return NotFinite(
         f"stage {folder.name}: {what} is not finite at epoch {epoch + 1}, step {position + 1} of {length}, "
         f"batch of {len(ids)} samples: {', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''}. "
         f"{kept}Lower fit.lr or set fit.clip_norm, and look at these samples."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
 from collections.abc import Mapping
 
@@ -18,7 +20,7 @@ from modelheir.engine.reducing import Reducing
 from modelheir.engine.resume import read_resume, unpack
 from modelheir.engine.saving import Cadence, finish, write_checkpoint
 from modelheir.engine.schedules import learning_rate
-from modelheir.engine.selection import select
+from modelheir.engine.selection import ended, select
 from modelheir.engine.speed.compiling import begin_step, check_compiler, compiled
 from modelheir.engine.speed.threads import Threads
 from modelheir.engine.state import begin, moving_buffers, named_state
@@ -29,6 +31,7 @@ from modelheir.types import Batch, Log, LossTerms, Progress, StageResult
 
 __all__ = ["Fit", "fit"]
 
+_WARM_UP = 2  #: steps on trial that are not counted
 _LOOK_EVERY = 200  #: steps between looks at the losses where looking makes the host wait for the device
 
 
@@ -59,17 +62,39 @@ class Fit:
         self.threads = Threads(runtime, fit.threads, progress.note, settled=fit.compile)
 
     def run(self) -> StageResult:
+        """Train from where the folder stands to the end of the stage, and leave its result."""
+        self.train()
+        return finish(self.now)
+
+    def train(self) -> None:
         """Train from where the folder stands to the end of the stage."""
-        compiles, graphs = self.fit.compile and self.now.stream is not None, self.fit.cuda_graphs
-        if compiles:
-            check_compiler(self.runtime.device, graphs=graphs)
         try:
-            with compiled(self._networks() if compiles else (), graphs=graphs):
+            with self._compiled():
                 self._train()
             self.now.snapshots.flush()
         finally:
             self.now.snapshots.close()
-        return finish(self.now)
+
+    def try_steps(self, count: int) -> float:
+        """Return the seconds of the first ``count`` steps, done on trial: weights move, and nothing is written."""
+        assert self.now.stream is not None
+        batches = itertools.chain.from_iterable(self.now.stream.epoch(0) for _ in itertools.count())
+        others = {name: repeat(stream, 0) for name, stream in self.task.streams.items() if name != self.now.first}
+        for module in self.task.modules.values():
+            module.train()
+        with self._compiled():
+            for number in range(_WARM_UP + count):
+                if number == _WARM_UP:
+                    began = time.perf_counter()
+                self._one(0, {self.now.first: next(batches), **{name: next(other) for name, other in others.items()}})
+            self.now.tally.means(1)  # waits for the device
+            return time.perf_counter() - began
+
+    def _compiled(self) -> contextlib.AbstractContextManager[None]:
+        compiles, graphs = self.fit.compile and self.now.stream is not None, self.fit.cuda_graphs
+        if compiles:
+            check_compiler(self.runtime.device, graphs=graphs)
+        return compiled(self._networks() if compiles else (), graphs=graphs)
 
     def _networks(self) -> list[nn.Module]:
         """Return what runs in a step: what is trained, and frozen networks beside it."""
@@ -96,11 +121,8 @@ class Fit:
                 select(now)
                 self.progress.note(f"{name}: {now.latest:.4f} before the first step")
         for epoch in range(start, self.fit.epochs):
-            if self.fit.patience and now.waited >= self.fit.patience:
-                self.progress.note(f"{name}: no better result for {now.waited} epochs, so it ends here")
-                break
-            if self.fit.stop_when_worse and now.worse:
-                self.progress.note(f"{name}: {now.latest:.4f} is worse than the evaluation before, so it ends here")
+            if why := ended(now):
+                self.progress.note(f"{name}: {why}")
                 break
             self._epoch(epoch)
 
@@ -147,7 +169,8 @@ class Fit:
         row = now.tally.means(self.length)
         row |= {"images_per_second": images * self.runtime.world / max(time.monotonic() - began, 1e-9)}
         row |= {"data_seconds": waiting.seconds}
-        row |= {"lr": self._rate(self.fit, now.number - 1), "steps": now.number - first}
+        now.seconds += time.monotonic() - began
+        row |= {"lr": self.rate(self.fit, now.number - 1), "steps": now.number - first}
         last = epoch + 1 == self.fit.epochs
         if "val" in self.task.evaluate and ((epoch + 1) % self.fit.evaluate_every == 0 or last):
             row |= select(now)
@@ -172,7 +195,7 @@ class Fit:
         step.begin(epoch, now.number)
         now.tally.begin(now.number % self.length)
         for name, optimizer in step.optimizers.items():
-            set_learning_rate(optimizer, self._rate(now.fits[name], now.number))
+            set_learning_rate(optimizer, self.rate(now.fits[name], now.number))
         if self.task.update is not None:
             with self.runtime.autocast(self.fit.precision), self.reducing.norms():
                 found = self.task.update(batches, step)
@@ -217,5 +240,6 @@ class Fit:
         if position is not None:
             raise not_finite(self.now, "the loss", epoch * self.length + position)
 
-    def _rate(self, fit: FitConfig, number: int) -> float:
+    def rate(self, fit: FitConfig, number: int) -> float:
+        """Return the learning rate of step ``number`` of an optimiser with settings ``fit``."""
         return learning_rate(fit, number, self.length) * (self.now.plateau.scale if fit.schedule == "plateau" else 1.0)

@@ -41,6 +41,9 @@ def pack(training: Training) -> dict[str, Any]:
         "waited": training.waited,
         "latest": training.latest if math.isfinite(training.latest) else None,
         "worse": training.worse,
+        "stalls": training.stalls,
+        "seconds": training.seconds,
+        "chosen_epoch": training.chosen_epoch,
         "metrics": training.metrics,
         "chosen": training.chosen,
         "threads": training.runtime.threads,
@@ -106,7 +109,8 @@ def unpack(training: Training, state: Mapping[str, Any]) -> None:
     training.plateau.load_state_dict(state["plateau"])
     training.number, training.metrics, training.waited = state["number"], state["metrics"], state.get("waited", 0)
     training.latest = -math.inf if state.get("latest") is None else state["latest"]
-    training.worse = state.get("worse", False)
+    training.worse, training.stalls = state.get("worse", False), state.get("stalls", 0)
+    training.seconds, training.chosen_epoch = state.get("seconds", 0.0), state.get("chosen_epoch", 0)
     training.best = -math.inf if state["best"] is None else state["best"]
     training.runtime.threads = training.runtime.threads or state.get("threads")
     training.chosen = state.get("chosen")

@@ -57,8 +57,8 @@ def write_checkpoint(training: Training, done: int) -> None:
         _write(training, write_predictions, path / "val.parquet", predict_split(training, "val"))
 
 
-def finish(training: Training) -> StageResult:
-    """Keep the chosen weights, evaluate them once on every split, write the result last."""
+def finish(training: Training, **about: Any) -> StageResult:
+    """Keep the chosen weights, evaluate them once on every split, write the result last; ``about`` describes it."""
     folder, fit, task = training.folder, training.fit, training.task
     kept = training.chosen or {key: value.clone() for key, value in training.kept().items()}
     training.put(kept)
@@ -74,7 +74,7 @@ def finish(training: Training) -> StageResult:
         _write(training, write_predictions, folder.predictions(name), predictions)
         metrics |= {f"{name}/{key}": value for key, value in summarise(predictions).items()}
     threads = {"threads": training.runtime.threads} if training.runtime.threads else {}
-    _write(training, folder.finish, metrics, {**task.describe, **threads}, task.publish)
+    _write(training, folder.finish, metrics, {**task.describe, **threads, **about}, task.publish)
     return shared_result(folder, training.runtime)
 
 

@@ -10,7 +10,7 @@ from modelheir.engine.state import Training
 from modelheir.inference.evaluate import average_views, evaluation, predict_stream, summarise
 from modelheir.types import Predictions
 
-__all__ = ["averaged", "predict_split", "select"]
+__all__ = ["averaged", "ended", "predict_split", "select"]
 
 
 def select(training: Training) -> dict[str, float]:
@@ -25,12 +25,25 @@ def select(training: Training) -> dict[str, float]:
     training.plateau.observe(value, every)
     better = value > training.best
     training.waited = 0 if better else training.waited + every
+    training.stalls = 0 if value > training.latest else training.stalls + 1
     training.worse, training.latest = value < training.latest, value
     if better:
-        training.best = value
+        training.best, training.chosen_epoch = value, training.number // training.length
         if training.fit.keep == "best":
             training.chosen = {key: tensor.clone() for key, tensor in training.kept().items()}
     return row
+
+
+def ended(training: Training) -> str:
+    """Say why a stage ends before its last epoch, by what its evaluations came to; "" where it goes on."""
+    fit = training.fit
+    if fit.patience and training.waited >= fit.patience:
+        return f"no better result for {training.waited} epochs, so it ends here"
+    if fit.stop_when_worse and training.worse:
+        return f"{training.latest:.4f} is worse than the evaluation before, so it ends here"
+    if fit.stop_after_stalls and training.stalls >= fit.stop_after_stalls:
+        return f"none of {training.stalls} evaluations is above the one before it, so it ends here"
+    return ""
 
 
 def predict_split(training: Training, split: str, *, features: bool = False) -> Predictions:

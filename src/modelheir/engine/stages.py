@@ -6,10 +6,11 @@ from types import MappingProxyType
 
 from modelheir.config.fit import FitConfig
 from modelheir.engine.fit import fit
+from modelheir.engine.population.grid import train_grid
 from modelheir.engine.sharing import shared_result
 from modelheir.engine.speed.threads import restored
 from modelheir.inference.runtime import Runtime
-from modelheir.plans import Plan, Stage
+from modelheir.plans import Grid, Plan, Stage
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.stage import StageFolder
 from modelheir.types import Log, Progress, StageResult
@@ -53,9 +54,10 @@ def run_plan(
                 if task is None:
                     done[stage.name] = _skip(place, runtime, progress)
                 else:
-                    done[stage.name] = fit(
-                        task, place, runtime=runtime, fit=fit_config, seed=seed, log=log, progress=progress
-                    )
+                    told = {"runtime": runtime, "fit": fit_config, "seed": seed, "log": log, "progress": progress}
+                    if isinstance(task, Grid):
+                        task = train_grid(task, place, **told)
+                    done[stage.name] = fit(task, place, **told)
                 del task  # so that two stages' models never share the memory
             runtime.threads = done[stage.name].describe.get("threads", runtime.threads)
     return done

@@ -47,6 +47,9 @@ class Training:
     waited: int = 0  #: epochs since then
     latest: float = -float("inf")  #: value at the last evaluation
     worse: bool = False  #: whether it was below the one before
+    stalls: int = 0  #: evaluations in a row, none above the one before it
+    seconds: float = 0.0  #: that its epochs took, in all processes' lives
+    chosen_epoch: int = 0  #: epochs before the best value so far
     chosen: dict[str, Tensor] | None = None  #: copies of the best weights so far, where ``fit.keep`` is "best"
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)  #: of the last evaluation on that split
 

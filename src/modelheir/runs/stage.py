@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,15 @@ class StageFolder:
     def best(self) -> Path:
         """The best weights so far on the selection split; removed when the stage is finished."""
         return self.path / "best.safetensors"
+
+    @property
+    def members(self) -> Path:
+        """Where the members of a grid are kept until the stage is finished."""
+        return self.path / "members"
+
+    def member(self, number: int) -> StageFolder:
+        """Return the folder of member ``number`` of a grid, from 0."""
+        return StageFolder(self.members / f"{number:02d}", f"{self.name}/{number}")
 
     @property
     def summary(self) -> Path:
@@ -81,6 +91,8 @@ class StageFolder:
         if self.finished:
             self.resume.unlink(missing_ok=True)
             self.best.unlink(missing_ok=True)
+            if self.members.is_dir():
+                shutil.rmtree(self.members)
 
     def result(self) -> StageResult:
         """Read a finished stage back.

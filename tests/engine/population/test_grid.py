@@ -1,0 +1,202 @@
+"""A grid publishes its best member, tells what all came to, and is the same whatever runs it or interrupts it."""
+
+import copy
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn.functional import cross_entropy
+
+from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.data import make_stream, open_splits
+from modelheir.engine.population import runners
+from modelheir.engine.population.grid import accept_grid, best_member
+from modelheir.models import build
+from modelheir.plans import Grid, Stage, Task
+from modelheir.types import LossTerms
+
+RUNNERS = list(runners.RUNNERS)
+
+
+@given(st.lists(st.one_of(st.none(), st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1)), max_size=9))
+def test_the_first_of_the_greatest_is_best(values):
+    held = [-1.0 if value is None else value for value in values]
+    expected = int(np.argmax(held)) if any(value is not None for value in values) else None
+    assert best_member(values) == expected
+
+
+def test_a_value_that_is_no_number_is_not_the_best():
+    assert best_member([math.nan, 0.1]) == 1
+    assert best_member([math.nan]) is None
+
+
+def wrong(settings, runner="sequential"):
+    return Grid(settings, lambda setting: None, runner=runner)
+
+
+@pytest.mark.parametrize(
+    ("grid", "said"),
+    [
+        (wrong([]), "a grid needs at least one setting"),
+        (wrong([{"lr": 1.0}, {"decay": 1.0}]), "must have the same names"),
+        (wrong([{"lr": 1.0}, {"lr": 2.0}, {"lr": 1.0}]), "settings 0 and 2 of a grid are alike: lr = 1.0"),
+        (wrong([{"lr": 1.0}], "fastest"), "a grid's runner is auto, sequential, processes, stacked, got 'fastest'"),
+    ],
+)
+def test_what_is_no_grid_is_refused(grid, said):
+    with pytest.raises(ValueError, match=said):
+        accept_grid(grid)
+
+
+def test_the_members_have_different_ends(grids, tmp_path):
+    """What the tests of this folder stand on: members stop at different epochs, and the best is not the first."""
+    done = grids.run(tmp_path)
+    table = grids.table(done)
+    assert len({row["epochs"] for row in table}) > 1
+    assert len({row["selection"] for row in table}) > 1
+    assert done.describe["grid"]["chosen"] == best_member([row["selection"] for row in table])
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_every_runner_publishes_the_best_member_of_separate_trainings(runner, grids, toy, tmp_path):
+    """Each setting is trained as a stage of its own; the grid's table and weights are those of these stages."""
+    alone, values = [], []
+    for number, setting in enumerate(grids.settings):
+        task, rows = grids.task(setting), toy.rows()
+        plan = [Stage("train", lambda done, task=task: task)]
+        alone.append(toy.run(plan, tmp_path / str(number), log=rows, keep="best")["train"])
+        values.append([row["val/accuracy"] for row in rows])
+    best = [one.metrics["val/accuracy"] for one in alone]
+    rows = toy.rows()
+    done = grids.run(tmp_path / "grid", runner, log=rows)
+    table, chosen = done.describe["grid"]["members"], done.describe["grid"]["chosen"]
+    assert done.describe["grid"]["runner"] == runner
+    assert [row["setting"] for row in table] == grids.settings
+    assert [row["selection"] for row in table] == best
+    assert [row["epochs"] for row in table] == [len(one) for one in values]
+    for row, seen in zip(table, values, strict=True):
+        start = next(one["selection"] for one in table if one["best_epoch"] == 0) if row["best_epoch"] == 0 else -1.0
+        assert row["best_epoch"] == (0 if max(seen) <= start else 1 + int(np.argmax(seen)))
+        assert row["seconds"] > 0
+    assert chosen == best_member(best)
+    for number, seen in enumerate(values):
+        assert [row["val/accuracy"] for row in rows if row["stage"] == f"grid/{number}"] == seen
+    assert done.metrics == pytest.approx(alone[chosen].metrics, abs=1e-6)
+    expected, found = alone[chosen].weights("model"), done.weights("model")
+    assert all(torch.allclose(found[key], value, rtol=0, atol=1e-11) for key, value in expected.items())
+    left = sorted(path.name for path in done.folder.iterdir())
+    assert left == ["predictions", "result.json", "weights.safetensors"]
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize(
+    ("name", "value"), [("lr", 0.03), ("penalty", 0.5), ("dropout", 0.5), ("seed", 6)], ids=lambda value: str(value)
+)
+def test_every_setting_reaches_its_member_alone(runner, name, value, grids, toy, tmp_path):
+    """One member's setting is changed: its losses change, and the other's stay."""
+    first = grids.settings[0]
+    losses = []
+    for number, second in enumerate((first, {**first, name: value})):
+        rows = toy.rows()
+        grid = grids.grid([{**first, "lr": 0.02}, {**second, "lr": second["lr"] + 1e-9}], runner, epochs=2)
+        if runner == "stacked" and name == "dropout":  # draws are the stack's: the mask of the other changes none of it
+            assert first["dropout"] == 0
+        grids.run(tmp_path / str(number), grid=grid, log=rows)
+        losses.append([[row["loss"] for row in rows if row["stage"] == f"grid/{one}"] for one in range(2)])
+    assert losses[0][0] == pytest.approx(losses[1][0], abs=1e-6)
+    assert losses[0][1] != pytest.approx(losses[1][1], abs=1e-6)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_member_that_diverges_is_out_and_told(runner, grids, tmp_path):
+    settings = [{**grids.settings[0], "lr": 1e300}, *grids.settings[:2]]
+    done = grids.run(tmp_path, grid=grids.grid(settings, runner))
+    table = done.describe["grid"]["members"]
+    assert "not finite at epoch 1" in table[0]["failed"]
+    assert "selection" not in table[0]
+    assert all("failed" not in row for row in table[1:])
+    assert done.describe["grid"]["chosen"] in (1, 2)
+
+
+def test_a_grid_whose_members_all_diverge_says_so(grids, tmp_path):
+    with pytest.raises(InputError, match=r"stage grid: every setting failed. lr = 1e\+300, .* not finite"):
+        grids.run(tmp_path, grid=grids.grid([{**grids.settings[0], "lr": 1e300}]))
+
+
+def test_only_the_best_is_seen_on_the_test_split(grids, toy, tmp_path):
+    asked = []
+
+    def make_task(setting):
+        task = grids.task(setting)
+        test = copy.copy(toy.make_stream(60, seed=9, train=False))
+        test.epoch = lambda epoch, start=0, own=test.epoch: asked.append(setting) or own(epoch, start)
+        return dataclasses.replace(task, evaluate={**task.evaluate, "test": test})
+
+    done = grids.run(tmp_path, grid=Grid(grids.settings, make_task, runner="sequential"))
+    assert asked == [grids.settings[done.describe["grid"]["chosen"]]]
+    assert "test/accuracy" in done.metrics
+
+
+def test_a_later_stage_reads_the_best_and_a_finished_grid_is_read_back(grids, toy, tmp_path):
+    def plan():
+        def after(done):
+            task = grids.task(grids.settings[0])
+            task.modules["model"].load_state_dict(done["grid"].weights("model"))
+            return Task(task.modules, {}, evaluate=task.evaluate)
+
+        return [Stage("grid", lambda done: grids.grid()), Stage("after", after)]
+
+    first = toy.run(plan(), tmp_path, keep="best")
+    made = grids.made
+    again = toy.run(plan(), tmp_path, keep="best")
+    assert grids.made == made
+    assert toy.equal(first["grid"].weights("model"), again["after"].weights("model"))
+    assert again["grid"].describe == first["grid"].describe
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_a_grid_on_digits_goes_on_after_an_interruption_to_the_same_bits(runner, toy, tmp_path):
+    inputs = InputConfig(augment="none", val_fraction=0.1, test_fraction=0.1, train_fraction=0.2, crop_pad=1)
+    splits, stores = open_splits("digits", inputs), {}
+    fit = dataclasses.replace(
+        toy.fit, epochs=3, batch_size=64, optimizer="adam", schedule="constant", keep="best", keep_start=True,
+        stop_after_stalls=6,
+    )  # fmt: skip
+
+    def make_task(setting):
+        model = build("convnet", classes=splits["train"].classes, image_size=8, seed=0, blocks=2, width=4)
+
+        def objective(batches, step):
+            batch = batches["train"]
+            return LossTerms({"task": cross_entropy(model(batch.inputs).logits, batch.labels)})
+
+        told = {"config": inputs, "batch_size": 64, "device": "cpu", "stores": stores}
+        train = make_stream(splits["train"], train=True, seed=setting["seed"], drop_last=False, **told)
+        rest = {name: make_stream(splits[name], train=False, seed=0, split=name, **told) for name in ("val", "test")}
+        own = dataclasses.replace(fit, lr=setting["lr"])
+        return Task({"model": model}, {"train": train}, objective, evaluate=rest, fit=own)
+
+    settings = [{"lr": lr, "seed": seed} for lr in (0.01, 0.001) for seed in (1, 2)]
+    grid = Grid(settings, make_task, share=True, runner=runner)
+    plan = [Stage("grid", lambda done: grid)]
+    straight = toy.run(plan, tmp_path / "a", log=(rows := toy.rows()), save_every_epochs=1)["grid"]
+    assert straight.metrics["val/accuracy"] > 0.5
+    assert len(stores) == 3  # each split was decoded once
+    again = toy.rows()
+    with pytest.raises(toy.stopped):
+        toy.run(plan, tmp_path / "b", log=again, stop_after=14, save_every_epochs=1)
+    resumed = toy.run(plan, tmp_path / "b", log=again, save_every_epochs=1)["grid"]
+    assert toy.equal(straight.weights("model"), resumed.weights("model"))
+    assert straight.metrics == resumed.metrics
+    without = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in one.describe["grid"]["members"]]
+        for one in (straight, resumed)
+    ]
+    assert without[0] == without[1]
+    key = lambda row: (row["stage"], row["epoch"])  # noqa: E731 - processes write in any order
+    assert sorted(toy.same_rows(rows), key=key) == sorted(toy.same_rows(again), key=key)

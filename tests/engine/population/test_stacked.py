@@ -1,0 +1,102 @@
+"""The loop over a stack: members end apart, an interruption changes no bit, and what cannot stack is told."""
+
+import pytest
+
+from modelheir.config.fit import SnapshotConfig
+from modelheir.engine.population import stacked
+from modelheir.engine.population.members import Members
+from modelheir.engine.population.stack import Stack
+from modelheir.inference.runtime import Runtime
+from modelheir.plans import Grid
+from modelheir.runs.folder import RunFolder
+
+
+def test_the_stack_shrinks_where_members_end(grids, toy, tmp_path, monkeypatch):
+    sizes, place = [], Stack.place
+    monkeypatch.setattr(Stack, "place", lambda stack, members: (sizes.append(len(members)), place(stack, members))[1])
+    done = grids.run(tmp_path, "stacked")
+    ends = sorted(row["epochs"] for row in grids.table(done))
+    expected = [sum(end >= epoch for end in ends) for epoch in sorted({1, *(end + 1 for end in ends[:-1])})]
+    assert sizes == [size for size in expected if size]
+    assert len(sizes) > 1
+
+
+@pytest.mark.parametrize("stop_after", [1, 7, 19, 27])
+def test_a_stack_goes_on_to_the_same_bits(stop_after, grids, toy, tmp_path):
+    """With dropout, whose draws are the stack's; before, between and after the ends of members."""
+    settings = [{**one, "dropout": 0.25} for one in grids.settings]
+    straight = grids.run(tmp_path / "a", grid=grids.grid(settings, "stacked"), log=(rows := toy.rows()))
+    again = toy.rows()
+    stop = {"stop_after": stop_after, "log": again}
+    with pytest.raises(toy.stopped):
+        grids.run(tmp_path / "b", grid=grids.grid(settings, "stacked", save_every_epochs=1), **stop)
+    resumed = grids.run(tmp_path / "b", grid=grids.grid(settings, "stacked"), log=again)
+    assert grids.table(straight) == grids.table(resumed)
+    assert toy.equal(straight.weights("model"), resumed.weights("model"))
+    key = lambda row: (row["epoch"], row["stage"])  # noqa: E731
+    assert sorted(toy.same_rows(rows), key=key) == sorted(toy.same_rows(again), key=key)
+
+
+def test_streams_that_are_one_object_are_read_once(grids, toy, tmp_path):
+    asked, shared = [], grids.stream(5)
+    epoch = shared.epoch
+    shared.epoch = lambda number, start=0: (asked.append(number), epoch(number, start))[1]
+
+    def make_task(setting):
+        task = grids.task(setting)
+        task.streams = {"train": shared}
+        return task
+
+    one = grids.run(tmp_path / "a", grid=Grid(grids.settings, make_task, share=True, runner="stacked"))
+    epochs = max(row["epochs"] for row in grids.table(one))
+    assert asked == list(range(epochs))
+    assert grids.table(one) == grids.table(grids.run(tmp_path / "b", "stacked"))  # each with a stream like it
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, ""),
+        ({"accumulate": 2}, "fit.accumulate = 2"),
+        ({"precision": "bf16"}, "fit.precision = bf16"),
+        ({"compile": True}, "fit.compile"),
+        ({"checkpoint_every_epochs": 1}, "checkpoints or snapshots"),
+        ({"snapshots": SnapshotConfig(every_epochs=1)}, "checkpoints or snapshots"),
+    ],
+)
+def test_what_cannot_be_stacked_is_told(more, said, grids, notes, toy, tmp_path):
+    members = make_members(grids, notes, toy, tmp_path, lambda setting: grids.task(setting, **more))
+    found = stacked.refuse(members, list(members))
+    assert found == (f"a member has {said}" if said else "")
+
+
+def test_members_that_are_not_alike_cannot_be_stacked(grids, notes, toy, tmp_path):
+    def wide(setting):
+        return grids.task(setting, hidden=8 if setting["lr"] == 1e-2 else 9)
+
+    members = make_members(grids, notes, toy, tmp_path, wide)
+    assert stacked.refuse(members, list(members)) == "the networks have weights of different shapes"
+    assert stacked.refuse(members, list(members)[:2]) == ""
+    assert stacked.refuse(members, list(members)[:1]) == "one member is no stack"
+    long = make_members(grids, notes, toy, tmp_path, lambda setting: longer(grids, toy, setting))
+    assert stacked.refuse(long, list(long)) == "members have data of different sizes"
+    members.runtime.world = 2
+    assert stacked.refuse(members, list(members)) == "the run is on 2 processes"
+
+
+def longer(grids, toy, setting):
+    task = grids.task(setting)
+    if setting["lr"] == 1e-3:
+        task.streams = {"train": toy.make_stream(200)}
+    return task
+
+
+def make_members(grids, notes, toy, tmp_path, make_task):
+    grid = Grid(grids.settings, make_task, share=True)
+    return Members(grid, RunFolder(tmp_path).stage(0, "grid"), Runtime("cpu"), grids.fit, 3, toy.rows(), notes)
+
+
+def test_steps_on_trial_take_time_and_leave_nothing(grids, notes, toy, tmp_path):
+    members = make_members(grids, notes, toy, tmp_path, grids.task)
+    assert 0 < stacked.try_steps(members, list(members), 8) < 60  # more steps than an epoch has
+    assert list(tmp_path.rglob("*.*")) == []
