@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from modelheir.checks import InputError
-from modelheir.data.splits import carve, first_share, keep_classes, open_splits
+from modelheir.data.carving import carve, first_share
+from modelheir.data.splits import keep_classes, open_splits
 
 
 def test_missing_splits_are_carved_disjoint_stratified_and_repeatable(config):
@@ -197,3 +198,19 @@ def test_groups_of_a_manifest_stay_together(tmp_path, save, config):
     pq.write_table(pa.table({**table, "group": [0] * 24}), tmp_path / "m.parquet")
     with pytest.raises(InputError, match=r"the test split is empty \(no class has two values of group\)"):
         open_splits(f"manifest:{tmp_path / 'm.parquet'}", config)
+
+
+def test_a_sequence_opens_as_splits_with_the_number_of_the_step(tmp_path):
+    """A history made of shifts is read as any data: every step's images, and a column that says which step."""
+    path = tmp_path / "sequence.yaml"
+    path.write_text(
+        "{data: 'synthetic:n=400,classes=4,size=8', shifts: 'rotation:recolor', sizes: [80, 40, 40], test_size: 20}"
+    )
+    found = open_splits(f"sequence:{path}", InputConfig())
+    assert {name: sorted(set(images.columns["time"].tolist())) for name, images in found.items()} == {
+        "train": [0, 1, 2],
+        "val": [0, 1, 2],
+        "test": [2],
+    }
+    assert [int((found["train"].columns["time"] == step).sum()) for step in range(3)] == [64, 32, 32]
+    assert "weight" not in found["train"].columns

@@ -34,7 +34,7 @@ def finished(build, name, *, accuracy=0.5, loss=1.0, seed=3):
 def test_a_stage_trains_on_its_steps_and_is_chosen_on_the_newest(build):
     (name,) = build.train("both", [0, 2])
     task = build.stages[name].prepare({})
-    parts = build.steps.parts
+    parts = build.history.steps
     assert task.streams["train"].ids.tolist() == [*parts[0]["train"].ids, *parts[2]["train"].ids]
     assert task.evaluate["val"].ids.tolist() == parts[2]["val"].ids.tolist()
     assert task.evaluate["test"].ids.tolist() == parts[2]["test"].ids.tolist()
@@ -44,7 +44,7 @@ def test_a_stage_trains_on_its_steps_and_is_chosen_on_the_newest(build):
 def test_a_stage_of_the_past_is_chosen_on_the_past(build):
     (name,) = build.train("past", [0, 1], select=[0, 1])
     task = build.stages[name].prepare({})
-    parts = build.steps.parts
+    parts = build.history.steps
     assert task.evaluate["val"].ids.tolist() == [*parts[0]["val"].ids, *parts[1]["val"].ids]
 
 
@@ -90,7 +90,7 @@ def test_images_weigh_as_their_step_says(build):
     task = build.stages[name].prepare({})
     batch = next(iter(task.streams["train"].epoch(0)))
     of_image = {
-        str(one): weight for weight, part in zip(weights, build.steps.parts, strict=True) for one in part["train"].ids
+        str(one): weight for weight, part in zip(weights, build.history.steps, strict=True) for one in part["train"].ids
     }
     each = torch.tensor([of_image[str(task.streams["train"].ids[row])] for row in batch.index])
     logits = task.modules["model"](batch.inputs).logits
@@ -134,7 +134,7 @@ def test_replay_adds_images_of_earlier_steps(build):
     (name,) = build.train("replayed", [2], start=("a",), rates=(1.0,), replay=True)
     task = build.stages[name].prepare({"a": finished(build, "a")})
     ids = set(task.streams["train"].ids.tolist())
-    own, *earlier = (set(build.steps.parts[number]["train"].ids.tolist()) for number in (2, 0, 1))
+    own, *earlier = (set(build.history.steps[number]["train"].ids.tolist()) for number in (2, 0, 1))
     assert own < ids
     assert len(ids - own) == len(own)
     assert ids - own <= set.union(*earlier)
@@ -143,7 +143,7 @@ def test_replay_adds_images_of_earlier_steps(build):
 def test_steps_seen_apart_share_the_batch_and_the_longest_is_the_epoch(build):
     (name,) = build.train("apart", [0, 1, 2], kind="irm")
     task = build.stages[name].prepare({})
-    sizes = {f"step_{number + 1}": len(part["train"]) for number, part in enumerate(build.steps.parts)}
+    sizes = {f"step_{number + 1}": len(part["train"]) for number, part in enumerate(build.history.steps)}
     assert next(iter(task.streams)) == max(sizes, key=sizes.get)
     assert set(task.streams) == set(sizes)
     assert all(len(next(iter(stream.epoch(0)))) == build.given.data.batch_size // 3 for stream in task.streams.values())

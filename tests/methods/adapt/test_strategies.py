@@ -50,7 +50,7 @@ def ids(build, stage, done):
 
 
 def test_each_trains_on_its_steps(build, world):
-    every = [set(part["train"].ids.tolist()) for part in build.steps.parts]
+    every = [set(part["train"].ids.tolist()) for part in build.history.steps]
     for name in ("erm_final", "erm_all", "erm_all_weighted", "erm_fine_tune"):
         STRATEGIES[name].build(build)
     assert ids(build, "erm_final", {}) == every[2]

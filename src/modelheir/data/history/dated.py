@@ -11,9 +11,9 @@ import numpy as np
 from modelheir import checks
 from modelheir.checks import AtLeast, InputError, InRange, OneOf, validate
 from modelheir.classes import match_classes, renumber
+from modelheir.data.carving import carve
 from modelheir.data.history.history import History
 from modelheir.data.images import ImageSet
-from modelheir.data.splits import carve
 
 __all__ = ["TimeConfig", "cut_by_time", "from_sets"]
 

@@ -36,7 +36,8 @@ class History:
             for split, images in step.items():
                 if len(images) == 0:
                     raise InputError(
-                        f"{self.name}: the {split} split of step {number} ({self.names[number]}) is empty."
+                        f"{self.name}: the {split} split of step {number} ({self.names[number]}) is empty: give more "
+                        "images of that time, or take fewer steps."
                     )
                 if images.classes != self.classes:
                     raise InputError(f"{self.name}: step {number} ({self.names[number]}) has another class list.")
@@ -57,6 +58,17 @@ class History:
     def newest(self) -> Mapping[str, ImageSet]:
         """The splits of the last step, which alone counts in the end."""
         return self.steps[-1]
+
+    def splits(self) -> dict[str, ImageSet]:
+        """Return every split with the images of all steps, whose numbers, from 0, are the column ``time``."""
+        found = {}
+        for split in ("train", "val", "test"):
+            steps = [number for number, step in enumerate(self.steps) if split in step]
+            if steps:
+                images = self.pool(split, steps=steps)
+                columns = {key: values for key, values in images.columns.items() if key not in ("step", "weight")}
+                found[split] = dataclasses.replace(images, columns={**columns, "time": images.columns["step"]})
+        return found
 
     def pool(self, split: str, *, steps: Sequence[int] = (), weights: Sequence[float] = ()) -> ImageSet:
         """Put one split of several steps one after another.

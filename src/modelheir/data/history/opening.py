@@ -10,6 +10,7 @@ from modelheir.address import DataAddress, parse_data
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import from_mapping, read_yaml
+from modelheir.data.carving import carve
 from modelheir.data.history.dated import TimeConfig, cut_by_time, from_sets
 from modelheir.data.history.history import History
 from modelheir.data.history.portraits import compat_portraits
@@ -17,7 +18,6 @@ from modelheir.data.history.sequence import MODES, SequenceConfig, make_sequence
 from modelheir.data.images import ImageSet, join_sets
 from modelheir.data.sources.portraits import open_portraits
 from modelheir.data.sources.table import open_source
-from modelheir.data.splits import carve
 from modelheir.data.verify import verified
 
 __all__ = ["open_history"]

@@ -17,11 +17,12 @@ from modelheir.methods.adapt.domains import DomainConfig
 from modelheir.methods.adapt.strategies import STRATEGIES
 from modelheir.methods.adapt.ways import HISTORY
 from modelheir.methods.declared import SourceUse
-from modelheir.methods.given.steps import Steps, cut_steps, steps_of_sources
+from modelheir.methods.given.steps import cut_steps, steps_of_sources
 from modelheir.methods.method import Method
 from modelheir.objective.supervised import SupervisedConfig, accept_supervised
 
 if TYPE_CHECKING:
+    from modelheir.data import History
     from modelheir.methods.given import Given
     from modelheir.plans import Stage
 
@@ -73,12 +74,12 @@ def plan(config: Config, given: Given) -> list[Stage]:
         if not values or len(set(values)) < len(values):
             raise InputError(f"method.{name} = {list(values)!r}: name at least one, each once.")
     accept_supervised(config.supervised, given.data.inputs)
-    steps = _steps(config, given)
+    history = _history(config, given)
     tuning = Tuning(config.rates, config.pulls, config.replay, config.domains)
     builders, nodes = [], {name: [] for name in config.strategies}
     for number in range(config.seeds):
         build = Builder(
-            given.member(number), steps, tuning=tuning, supervised=config.supervised,
+            given.member(number), history, tuning=tuning, supervised=config.supervised,
             suffix=f"_seed{number}" if config.seeds > 1 else "",
         )  # fmt: skip
         builders.append(build)
@@ -89,7 +90,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
     return [*stages, choice(builders[0], nodes, pasts)]
 
 
-def _steps(config: Config, given: Given) -> Steps:
+def _history(config: Config, given: Given) -> History:
     if not config.history:
         return cut_steps(given.data.splits, config.time, config.steps)
     earlier = [given.sources[f"history_{number}"].splits for number in range(len(config.history))]

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from modelheir.methods.adapt.domains import DomainConfig, DomainObjective
 from modelheir.methods.adapt.pull import Earlier, Pull
+from modelheir.methods.given.steps import data_of_steps
 from modelheir.objective.supervised import make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
+    from modelheir.data import History
     from modelheir.methods.given import Given
-    from modelheir.methods.given.steps import Steps
     from modelheir.models import Classifier
     from modelheir.objective.supervised import SupervisedConfig
     from modelheir.types import Batch, StageResult, Step
@@ -43,7 +44,7 @@ class Training:
     numbers: tuple[int, ...]  #: steps that it is trained on
     start: Node = ()  #: whose best weights it begins from
     layers: Callable[[Done, Classifier], str] | str = ""  #: what moves; "": what the run says
-    weights: tuple[float, ...] = ()  #: of each step's images
+    weighted: bool = False  #: whether each step's images have a weight
     kind: str = ""  #: of :mod:`modelheir.methods.adapt.domains`; "": images of all steps together
     pull: str = ""  #: of :mod:`modelheir.methods.adapt.pull`
     toward: tuple[tuple[Node, tuple[int, ...]], ...] = ()  #: the earlier models, and steps that each was trained on
@@ -66,30 +67,33 @@ class Builder:
 
     Args:
         given: Data and settings of the run, with the seeds of this member.
-        steps: The data by time.
+        history: The data by time.
         tuning: What is tried.
         supervised: The loss against labels.
         suffix: Of every stage's name.
     """
 
     def __init__(
-        self, given: Given, steps: Steps, *, tuning: Tuning, supervised: SupervisedConfig, suffix: str
+        self, given: Given, history: History, *, tuning: Tuning, supervised: SupervisedConfig, suffix: str
     ) -> None:
-        self.given, self.steps, self.tuning, self.supervised, self.suffix = given, steps, tuning, supervised, suffix
+        self.given, self.history, self.tuning = given, history, tuning
+        self.supervised, self.suffix = supervised, suffix
         self.stages: dict[str, Stage] = {}
         self._data: dict[Any, Given] = {}
 
     @property
     def newest(self) -> int:
         """The number of the newest step."""
-        return len(self.steps) - 1
+        return len(self.history) - 1
 
-    def on(self, numbers: Sequence[int], *, select: Sequence[int] = (), replay: bool = False) -> Given:
+    def on(
+        self, numbers: Sequence[int], *, select: Sequence[int] = (), weights: Sequence[float] = (), replay: bool = False
+    ) -> Given:
         """Return what is given with the data of some steps; ``select``: whose selection images choose, none: newest."""
-        key = tuple(numbers), tuple(select) or (self.newest,), replay
+        key = tuple(numbers), tuple(select) or (self.newest,), tuple(weights), replay
         if key not in self._data:
             share = self.tuning.replay if replay else 0
-            data = self.steps.of(self.given.data, key[0], select=key[1], replay=share)
+            data = data_of_steps(self.given.data, self.history, key[0], select=key[1], weights=key[2], replay=share)
             self._data[key] = dataclasses.replace(self.given, data=data)
         return self._data[key]
 
@@ -100,6 +104,7 @@ class Builder:
         *,
         select: Sequence[int] = (),
         rates: Sequence[float] = (),
+        weights: Sequence[float] = (),
         replay: bool = False,
         **training: Any,
     ) -> Node:
@@ -110,11 +115,12 @@ class Builder:
             numbers: The steps.
             select: Whose selection images choose; none: the newest's.
             rates: Multipliers of the learning rate that are tried; none: 1 from scratch, else those of the tuning.
+            weights: Of the images of each step; none: all 1.
             replay: Train on some images of earlier steps too.
             **training: As :class:`Training` has it.
         """
-        usual = Training(tuple(numbers), **training)
-        given = self.on(numbers, select=select, replay=replay)
+        usual = Training(tuple(numbers), weighted=bool(weights), **training)
+        given = self.on(numbers, select=select, weights=weights, replay=replay)
         tried = tuple(rates) or (self.tuning.rates if usual.start else (1.0,))
         strengths = self.tuning.pulls if usual.pull else (0.0,)
         node = []
@@ -169,11 +175,10 @@ class Builder:
 
     def _plain_task(self, given: Given, wanted: Training, model: Classifier) -> Task:
         loss, extra = make_supervised(self.supervised), {}
-        if wanted.weights:
+        if wanted.weighted:
             import torch
 
-            sizes = [len(self.steps.parts[number]["train"]) for number in wanted.numbers]
-            extra["weight"] = torch.repeat_interleave(torch.tensor(wanted.weights), torch.tensor(sizes))
+            extra["weight"] = torch.tensor(given.data.splits["train"].columns["weight"], dtype=torch.float32)
 
         def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
             batch = batches["train"]

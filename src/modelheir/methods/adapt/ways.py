@@ -38,18 +38,18 @@ def newest_alone(build: Builder) -> Node:
 
 def all_together(build: Builder) -> Node:
     """Train on all steps."""
-    return build.train("erm_all", range(len(build.steps)))
+    return build.train("erm_all", range(len(build.history)))
 
 
 def all_weighted(build: Builder) -> Node:
     """Train on all steps with the benchmark's weights, which end at 1."""
-    count = len(build.steps)
+    count = len(build.history)
     return build.train("erm_all_weighted", range(count), weights=tuple(1 / (count - t) for t in range(count)))
 
 
 def domains(kind: str) -> Way:
     """Train on all steps by an objective that sees them apart."""
-    return lambda build: build.train(f"{_NAMES[kind]}_all", range(len(build.steps)), kind=kind)
+    return lambda build: build.train(f"{_NAMES[kind]}_all", range(len(build.history)), kind=kind)
 
 
 def _past(build: Builder, kind: str = "") -> Node:
@@ -133,7 +133,7 @@ def sequential(*, pull: str = "", replay: bool = False) -> Way:
 def _sequence(build: Builder, *, pull: str = "", replay: bool = False) -> list[Node]:
     name = "ewc_step" if pull else "replay_step" if replay else "step"
     nodes = [build.train("step_1", [0], select=[0])]
-    for number in range(1, len(build.steps)):
+    for number in range(1, len(build.history)):
         toward = tuple((node, (step,)) for step, node in enumerate(nodes)) if pull else ()
         own = {"start": nodes[-1], "pull": pull, "toward": toward, "replay": replay}
         nodes.append(build.train(f"{name}_{number + 1}", [number], select=[number], **own))
