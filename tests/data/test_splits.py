@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
 from modelheir.data.carving import carve, first_share
 from modelheir.data.splits import keep_classes, open_splits
 
