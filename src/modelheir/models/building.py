@@ -200,7 +200,8 @@ def _split(kind: str, rest: str, given: Mapping[str, Any], config: NetworkConfig
         arguments["pretrained"] = True
     body: Any = library.fetched(name, lambda: makers[name](**arguments)) if fetch else makers[name](**arguments)
     sizes = tuple(getattr(body, "auxiliary_sizes", ()))
-    return Split(body, body.feature_size, None, {"head": "fc", "body": ""}, auxiliary_sizes=sizes)
+    layout = dict(getattr(body, "layout", {"head": "fc", "body": ""}))
+    return Split(body, body.feature_size, None, layout, auxiliary_sizes=sizes)
 
 
 def _take_published(model: Classifier, name: str, found: Mapping[str, Tensor]) -> None:
