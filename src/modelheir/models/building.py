@@ -17,6 +17,7 @@ from modelheir.address import LIBRARIES
 from modelheir.checks import InputError, nearest, validate
 from modelheir.config.mapping import from_mapping
 from modelheir.config.network import NetworkConfig
+from modelheir.models.adapters.side import add_side_modules
 from modelheir.models.bodies import library
 from modelheir.models.bodies.families import Split, split_timm, split_torchvision
 from modelheir.models.bodies.mimo import widen_input
@@ -94,6 +95,8 @@ def from_spec(spec: Mapping[str, Any]) -> Classifier:
     except KeyError as error:
         raise InputError(f"the model's description lacks {error}: was it written by modelheir?") from error
     model = _build(given, config, fetch=False, fixed=fixed)
+    if "side" in spec:
+        model = add_side_modules(model, spec["side"])
     if "transplant" in spec:
         from modelheir.models.backward_compatible import rebuild
 
