@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from modelheir.checks import InputError
-from modelheir.models import build, freeze, parameter_groups, stages
+from modelheir.models import build, freeze, layers, parameter_groups, stages
 from modelheir.models.backward_compatible import transplant
 
 CLASSES = ("a", "b", "c")
@@ -32,6 +32,9 @@ CLASSES = ("a", "b", "c")
         ("timm:hgnetv2_b0", 32, 6),  # its stem is made like a block
         ("aux_resnet18", 32, 6),
         ("resnet10thin_wb", 32, 6),
+        ("blocks_convnet", 32, 6),  # its first block keeps the resolution, and is made of two plain layers
+        ("blocks_densenet", 32, 6),  # its last block keeps the resolution
+        ("blocks_resnet", 32, 6),
         ("resnet18_StoDepth_lineardecay", 32, 6),
     ],
 )
@@ -53,6 +56,14 @@ def test_resnet_stages_are_its_layers():
     assert groups[0] == ["body.conv1.weight", "body.bn1.weight", "body.bn1.bias"]
     for number in (1, 2, 3, 4):
         assert {name.split(".")[1] for name in groups[number]} == {f"layer{number}"}
+
+
+@pytest.mark.parametrize("name", ["tv:resnet18", "timm:resnet10t", "mlp", "tv:mobilenet_v2"])
+def test_stages_have_the_names_of_a_resnet(name):
+    model = build(name, classes=CLASSES, image_size=32)
+    found, groups = layers(model), stages(model)
+    assert list(found.values()) == groups
+    assert list(found) == ["conv1", *(f"layer{number}" for number in range(1, len(groups) - 1)), "fc"]
 
 
 def test_multipliers_reach_the_right_parameters():

@@ -27,8 +27,9 @@ def parse_trainable(text: str) -> Trainable:
 
     Args:
         text: ``all``; or any of ``head`` (classifier layers), ``linear`` (linear layers, the classifier among them),
-            ``stage:N`` (from 0 at the stem; -1 is the head), a parameter's or a module's name, or a pattern of names
-            with ``*`` and ``?``; and at most one of ``low_rank:R`` and ``plane:D``.
+            ``stage:N`` (from 0 at the stem; -1 is the head), a stage by its name (``conv1``, ``layer1``, ..., ``fc``),
+            a parameter's or a module's name, or a pattern of names with ``*`` and ``?``; and at most one of
+            ``low_rank:R`` and ``plane:D``.
 
     Raises:
         InputError: Names the piece that says nothing.

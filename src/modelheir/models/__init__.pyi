@@ -8,8 +8,11 @@ from .detection import detector as detector
 from .detection import detector_groups as detector_groups
 from .extended_head import extend_head as extend_head
 from .files.load import load as load
+from .groups import layers as layers
 from .groups import parameter_groups as parameter_groups
 from .groups import stages as stages
+from .parameter_counts import ParameterCount as ParameterCount
+from .parameter_counts import parameter_counts as parameter_counts
 from .parameter_names import find_parameters as find_parameters
 from .surgery import freeze_before as freeze_before
 from .surgery import replace_layers as replace_layers

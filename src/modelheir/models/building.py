@@ -17,6 +17,7 @@ from modelheir.address import LIBRARIES
 from modelheir.checks import InputError, nearest, validate
 from modelheir.config.mapping import from_mapping
 from modelheir.config.network import NetworkConfig
+from modelheir.models.adapters.side import add_side_modules
 from modelheir.models.bodies import library
 from modelheir.models.bodies.families import Split, split_timm, split_torchvision
 from modelheir.models.bodies.mimo import widen_input
@@ -94,6 +95,8 @@ def from_spec(spec: Mapping[str, Any]) -> Classifier:
     except KeyError as error:
         raise InputError(f"the model's description lacks {error}: was it written by modelheir?") from error
     model = _build(given, config, fetch=False, fixed=fixed)
+    if "side" in spec:
+        model = add_side_modules(model, spec["side"])
     if "transplant" in spec:
         from modelheir.models.backward_compatible import rebuild
 
@@ -200,7 +203,8 @@ def _split(kind: str, rest: str, given: Mapping[str, Any], config: NetworkConfig
         arguments["pretrained"] = True
     body: Any = library.fetched(name, lambda: makers[name](**arguments)) if fetch else makers[name](**arguments)
     sizes = tuple(getattr(body, "auxiliary_sizes", ()))
-    return Split(body, body.feature_size, None, {"head": "fc", "body": ""}, auxiliary_sizes=sizes)
+    layout = dict(getattr(body, "layout", {"head": "fc", "body": ""}))
+    return Split(body, body.feature_size, None, layout, auxiliary_sizes=sizes)
 
 
 def _take_published(model: Classifier, name: str, found: Mapping[str, Tensor]) -> None:

@@ -20,7 +20,14 @@ from modelheir.models.bodies.mimo import average_members, join_members, repeat_m
 from modelheir.models.heads import ConvHead
 from modelheir.types import Outputs
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "normalised"]
+
+
+def normalised(images: Tensor, mean: Tensor, std: Tensor, resolution: int) -> Tensor:
+    """Resize images to ``resolution`` pixels a side, where it is not 0, and normalise each channel."""
+    if resolution and images.shape[-2:] != (resolution, resolution):
+        images = F.interpolate(images, size=(resolution,) * 2, mode="bilinear", antialias=True)
+    return (images - mean.to(images.dtype)) / std.to(images.dtype)
 
 
 class Classifier(nn.Module):
@@ -134,6 +141,4 @@ class Classifier(nn.Module):
 
     def prepare(self, images: Tensor) -> Tensor:
         """Resize to the network's own resolution, where it has one, and normalise."""
-        if self.resolution and images.shape[-2:] != (self.resolution, self.resolution):
-            images = F.interpolate(images, size=(self.resolution,) * 2, mode="bilinear", antialias=True)
-        return (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
+        return normalised(images, self.mean, self.std, self.resolution)

@@ -2,7 +2,8 @@
 
 A stage begins where the resolution falls, and where the first block (a part made of parts) follows the stem; the
 classifier layer, with an embedding and all auxiliary heads, is the last. Transformers of one resolution have a stage
-a block. So a ResNet has six: stem, four stages, head. A part called ``stem`` is never a block, however it is made.
+a block. So a ResNet has six: stem, four stages, head. A part called ``stem`` is never a block, however it is made; one
+called ``layerN`` always begins a stage.
 
 The lists of PaddleClas (``lr_mult_list``: five for ResNets and PP-HGNetV2, six for PP-LCNet) leave the classifier layer
 out, which trains at 1 there; :func:`parameter_groups` takes them as they are. Ours differs: every weight of a stage
@@ -11,6 +12,7 @@ gets its multiplier, batch normalisations and a convolution right before the cla
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from torch import Tensor, nn
@@ -18,11 +20,11 @@ from torch import Tensor, nn
 from modelheir.checks import InputError
 from modelheir.models.module_names import title
 
-__all__ = ["is_block", "parameter_groups", "parts", "stages"]
+__all__ = ["is_block", "layers", "parameter_groups", "parts", "stages"]
 
 #: containers whose children are parts of the network in order
 _OPEN = {"net", "body", "features", "layers", "stages", "trunk_output", "blocks", "encoder"}
-_NECKS = ("neck", "aux", "AuxLogits")  #: belong to auxiliary heads
+_NECKS = ("neck", "aux", "AuxLogits")  #: belong to heads
 _MERGING = ("PatchMerging", "PatchMergingV2")
 
 
@@ -44,6 +46,7 @@ def stages(model: nn.Module) -> list[list[str]]:
         hidden = name.split(".")[0] == "classifier" and last_top != "classifier" and isinstance(part, nn.Linear)
         transformer = composite and blocks and _is_transformer(part)
         fresh = fresh or begins or _shrinks(part) or (composite and not blocks) or hidden or transformer
+        fresh = fresh or re.fullmatch(r"layer\d+", name) is not None
         if names:
             if fresh:
                 groups.append([])
@@ -58,6 +61,24 @@ def stages(model: nn.Module) -> list[list[str]]:
         groups = [own + groups[0], *groups[1:]] if groups else [own]
         taken |= set(own)
     return [*groups, [name for name in every if name not in taken]]
+
+
+def layers(model: nn.Module) -> dict[str, list[str]]:
+    """Return the parameter names of each stage by its name: ``conv1`` (stem), ``layer1``, ..., ``fc`` (head).
+
+    The names are those of a ResNet, whatever the network calls its parts; the order is from the images to the logits,
+    and so the one in which a network is unfrozen step by step, or backwards.
+
+    Args:
+        model: As for :func:`stages`.
+
+    Example:
+        >>> from modelheir.models import build
+        >>> {name: len(group) for name, group in layers(build("resnet8", classes=["a", "b"], image_size=8)).items()}
+        {'conv1': 3, 'layer1': 6, 'layer2': 9, 'layer3': 9, 'fc': 2}
+    """
+    first, *between, last = stages(model)
+    return {"conv1": first, **{f"layer{number}": group for number, group in enumerate(between, 1)}, "fc": last}
 
 
 def parameter_groups(model: nn.Module, multipliers: Sequence[float]) -> list[tuple[list[Tensor], float]]:

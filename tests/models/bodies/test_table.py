@@ -5,6 +5,7 @@ from torchvision.models import DenseNet
 
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
+from modelheir.models.bodies.blocks import FAMILIES
 from modelheir.models.bodies.branches import combine_heads
 from modelheir.models.bodies.stochastic_depth import StochasticBlock
 from modelheir.models.bodies.table import BODIES
@@ -16,7 +17,8 @@ def test_the_table_holds_every_family():
         for pattern in ("resnet{}_wb", "aux_resnet{}", "mb_resnet{}", "resnet{}_StoDepth_lineardecay"):
             assert pattern.format(depth) in BODIES
     assert {"resnet10thin_wb", "resnext50_32x4d_wb", "resnext101_32x8d_wb", "wide_resnet50_2_wb"} <= set(BODIES)
-    assert len(BODIES) == 26
+    assert set(FAMILIES) <= set(BODIES)
+    assert len(BODIES) == 29
 
 
 @pytest.mark.parametrize(

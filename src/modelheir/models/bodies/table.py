@@ -12,6 +12,7 @@ from functools import partial
 
 from torch import nn
 
+from modelheir.models.bodies.blocks import blocks_convnet, blocks_densenet, blocks_resnet
 from modelheir.models.bodies.branches import resnet_auxiliary, resnet_branches
 from modelheir.models.bodies.stochastic_depth import resnet_stochastic_depth
 from modelheir.models.bodies.thin import resnet10thin_wb, resnet_wb
@@ -23,6 +24,9 @@ _WIDER = ("resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d", "wide_resne
 
 #: name -> function of keyword settings that builds the body
 BODIES: dict[str, Callable[..., nn.Module]] = {
+    "blocks_convnet": blocks_convnet,
+    "blocks_densenet": blocks_densenet,
+    "blocks_resnet": blocks_resnet,
     "resnet10thin_wb": resnet10thin_wb,
     **{f"{name}_wb": partial(resnet_wb, name) for name in (*_RESNETS, *_WIDER)},
     **{f"aux_{name}": partial(resnet_auxiliary, name) for name in _RESNETS},
