@@ -13,12 +13,13 @@ from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
 from modelheir.config.run import TrainConfig
+from modelheir.config.teacher import TeacherConfig
 from modelheir.data import open_splits
 from modelheir.methods import METHODS
 from modelheir.models import build
 from modelheir.objective.supervised import SupervisedConfig
 from modelheir.runs import read_predictions, write_predictions
-from modelheir.runs.files import write_json
+from modelheir.runs.files import read_mapping, write_json
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import save_weights
 
@@ -121,6 +122,46 @@ def test_stored_predictions_without_the_selection_split_say_so(tmp_path, capsys)
     train("upgrade", config(tmp_path / "new", old=(str(old),), inputs=InputConfig(augment="none")))
     first = capsys.readouterr().err.splitlines()[0]
     assert first == f"--old {old}: no predictions of the whole selection split, so its accuracy there is unknown"
+
+
+@pytest.mark.parametrize("augment", ["crop", "none"])
+def test_stored_predictions_are_of_one_view_and_that_is_said(tmp_path, capsys, augment):
+    """Of the whole selection split too, whose accuracy is then known."""
+    model = save_model(tmp_path / "old")
+    parts = [predict(model, DATA, split=split, device="cpu") for split in ("train", "val")]
+    both = {name: np.concatenate([getattr(one, name) for one in parts]) for name in ("sample_id", "label", "logits")}
+    old = tmp_path / "old.parquet"
+    made = dataclasses.replace(parts[0], prediction=both["logits"].argmax(1), columns={}, **both)
+    write_predictions(old, made)
+    settings = config(tmp_path / "new", inputs=InputConfig(augment=augment), allow_weak_teacher=True)
+    train("distill", settings, METHODS["distill"].config(teacher=(str(old),)))
+    lines = capsys.readouterr().err.splitlines()
+    said = f"--teacher {old}: stored predictions are of one view of each image, and the new model sees augmented images"
+    assert [line.startswith(said) for line in lines[:2]] == [augment == "crop", False]
+    assert f"--teacher {old}: accuracy on the selection split" in lines[augment == "crop"]
+
+
+def test_teachers_and_losses_are_said_with_their_weights_and_kept(tmp_path, capsys):
+    first, second = f"run:{tmp_path / 'a'}", f"run:{tmp_path / 'b'}"
+    for seed, address in enumerate((first, second)):
+        train("finetune", config(address.removeprefix("run:"), seed=seed, quiet=True))
+    own = METHODS["distill"].config(
+        teacher=(first, second),
+        policy=TeacherConfig(weights=(3.0, 1.0)),
+        losses=("kl_distillation", "dist"),
+        loss_weights=(1.0, 0.5),
+        label_weight=2.0,
+    )
+    folder = RunFolder(train("distill", config(tmp_path / "new", allow_weak_teacher=True), own))
+    assert capsys.readouterr().err.splitlines()[3] == (
+        f"learns from {first} (share 0.75) and {second} (share 0.25) by kl_distillation (weight 1), dist (weight 0.5), "
+        "labels (weight 2)"
+    )
+    kept = [read_mapping(path, "").get("describe", {}) for path in folder.path.glob("stages/*/*.json")]
+    assert {"kl_distillation": 1.0, "dist": 0.5, "labels": 2.0} in [one.get("taught", {}).get("losses") for one in kept]
+    chain = METHODS["distill"].config(teacher=(first,), assistants=("mlp",))
+    train("distill", config(tmp_path / "chain", allow_weak_teacher=True), chain)
+    assert f"learns from {first} by kl_distillation (weight 1)\n" in capsys.readouterr().err
 
 
 def test_classes_that_are_numbers_are_matched_in_order_only_where_the_user_says_so(tmp_path, caplog):

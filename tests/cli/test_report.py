@@ -10,7 +10,7 @@ from modelheir.assemble.report import ReportConfig, _names, report_runs
 from modelheir.checks import InputError
 from modelheir.cli import report
 from modelheir.runs.folder import RunFolder
-from modelheir.runs.predictions import write_predictions
+from modelheir.runs.predictions import read_predictions, write_predictions
 from modelheir.runs.trackers import Trackers
 
 
@@ -48,6 +48,26 @@ def test_flips_against_each_runs_own_old(make_run, tmp_path, capsys):
     assert "v2 <b>" not in text
     assert page.with_suffix(".table.csv").is_file()
     assert f"Table: {page.with_suffix('.table.csv')}" in out
+
+
+def test_a_student_stands_beside_its_first_teacher(make_run, tmp_path, capsys):
+    """Its error, and what the student gets wrong that it got right; not where the teacher's images were others."""
+    teacher, student, other = make_run("big", wrong=[0]), make_run("small", wrong=[1, 2]), make_run("other")
+    for name, first in (("small", teacher), ("other", tmp_path / "gone")):
+        settings = f"train: distill\nseed: 3\nmethod: {{teacher: ['run:{first}', 'run:{tmp_path / 'gone'}']}}\n"
+        (tmp_path / name / "config.yaml").write_text(settings)
+    assert report.main([str(student), str(other), "--html", str(tmp_path / "p.html")]) == 0
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("against", "its error", f"run:{teacher}"[:20]))
+    rows, _ = report_runs([str(student), str(other)], ReportConfig(html=str(tmp_path / "p.html")))
+    assert (rows[0]["old"], rows[0]["nfr"]) == (f"run:{teacher}", 0.4)
+    assert rows[0]["error_old"] == pytest.approx(0.2)
+    assert "nfr" not in rows[1]
+    path = RunFolder(teacher).predictions("test")
+    moved = dataclasses.replace(read_predictions(path), sample_id=np.array(list("vwxyz")))
+    path.unlink()
+    write_predictions(path, moved)
+    assert "nfr" not in report_runs([str(student)], ReportConfig(html=str(tmp_path / "p.html")))[0][0]
 
 
 def test_one_old_for_all_may_be_a_file(make_run, tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modelheir.assemble.caching.used import cache_lines
 from modelheir.checks import InputError
@@ -41,10 +41,17 @@ def check_teacher(old: Teachers, say: Say, *, allow_weak: bool = False) -> None:
             say(line)
         return
     stream, names = old.data.stream("val", train=False), f"{old.flag} {', '.join(old.addresses)}"
+    stored = all(is_predictions(spec) for spec in old.addresses)
+    if stored and not old.data.fixed_view:
+        say(
+            f"{names}: stored predictions are of one view of each image, and the new model sees augmented images: the "
+            "models themselves, or a cache of views (modelheir cache write --views 8), teach better (Beyer et al., "
+            "2021, arXiv:2106.05237)"
+        )
     try:
         teacher = old.teacher(stream)
     except InputError:
-        if not all(is_predictions(spec) for spec in old.addresses):
+        if not stored:
             raise
         # stored outputs need not cover the selection split; the method checks the rows it uses
         say(f"{names}: no predictions of the whole selection split, so its accuracy there is unknown")
@@ -87,6 +94,8 @@ def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
             if not said:
                 say(_line(task, given, source, images))
                 say(_recipe(given))
+                if "taught" in task.describe:
+                    say(_taught(task.describe["taught"]))
             elif task.fit is not None or images != said:
                 say(f"{stage.name}: {images}; {_course(task.fit or given.fit)}")
             said = images
@@ -128,6 +137,19 @@ def _recipe(given: Given) -> str:
     pad = f" (by up to {inputs.crop_pad} px)" if inputs.augment in ("crop", "crop_flip") else ""
     mirrored = "mirrored" if inputs.mirror else "not mirrored"
     return f"augmentation {inputs.augment}{pad}, {mirrored}; {_course(given.fit)}"
+
+
+def _taught(told: Mapping[str, Any]) -> str:
+    """Say whom a student learns from and by which losses, with all weights.
+
+    >>> _taught({"teachers": [["run:a", 0.75], ["run:b", 0.25]], "losses": {"dist": 2.0, "labels": 1.0}})
+    'learns from run:a (share 0.75) and run:b (share 0.25) by dist (weight 2), labels (weight 1)'
+    """
+    teachers = told["teachers"]
+    alone = len(teachers) == 1
+    who = " and ".join(address if alone else f"{address} (share {share:.3g})" for address, share in teachers)
+    losses = ", ".join(f"{name} (weight {weight:g})" for name, weight in told["losses"].items())
+    return f"learns from {who} by {losses}"
 
 
 def _course(fit: FitConfig) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,10 +12,12 @@ from modelheir import analysis, report
 from modelheir.address import parse_address, predictions_place
 from modelheir.assemble.pages import find_images, run_curves, run_provenance
 from modelheir.checks import InputError, InRange, OneOf
-from modelheir.config.mapping import read_yaml
+from modelheir.config.mapping import from_mapping, read_yaml
+from modelheir.methods import METHODS
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.outputs import check_outputs, page_files
 from modelheir.runs.predictions import read_predictions
+from modelheir.runs.teacher_cache.manifest import read_manifest
 
 __all__ = ["ReportConfig", "report_runs"]
 
@@ -25,7 +27,8 @@ class ReportConfig:
     """Settings of ``report``."""
 
     html: str = "report.html"  #: the page to write; its table goes beside it as .table.csv
-    old: str = ""  #: run folder or predictions file that flips are counted against; empty takes each run's own --old
+    old: str = ""  #: run folder or predictions file that flips are counted against; empty takes each run's own --old,
+    #: of a student its first teacher
     split: Annotated[str, OneOf("val", "test")] = "test"
     data: str = ""  #: where pictures of flipped images come from, such as folder:DIR; empty takes the run's own
     pictures: bool = True  #: show pictures where the data is at hand
@@ -67,8 +70,12 @@ def report_runs(
         if path_old and path_old.resolve() == path.resolve():  # the old model is no candidate for its own place
             rows.append({**analysis.run_row(name, new), "reference": True, "seeds": _seeds(folder)})
             continue
-        old = read_predictions(path_old, columns=()) if path_old else None
-        rows.append({**analysis.run_row(name, new, old, max_nfr=config.max_nfr), "seeds": _seeds(folder)})
+        old = read_predictions(path_old, columns=()) if path_old and path_old.is_file() else None
+        named = config.old or _config(folder).get("old")
+        if old is not None and not named and set(old.sample_id) != set(new.sample_id):
+            old = None  # a teacher that was trained on other data
+        row = {**analysis.run_row(name, new, old, max_nfr=config.max_nfr), "seeds": _seeds(folder)}
+        rows.append(row if old is None else {**row, "old": place})
         if old is not None:
             pairs[name] = (old, new)
     done = [row for row in rows if "failed" not in row]
@@ -120,13 +127,27 @@ def _config(folder: Path) -> dict[str, Any]:
 
 
 def _own_old(folder: Path) -> str:
-    """Return the run's first ``--old`` if its predictions are still there."""
-    given = next(iter(_config(folder).get("old") or ()), "")
+    """Return the run's first ``--old``, else its first teacher, if its predictions are still there."""
+    kept = _config(folder)
+    given = next(iter(kept.get("old") or _teachers(kept)), "")
     if not given:
         return ""
+    if parse_address(given).kind == "cache" and parse_address(given).path.exists():
+        given = read_manifest(parse_address(given).path).teachers[0]["address"]
     old = parse_address(given)
     known = old.kind in ("run", "predictions") and not old.stage and old.path.exists()  # a stage said other things
     return given if known else ""
+
+
+def _teachers(kept: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the addresses of the models that taught a run; none where this version cannot read its settings."""
+    method = METHODS.get(kept.get("train", ""))
+    try:
+        own = from_mapping(method.config, kept.get("method") or {}) if method else None
+    except InputError:
+        return ()
+    uses = method.models(own).values() if method else ()
+    return tuple(address for use in uses if use.teaches for address in use.addresses)
 
 
 def _seeds(folder: Path) -> list[int]:

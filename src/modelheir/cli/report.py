@@ -23,14 +23,16 @@ def main(argv: list[str]) -> int:
     said = parse(SPEC, argv)
     config = said.configs[""]
     rows, page = report_runs(said.words, config, command=["modelheir", "report", *argv])
+    against = any("old" in row for row in rows)
     table = [
         [
             row["name"] + (" (old)" if row.get("reference") else ""),
             percent(row["error"], row.get("error_interval")) if "failed" not in row else row["failed"],
             percent(row.get("nfr"), row.get("nfr_interval")),
+            *([row.get("old", ""), percent(row.get("error_old"))] if against else []),
         ]
         for row in rows
     ]
-    show_table("", ["run", "error", "NFR"], table)
+    show_table("", ["run", "error", "NFR", *(["against", "its error"] if against else [])], table)
     say(*map("{}: {}".format, ("Report", "Table"), page_files(page)))
     return 0

@@ -19,7 +19,7 @@ from modelheir.config.taps import parse_pair
 from modelheir.config.teacher import TeacherConfig
 from modelheir.methods.declared import ModelUse, PilotUse, SourceUse
 from modelheir.methods.distill.after import FixConfig, TargetConfig, fix_task, larger, target_fit, widened
-from modelheir.methods.distill.taught import NoiseConfig, taught_task, teacher_of
+from modelheir.methods.distill.taught import NoiseConfig, taught_task
 from modelheir.methods.given.pool import with_pool, without_labels
 from modelheir.methods.method import Method
 from modelheir.objective.distances import LOSSES, LossesConfig
@@ -134,7 +134,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
 def _assistant(config: Config, given: Given, network: str, teacher: str, done: Mapping[str, StageResult]) -> Task:
     """Train a network between teacher and student (Mirzadeh et al., 2020, arXiv:1902.03393)."""
     model = dataclasses.replace(given.model, name=network, asked=network)
-    return taught_task(config, given, model.build(), teacher_of(given, config.policy, done.get(teacher)), None)
+    return taught_task(config, given, model.build(), done.get(teacher))
 
 
 def _student(
@@ -145,7 +145,7 @@ def _student(
     student = given.model.build() if start is None else given.model.begin_from(start)
     if before:
         student.load_state_dict(done[before].weights("model"))
-    return taught_task(config, given, student, teacher_of(given, config.policy, done.get(teacher)), fit)
+    return taught_task(config, given, student, done.get(teacher), fit)
 
 
 def _fixed(config: Config, given: Given, before: StageResult) -> Task:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from modelheir.plans import Task
     from modelheir.types import Batch, StageResult, Step, Stream
 
-__all__ = ["NoiseConfig", "taught_task", "teacher_of"]
+__all__ = ["NoiseConfig", "taught_task"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,10 +45,13 @@ class _Settings(Protocol):
     def supervised(self) -> SupervisedConfig: ...
 
     @property
+    def policy(self) -> TeacherConfig: ...
+
+    @property
     def noise(self) -> NoiseConfig: ...
 
 
-def teacher_of(given: Given, policy: TeacherConfig, trained: StageResult | None) -> Callable[[Stream], Any]:
+def _teacher_of(given: Given, policy: TeacherConfig, trained: StageResult | None) -> Callable[[Stream], Any]:
     """Return what makes the frozen teacher for a stream: those that were given, or one that was trained before."""
     teachers = dataclasses.replace(given.models["teacher"], data=given.data, policy=policy, weights=policy.weights)
     if trained is None:
@@ -59,19 +62,20 @@ def teacher_of(given: Given, policy: TeacherConfig, trained: StageResult | None)
 
 
 def taught_task(
-    config: Any, given: Given, student: Classifier, teacher: Callable[[Stream], Any], fit: FitConfig | None
+    config: Any, given: Given, student: Classifier, trained: StageResult | None, fit: FitConfig | None = None
 ) -> Task:
     """Return the task of a student that learns from a teacher on the training split of ``given``.
 
     Args:
-        config: Losses, with ``label_weight``, ``supervised`` and ``noise``.
+        config: Losses, with ``label_weight``, ``supervised``, ``policy`` and ``noise``.
         given: Data and settings of the run.
         student: The network to train.
-        teacher: Makes the teacher for a stream.
+        trained: The stage that trained the teacher; ``None``: the teachers that were given.
         fit: Settings of this stage alone; ``None``: the run's.
     """
     settings: _Settings = config
     stream = given.data.stream()
+    teacher = _teacher_of(given, settings.policy, trained)
     teaching = Teaching(teacher(stream), student, config, image_size=given.data.image_size, seed=given.model.seed)
     if not settings.label_weight:
         teaching.need_every_class()
@@ -93,7 +97,19 @@ def taught_task(
         return LossTerms(terms)
 
     task = given.task({"model": student, **teaching.modules}, stream, objective, references=teaching.references)
-    return dataclasses.replace(task, fit=fit)
+    weighted = dict(zip(teaching.names, teaching.weights, strict=True))
+    told = {
+        "teachers": _shares(given, settings.policy) if trained is None else [[trained.name, 1.0]],
+        "losses": {**weighted, **({"labels": settings.label_weight} if settings.label_weight else {})},
+    }
+    return dataclasses.replace(task, fit=fit, describe={**task.describe, "taught": told})
+
+
+def _shares(given: Given, policy: TeacherConfig) -> list[list[Any]]:
+    """Return each teacher's address and its share in their mean."""
+    addresses = given.models["teacher"].addresses
+    weights = policy.weights or (1.0,) * len(addresses)
+    return [[address, weight / sum(weights)] for address, weight in zip(addresses, weights, strict=True)]
 
 
 def _labelled_share(batch: Batch, step: Step) -> Any:
