@@ -1,6 +1,7 @@
 """What a run says before its first batch."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from modelheir.data import open_splits
 from modelheir.methods import METHODS
 from modelheir.models import build
 from modelheir.objective.supervised import SupervisedConfig
+from modelheir.plans import Grid, Stage
 from modelheir.runs import read_predictions, write_predictions
 from modelheir.runs.files import read_mapping, write_json
 from modelheir.runs.folder import RunFolder
@@ -199,3 +201,34 @@ def test_the_training_images_decide_the_size_for_every_split(tmp_path, capsys):
 def test_how_much_of_the_network_trains_is_said_where_it_is_not_all(tmp_path, capsys):
     train("finetune", config(tmp_path / "a", trainable="head"))
     assert " parameters, 195 of them trained), 8 px" in capsys.readouterr().err.splitlines()[0]  # 64 * 3 + 3
+
+
+def test_a_grid_says_how_many_settings_there_are_and_trains_to_a_run_like_any_other(tmp_path, capsys, monkeypatch):
+    """A method whose stage is a grid over the rate; network, images and recipe are said of its first setting."""
+    real = METHODS["finetune"]
+
+    def plan(settings, given):
+        (stage,) = real.plan(settings, given)
+
+        def prepare(done):
+            def make_task(setting):
+                task = stage.prepare(done)
+                return dataclasses.replace(task, fit=dataclasses.replace(given.fit, lr=setting["lr"], keep="best"))
+
+            return Grid([{"lr": 1e-7}, {"lr": 0.05}], make_task, runner="sequential")
+
+        return [Stage("grid", prepare)]
+
+    monkeypatch.setitem(METHODS, "finetune", dataclasses.replace(real, plan=plan))
+    train("finetune", config(tmp_path / "a", fit=FitConfig(epochs=2, batch_size=16, lr=0.05)))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "grid: 2 settings"
+    assert lines[1].startswith("mlp (")
+    assert "batches of 16" in lines[2]
+    assert "grid: 2 settings, sequential" in lines
+    (stage,) = (tmp_path / "a" / "stages").iterdir()
+    rows = json.loads((stage / "result.json").read_text())["describe"]["grid"]["members"]
+    assert [row["setting"] for row in rows] == [{"lr": 1e-7}, {"lr": 0.05}]
+    found = read_predictions(tmp_path / "a" / "predictions" / "val.parquet")
+    assert (found.prediction == found.label).mean() == max(row["selection"] for row in rows)
+    assert rows[0]["selection"] < rows[1]["selection"]

@@ -1,6 +1,8 @@
 """The loop over a stack: members end apart, an interruption changes no bit, and what cannot stack is told."""
 
 import pytest
+import torch
+from torch.nn.functional import cross_entropy
 
 from modelheir.config.fit import SnapshotConfig
 from modelheir.engine.population import stacked
@@ -9,6 +11,7 @@ from modelheir.engine.population.stack import Stack
 from modelheir.inference.runtime import Runtime
 from modelheir.plans import Grid
 from modelheir.runs.folder import RunFolder
+from modelheir.types import LossTerms
 
 
 def test_the_stack_shrinks_where_members_end(grids, toy, tmp_path, monkeypatch):
@@ -100,3 +103,34 @@ def test_steps_on_trial_take_time_and_leave_nothing(grids, notes, toy, tmp_path)
     members = make_members(grids, notes, toy, tmp_path, grids.task)
     assert 0 < stacked.try_steps(members, list(members), 8) < 60  # more steps than an epoch has
     assert list(tmp_path.rglob("*.*")) == []
+
+
+def test_schedules_clipping_averages_and_further_streams_are_those_of_separate_training(grids, toy, tmp_path):
+    """One objective over two streams, the second shorter than an epoch, and a network that comes in evaluation mode."""
+
+    def make_task(setting):
+        task = grids.task(setting, schedule="cosine", clip_norm=0.05, ema_decay=0.5, evaluate_every=2)
+        model = task.modules["model"].eval()
+        task.streams = {**task.streams, "more": toy.make_stream(60, seed=4, shift=0.5)}
+
+        def objective(batches, step):
+            losses = {name: cross_entropy(model(one.inputs).logits, one.labels) for name, one in batches.items()}
+            return LossTerms(losses, {"at": torch.tensor(float(step.epoch)), "largest": losses["more"].amax()})
+
+        task.objective = objective
+        return task
+
+    logs = {}
+    for runner in ("sequential", "stacked"):
+        grid = Grid(grids.settings, make_task, share=True, runner=runner)
+        done = grids.run(tmp_path / runner, grid=grid, log=(rows := toy.rows()))
+        rows.sort(key=lambda row: (row["stage"], row["epoch"]))
+        logs[runner] = grids.table(done), done.weights("model"), rows
+    (table, weights, rows), (stacked_table, stacked_weights, stacked_rows) = logs.values()
+    assert table == stacked_table
+    assert all(torch.allclose(stacked_weights[key], value, rtol=0, atol=1e-11) for key, value in weights.items())
+    assert len(rows) == len(stacked_rows)
+    for one, other in zip(toy.same_rows(rows), toy.same_rows(stacked_rows), strict=True):
+        assert {**other, "stage": 0} == pytest.approx({**one, "stage": 0}, abs=1e-6)
+        assert one["stage"] == other["stage"]
+    assert len({row["lr"] for row in rows if row["stage"] == "grid/0"}) > 1

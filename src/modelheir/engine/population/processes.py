@@ -118,7 +118,7 @@ def _train(members: Members, member: Member, end: Connection) -> None:
 def _start(members: Members, work: Callable[[Connection], None]) -> tuple[Any, Connection]:
     """Start a process and return it with the end of a pipe that says what it has to say, and closes when it ends."""
     ours, theirs = multiprocessing.Pipe(duplex=False)
-    process = multiprocessing.get_context("fork").Process(target=_live, args=(members, work, theirs), daemon=True)
+    process = multiprocessing.get_context("fork").Process(target=_live, args=(members, work, theirs))
     sys.stdout.flush()
     sys.stderr.flush()
     with warnings.catch_warnings():  # of threads that a copy lacks: torch's, which a copy with one thread never uses

@@ -79,8 +79,16 @@ def join_batches(batches: Sequence[Batch]) -> tuple[dict[str, Any], int | None]:
     """Return the values of members' batches, and along which dimension members lie; ``None``: one batch for all."""
     if len(batches) == 1:
         return _values(batches[0]), None
-    parts = [_values(batch) for batch in batches]
-    return torch.utils._pytree.tree_map(lambda *one: torch.stack(one), *parts), 0
+    return _stacked([_values(batch) for batch in batches]), 0
+
+
+def _stacked(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, Tensor):
+        return torch.stack(list(values))
+    if isinstance(first, tuple):
+        return tuple(_stacked(parts) for parts in zip(*values, strict=True))
+    return {name: _stacked([one[name] for one in values]) for name in first}
 
 
 def _values(batch: Batch) -> dict[str, Any]:
@@ -112,8 +120,9 @@ class Stack:
     """
 
     def __init__(self, members: Sequence[Training]) -> None:
-        for one in members:
-            for module in one.task.modules.values():
+        modules = [module for one in members for module in one.task.modules.values()]
+        if any(isinstance(one, nn.Dropout) and one.p > 0 for module in modules for one in module.modules()):
+            for module in modules:  # else nothing is drawn at all
                 rate_dropout(module)
         self.place(members)
 
