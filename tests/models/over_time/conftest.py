@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from modelheir.config.network import NetworkConfig
-from modelheir.config.over_time import OverTimeConfig, parse_routes
+from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
 from modelheir.models import build
 from modelheir.models.over_time import OverTime, layer_names
 

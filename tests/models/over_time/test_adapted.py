@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from modelheir.checks import InputError
-from modelheir.config.over_time import OverTimeConfig
+from modelheir.config.over_time.copies import OverTimeConfig
 from modelheir.models import build
 from modelheir.models.over_time import OverTime
 from modelheir.models.over_time.adapted import Adapted, adaptable

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
-from modelheir.config.over_time import OverTimeConfig, parse_routes
+from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
 from modelheir.models import build, from_spec, state_hash
 from modelheir.models.bodies.blocks import FAMILIES
 from modelheir.models.over_time import OverTime, distances, extended, layer_names

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir.checks import InputError
-from modelheir.config.over_time import OverTimeConfig
+from modelheir.config.over_time.copies import OverTimeConfig
 from modelheir.models.adapters.kernel_rank import KernelRank, rank_cap
 from modelheir.models.module_names import title
 from modelheir.models.over_time.layer_modules import HEAD, STEM

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from modelheir import checks
 from modelheir.checks import InputError
-from modelheir.config.over_time import OverTimeConfig, Routes, check_routes, side_sizes
+from modelheir.config.over_time.copies import OverTimeConfig, Routes, check_routes, side_sizes
 from modelheir.models.adapters.kernel_rank import adapt
 from modelheir.models.adapters.side import add_maps, check_side, side_module
 from modelheir.models.bodies.blocks import BlocksBody

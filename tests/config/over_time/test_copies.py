@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelheir.checks import InputError, validate
-from modelheir.config.over_time import OverTimeConfig, check_routes, parse_routes, side_sizes
+from modelheir.config.over_time.copies import OverTimeConfig, check_routes, parse_routes, side_sizes
 
 LAYERS = ("conv1", "layer1", "fc")
 
