@@ -39,11 +39,11 @@ def test_routes_count_how_often_a_layer_was_named(lists):
     [
         (
             "layer2",
-            "unknown layer in separate_layers = 'layer2': 'layer2'. Did you mean 'layer1'.*Known: conv1, layer1",
+            "unknown layer in layers = 'layer2': 'layer2'. Did you mean 'layer1'.*Known: conv1, layer1",
         ),
         ("fc:fc:fc", "has lists for 3 steps, and 2 follow the first"),
         ("fc,fc", "names a layer twice in one step"),
-        ("fc,all", "unknown layer in separate_layers = 'fc,all': 'all'"),
+        ("fc,all", "unknown layer in layers = 'fc,all': 'all'"),
         ("fc:", "unknown layer .*: ''"),
     ],
 )

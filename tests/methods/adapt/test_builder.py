@@ -26,9 +26,10 @@ def build(world):
 
 def finished(build, name, *, accuracy=0.5, loss=1.0, seed=3):
     """Return a stage's result with drawn weights."""
-    state = dataclasses.replace(build.given.model, seed=seed).build().state_dict()
-    metrics = {"val/accuracy": accuracy, "val/loss": loss}
-    return types.SimpleNamespace(name=name, metrics=metrics, weights=lambda module: state)
+    model = dataclasses.replace(build.given.model, seed=seed).build()
+    metrics, state = {"val/accuracy": accuracy, "val/loss": loss}, model.state_dict()
+    about = {"model": model.spec}
+    return types.SimpleNamespace(name=name, metrics=metrics, describe=about, weights=lambda module: state)
 
 
 def test_a_stage_trains_on_its_steps_and_is_chosen_on_the_newest(build):

@@ -91,7 +91,7 @@ def parse_routes(text: str, *, steps: int, layers: Sequence[str]) -> Routes:
         >>> parse_routes("conv1,layer1:fc", steps=3, layers=["conv1", "layer1", "fc"])
         ((0, 0, 0), (1, 1, 0), (1, 1, 1))
     """
-    said = f"separate_layers = {text!r}"
+    said = f"layers = {text!r}"
     lists = [[piece.strip() for piece in one.split(",")] for one in text.split(":")]
     if len(lists) == 1:
         lists = lists * (steps - 1)

@@ -14,6 +14,7 @@ from modelheir.checks import Above, AtLeast, InputError, OneOf
 from modelheir.methods.adapt.builder import Builder, Tuning
 from modelheir.methods.adapt.choice import choice
 from modelheir.methods.adapt.domains import DomainConfig
+from modelheir.methods.adapt.joint import JointConfig
 from modelheir.methods.adapt.strategies import STRATEGIES
 from modelheir.methods.adapt.ways import HISTORY
 from modelheir.methods.declared import SourceUse
@@ -52,6 +53,7 @@ class Config:
     )  #: strengths of a pull to earlier models (l2, l1, ewc): the best on the selection images is taken
     replay: Annotated[float, Above(0)] = 1.0  #: sequential_replay: images of earlier steps for each of a step's own
     domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
+    joint: JointConfig = dataclasses.field(default_factory=JointConfig)
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
     def unread(self) -> dict[str, str]:
@@ -61,6 +63,8 @@ class Config:
         why, text = f"strategies = {list(self.strategies)!r}", " ".join(self.strategies)
         found |= {} if any(word in text for word in ("l2_", "l1_", "ewc")) else {"pulls": why}
         found |= {} if "replay" in text else {"replay": why}
+        copies = any(word in text for word in ("joint_", "side_tune", "low_rank_adapt"))
+        found |= {} if copies else {"joint": why}
         return found if any(word in text for word in ("irm", "dro", "coral")) else {**found, "domains": why}
 
 
@@ -75,7 +79,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
             raise InputError(f"method.{name} = {list(values)!r}: name at least one, each once.")
     accept_supervised(config.supervised, given.data.inputs)
     history = _history(config, given)
-    tuning = Tuning(config.rates, config.pulls, config.replay, config.domains)
+    tuning = Tuning(config.rates, config.pulls, config.replay, config.domains, config.joint)
     builders, nodes = [], {name: [] for name in config.strategies}
     for number in range(config.seeds):
         build = Builder(

@@ -7,7 +7,9 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelheir import models
 from modelheir.methods.adapt.domains import DomainConfig, DomainObjective
+from modelheir.methods.adapt.joint import JointConfig
 from modelheir.methods.adapt.pull import Earlier, Pull
 from modelheir.methods.given.steps import data_of_steps
 from modelheir.objective.supervised import make_supervised
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
     from modelheir.objective.supervised import SupervisedConfig
-    from modelheir.types import Batch, StageResult, Step
+    from modelheir.types import Batch, StageResult, Step, Stream
 
 __all__ = ["Builder", "Training", "Tuning", "best_of", "merit"]
 
@@ -35,6 +37,7 @@ class Tuning:
     pulls: tuple[float, ...] = (1.0,)  #: strengths of a pull to earlier models
     replay: float = 1.0  #: images of earlier steps for each of a step's own, where they are replayed
     domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
+    joint: JointConfig = dataclasses.field(default_factory=JointConfig)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +131,7 @@ class Builder:
             ending = f"_rate{rate:g}" if len(tried) > 1 else ""
             ending += f"_pull{strength:g}" if len(strengths) > 1 else ""
             one = dataclasses.replace(usual, rate=rate, strength=strength)
-            node.append(self._add(f"{name}{ending}{self.suffix}", lambda done, one=one: self._task(given, one, done)))
+            node.append(self.add(f"{name}{ending}{self.suffix}", lambda done, one=one: self._task(given, one, done)))
         return tuple(node)
 
     def blend(self, name: str, make: Callable[[Done, Given], tuple[Classifier, Mapping[str, Any]]]) -> Node:
@@ -140,15 +143,29 @@ class Builder:
             task = given.task(model, given.data.stream("train", train=False), None)
             return dataclasses.replace(task, describe={**task.describe, **noted})
 
-        return (self._add(f"{name}{self.suffix}", prepare),)
+        return (self.add(f"{name}{self.suffix}", prepare),)
+
+    def best(self, done: Done, node: Node) -> StageResult:
+        """Return a node's best stage."""
+        return best_of(done, node)
+
+    def streams_of(self, numbers: Sequence[int]) -> dict[str, Stream]:
+        """Return a stream of each step, the longest first; their batches together are about one of the run's."""
+        batch = max(2, self.given.data.batch_size // len(numbers))
+        each = {f"step_{number + 1}": self.on([number]).data for number in numbers}
+        streams = {name: dataclasses.replace(data, batch_size=batch).stream() for name, data in each.items()}
+        longest = max(streams, key=lambda name: len(streams[name]))
+        return {longest: streams[longest], **streams}
 
     def model(self, done: Done, node: Node) -> Classifier:
-        """Return the network with the weights of a node's best stage."""
-        model = self.given.model.build()
-        model.load_state_dict(best_of(done, node).weights("model"))
+        """Return the network of a node's best stage."""
+        found = best_of(done, node)
+        model = models.from_spec(found.describe["model"])
+        model.load_state_dict(found.weights("model"))
         return model
 
-    def _add(self, name: str, prepare: Callable[[Done], Task]) -> str:
+    def add(self, name: str, prepare: Callable[[Done], Task]) -> str:
+        """Add a stage, unless there is one of that name; return the name."""
         self.stages.setdefault(name, Stage(name, prepare))
         return name
 
@@ -187,11 +204,8 @@ class Builder:
         return given.task(model, given.data.stream(extra=extra), objective)
 
     def _domain_task(self, given: Given, wanted: Training, model: Classifier) -> Task:
-        batch = max(2, given.data.batch_size // len(wanted.numbers))  # of each step, together about one of the run's
-        each = {f"step_{number + 1}": self.on([number]).data for number in wanted.numbers}
-        streams = {name: dataclasses.replace(data, batch_size=batch).stream() for name, data in each.items()}
-        objective = DomainObjective(wanted.kind, model, list(streams), self.tuning.domains, self.supervised)
-        longest = max(streams, key=lambda name: len(streams[name]))
-        ordered = {longest: streams[longest], **streams}
-        task = given.task(model, ordered[longest], objective, state={"domains": objective})
-        return dataclasses.replace(task, streams=ordered)
+        streams = self.streams_of(wanted.numbers)
+        names = sorted(streams, key=lambda name: int(name.rpartition("_")[2]))
+        objective = DomainObjective(wanted.kind, model, names, self.tuning.domains, self.supervised)
+        task = given.task(model, next(iter(streams.values())), objective, state={"domains": objective})
+        return dataclasses.replace(task, streams=streams)

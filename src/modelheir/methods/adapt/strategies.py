@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from modelheir.methods.adapt import ways
+from modelheir.methods.adapt.joint import frozen_past, joint
 
 if TYPE_CHECKING:
     from modelheir.methods.adapt.builder import Builder, Node
@@ -52,6 +53,19 @@ STRATEGIES: dict[str, Strategy] = {
     "sequential_replay": Strategy(
         "one after another, with some images of each earlier step", ways.sequential(replay=True)
     ),
+    "erm_side_tune": Strategy("a frozen network of the past, and modules beside it", frozen_past("side_tune")),
+    "erm_low_rank_adapt": Strategy(
+        "a frozen network of the past that differs by low rank", frozen_past("low_rank_adapt")
+    ),
+    "sequential_side_tune": Strategy(
+        "modules beside a frozen past, step after step", frozen_past("side_tune", sequential=True)
+    ),
+    "sequential_low_rank_adapt": Strategy(
+        "a frozen past that differs by low rank, step after step", frozen_past("low_rank_adapt", sequential=True)
+    ),
+    "joint_model": Strategy("copies of layers at every step, trained together", joint("separate")),
+    "joint_side_tune": Strategy("modules beside the layers at every step, trained together", joint("side_tune")),
+    "joint_low_rank_adapt": Strategy("low-rank changes at every step, trained together", joint("low_rank_adapt")),
     "sequential_average": Strategy("the mean of the weights after each step", ways.sequential_average),
     "wise_ft": Strategy("weights between those of the past and of erm_fine_tune", ways.wise_ft),
 }

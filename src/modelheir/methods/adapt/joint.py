@@ -1,0 +1,175 @@
+r"""One network over all steps: copies of layers trained together, or added to a frozen past.
+
+.. math:: L = \frac1S \sum_t a_t R_t(\theta_t) + \mu \sum_{t < S - 1} D(\theta_t, \theta_{t+1}), \qquad
+          a_t = 1,\ a_{S-1} = \alpha
+
+``R`` are the mean losses of the steps' batches, which share ``fit.batch_size`` evenly, and ``D`` is the distance
+between consecutive copies (:func:`modelheir.models.over_time.distances`). Ji et al., "Seq-to-Final", 2024,
+arXiv:2407.09642. Where the past is frozen, only the newest step's copies train, on its images alone. What is published
+is the newest step's model, an ordinary classifier.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from modelheir import inference, losses
+from modelheir.checks import AtLeast, OneOf
+from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
+from modelheir.objective.supervised import make_supervised
+from modelheir.objective.together import NamedStep
+from modelheir.types import LossTerms
+
+if TYPE_CHECKING:
+    from modelheir.methods.adapt.builder import Builder, Done, Node
+    from modelheir.methods.given import Given
+    from modelheir.models import Classifier
+    from modelheir.models.over_time import OverTime
+    from modelheir.plans import Task
+    from modelheir.types import Batch, Step
+
+__all__ = ["JointConfig", "frozen_past", "joint", "over_time"]
+
+Mode = Literal["separate", "side_tune", "low_rank_adapt"]
+
+
+@dataclasses.dataclass(frozen=True)
+class JointConfig:
+    """Settings of strategies with copies of layers over time."""
+
+    layers: str = "all"  #: that are new at each step, with commas between, and steps from the second on with colons
+    adjacent: Annotated[str, OneOf("l2", "l1", "none")] = "l2"  #: distance between consecutive copies
+    adjacent_weights: Annotated[tuple[float, ...], AtLeast(0)] = (0.01, 0.1, 1.0)  #: of it; the best is taken
+    newest_weight: Annotated[float, AtLeast(0)] = 3.0  #: of the newest step's loss, where the others have 1
+    side_layer_sizes: str = ""  #: channels between a side module's convolutions; block: built like the block beside it
+    adapter_rank: Annotated[int, AtLeast(1)] = 4  #: of low-rank changes, at each position of a kernel
+    adapter_mode: Annotated[str, OneOf("add", "multiply")] = "add"  #: how they change the weight
+    all_layers_efficient: bool = False  #: stem and head get side modules or changes too, instead of copies
+
+
+def over_time(build: Builder, mode: Mode, steps: int, first: Classifier | None = None) -> OverTime:
+    """Build the network over so many steps, whose first is ``first``, else as drawn with the run's seed."""
+    from modelheir.models import over_time as nets
+
+    config = build.tuning.joint
+    model = first or build.given.model.build()
+    routes = parse_routes(config.layers, steps=steps, layers=nets.layer_names(model))
+    own: dict[str, Any] = {"mode": mode}
+    if mode != "separate":
+        own["all_layers_efficient"] = config.all_layers_efficient
+    if mode == "side_tune":
+        own["side_layer_sizes"] = config.side_layer_sizes
+    if mode == "low_rank_adapt":
+        own |= {"adapter_rank": config.adapter_rank, "adapter_mode": config.adapter_mode}
+    return nets.OverTime(model, routes, OverTimeConfig(**own))
+
+
+def joint(mode: Mode) -> Callable[[Builder], Node]:
+    """Train the copies of all steps at once."""
+
+    def way(build: Builder) -> Node:
+        steps, config = len(build.history), build.tuning.joint
+        name = "joint_model" if mode == "separate" else f"joint_{mode}"
+        over_time(build, mode, steps)  # refuses a network that has no layers to copy, before anything is trained
+        kind = config.adjacent if mode == "separate" or not config.all_layers_efficient else "none"
+        weights = config.adjacent_weights if kind != "none" else (0.0,)
+        node = []
+        for weight in weights:
+            ending = f"_{kind}{weight:g}" if len(weights) > 1 else ""
+            make = functools.partial(_joint_task, build, mode, kind, weight)
+            node.append(build.add(f"{name}_steps{ending}{build.suffix}", make))
+        return _published(build, name, tuple(node), mode, steps)
+
+    return way
+
+
+def frozen_past(mode: Mode, *, sequential: bool = False) -> Callable[[Builder], Node]:
+    """Add side modules or changes of low rank to a frozen past: to a network of all of it, or step after step."""
+
+    def way(build: Builder) -> Node:
+        name = f"{'sequential' if sequential else 'erm'}_{mode}"
+        over_time(build, mode, 2)
+        if not sequential:
+            past = build.train("history", range(build.newest), select=range(build.newest))
+            make = functools.partial(_frozen_task, build, mode, 2, build.newest, past, first=True)
+            node = (build.add(f"{name}_copies{build.suffix}", make),)
+            return _published(build, name, node, mode, 2)
+        node = build.train("step_1", [0], select=[0])
+        for number in range(1, len(build.history)):
+            make = functools.partial(_frozen_task, build, mode, number + 1, number, node, first=number == 1)
+            node = (build.add(f"{name}_{number + 1}{build.suffix}", make),)
+        return _published(build, name, node, mode, len(build.history))
+
+    return way
+
+
+def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) -> Node:
+    """Add the stage whose model is that of the newest step."""
+
+    def make(done: Done, given: Given) -> tuple[Classifier, Mapping[str, Any]]:
+        from modelheir.models import over_time as nets
+
+        found = build.best(done, node)
+        model = over_time(build, mode, steps)
+        model.load_state_dict(found.weights("model_over_time"))
+        return nets.publish(model), {"from": found.name}
+
+    return build.blend(name, make)
+
+
+def _joint_task(build: Builder, mode: Mode, kind: Any, weight: float, done: Done) -> Task:
+    from modelheir.models import over_time as nets
+
+    steps = range(len(build.history))
+    model = over_time(build, mode, len(steps)).to(build.given.data.runtime.device)
+    loss = make_supervised(build.supervised)
+    shares = losses.last_step_weights(len(steps), last=build.tuning.joint.newest_weight)
+    streams = build.streams_of(steps)
+    names = [f"step_{number + 1}" for number in steps]
+
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+        import torch
+
+        risks = []
+        for number, name in enumerate(names):
+            named: Any = NamedStep(step, name)
+            terms = loss(model(batches[name].inputs, number), batches[name], named)
+            risks.append(torch.stack(list(terms.values())).sum())
+        found = {"task": losses.joint_risk(risks, shares)}
+        if kind != "none":
+            apart = nets.distances(model, kind)
+            found["adjacent"] = weight * torch.stack(list(apart.values())).sum()
+        return LossTerms(found)
+
+    return _task(build, model, streams, objective)
+
+
+def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node, done: Done, *, first: bool) -> Task:
+    """Train the copies of one step beside what was trained before it, which is the model of the first step."""
+    model = over_time(build, mode, steps, build.model(done, past) if first else None)
+    if not first:
+        model.load_state_dict({**model.state_dict(), **build.best(done, past).weights("model_over_time")})
+    model.start_from_previous(steps - 1)
+    model.freeze_before(steps - 1)
+    loss = make_supervised(build.supervised)
+
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+        batch = batches["train"]
+        return LossTerms(loss(model(batch.inputs), batch, step))
+
+    given = build.on([number], select=[number])
+    return _task(build, model, {"train": given.data.stream()}, objective, given=given)
+
+
+def _task(build: Builder, model: OverTime, streams: Mapping[str, Any], objective: Any, *, given: Any = None) -> Task:
+    given = given or build.on([build.newest])
+    first = next(iter(streams.values()))
+
+    def predict(batch: Batch) -> Any:
+        return inference.average_views(model, batch)
+
+    task = given.task({"model_over_time": model}, first, objective, predict=predict)
+    return dataclasses.replace(task, streams=dict(streams))
