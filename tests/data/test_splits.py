@@ -10,8 +10,8 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
-from modelheir.data.carving import carve, first_share
-from modelheir.data.splits import keep_classes, open_splits
+from modelheir.data.carving import carve, first_share, keep_classes
+from modelheir.data.splits import open_splits
 
 
 def test_missing_splits_are_carved_disjoint_stratified_and_repeatable(config):

@@ -7,6 +7,7 @@ So a smaller training fraction is a subset of a larger one, and the order of fil
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 
 import numpy as np
@@ -14,7 +15,20 @@ import numpy as np
 from modelheir import checks
 from modelheir.data.images import ImageSet
 
-__all__ = ["carve", "first_share"]
+__all__ = ["carve", "first_share", "keep_classes"]
+
+
+def keep_classes(images: ImageSet, names: tuple[str, ...]) -> ImageSet:
+    """Keep images of the named classes (and unlabelled ones); the class list becomes ``names`` in the set's order."""
+    for name in names:
+        if name not in images.classes:
+            raise checks.unknown("class", name, images.classes)
+    kept = tuple(name for name in images.classes if name in names)
+    number = np.array([kept.index(name) if name in kept else -2 for name in images.classes] + [-1])
+    labels = number[images.labels]
+    mask = labels >= -1
+    subset = images.subset(mask)
+    return dataclasses.replace(subset, classes=kept, labels=labels[mask])
 
 
 def carve(

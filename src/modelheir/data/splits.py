@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
-from modelheir import checks
 from modelheir.address import parse_data
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
-from modelheir.data.carving import carve, first_share
+from modelheir.data.carving import carve, first_share, keep_classes
 from modelheir.data.history.opening import open_history
 from modelheir.data.images import ImageSet
 from modelheir.data.sources.table import open_source
 from modelheir.data.verify import verified
 
-__all__ = ["keep_classes", "open_splits"]
+__all__ = ["open_splits"]
 
 
 def open_splits(spec: str, config: InputConfig, *, labelled: bool = True) -> dict[str, ImageSet]:
@@ -66,19 +63,6 @@ def open_splits(spec: str, config: InputConfig, *, labelled: bool = True) -> dic
             raise InputError(f"{spec}: the {name} split is empty{why}; give one, or raise inputs.{name}_fraction.")
     order = [name for name in ("train", "val", "test", "unlabelled") if name in found]
     return {name: verified(found[name], config) for name in order}
-
-
-def keep_classes(images: ImageSet, names: tuple[str, ...]) -> ImageSet:
-    """Keep images of the named classes (and unlabelled ones); the class list becomes ``names`` in the set's order."""
-    for name in names:
-        if name not in images.classes:
-            raise checks.unknown("class", name, images.classes)
-    kept = tuple(name for name in images.classes if name in names)
-    number = np.array([kept.index(name) if name in kept else -2 for name in images.classes] + [-1])
-    labels = number[images.labels]
-    mask = labels >= -1
-    subset = images.subset(mask)
-    return dataclasses.replace(subset, classes=kept, labels=labels[mask])
 
 
 def _disjoint(found: dict[str, ImageSet], spec: str) -> None:

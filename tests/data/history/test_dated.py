@@ -85,8 +85,9 @@ def test_every_step_after_the_first_can_have_a_test_split(make_images):
 def test_settings_of_splits_count(make_images):
     images = dated(make_images, np.arange(120) % 2)
 
-    def newest(**changes):
-        return cut_by_time({"train": images}, TimeConfig(**changes), name="toy").newest
+    def newest(seed=0, keep_together="", **changes):
+        config = TimeConfig(**changes)
+        return cut_by_time({"train": images}, config, name="toy", seed=seed, keep_together=keep_together).newest
 
     plain = newest()
     assert len(newest(test_fraction=0.2)["test"]) == 12

@@ -78,9 +78,39 @@ def test_a_list_of_data_sets_is_oldest_first(config, tmp_path):
     history = open_history(specs, config)
     assert history.names == tuple(specs)
     path = tmp_path / "s.yaml"
-    path.write_text("data:\n" + "".join(f"  - {spec}\n" for spec in specs) + "seed: 0\n")
+    path.write_text("data:\n" + "".join(f"  - {spec}\n" for spec in specs) + "val_fraction: 0.2\n")
     assert sizes(open_history(f"sequence:{path}", config)) == sizes(history)
     assert sizes(history)[-1] == {"train": 24, "val": 6, "test": 30}
+
+
+def test_settings_of_reading_count(config):
+    def opened(spec="digits", **changes):
+        return open_history(spec, dataclasses.replace(config, **changes), time=TimeConfig("writer", steps=3))
+
+    plain = opened()
+    assert set(opened(split_seed=1).newest["test"].ids) != set(plain.newest["test"].ids)
+    assert opened(train_classes=("3", "7")).classes == ("3", "7")
+    few = opened(train_per_class=2)
+    assert [len(step["train"]) for step in few.steps] == [20, 20, 20]
+    assert sizes(few)[-1]["test"] == sizes(plain)[-1]["test"]
+    assert [len(step["train"]) for step in opened(train_fraction=0.5).steps] < [
+        len(step["train"]) for step in plain.steps
+    ]
+    together = opened(keep_together="writer").newest
+    assert not set(together["train"].columns["writer"]) & set(together["test"].columns["writer"])
+
+
+def test_images_stay_together_in_a_list_too(config):
+    specs = ["synthetic:n=60,classes=3,size=8", "synthetic:n=60,classes=3,size=8,seed=1"]
+    with pytest.raises(InputError, match=r"unknown column in inputs.keep_together, .* 'patient'"):
+        open_history(specs, dataclasses.replace(config, keep_together="patient"))
+
+
+def test_time_is_said_once(config, file):
+    with pytest.raises(InputError, match="the file says how images are cut into steps"):
+        open_history(f"sequence:{file}", config, time=TimeConfig())
+    with pytest.raises(InputError, match="steps cuts one data set into steps, and here each data set is a step"):
+        open_history(["digits", "digits"], config, time=TimeConfig(steps=2))
 
 
 def test_a_file_cuts_data_by_a_column(config, tmp_path):
@@ -121,6 +151,36 @@ def test_mistakes_in_a_file_are_said(config, tmp_path, text, message):
 def test_mistakes_in_an_address_are_said(config, spec, message):
     with pytest.raises(InputError, match=message):
         open_history(spec, config)
+
+
+@pytest.fixture
+def portraits(tmp_path, save):
+    """The layout of Portraits: eight decades of twenty tiny images, half of them of either class."""
+    for time in range(8):
+        for i in range(20):
+            save(tmp_path / "yearbook" / f"time{time}" / str(i % 2) / f"{1930 + 10 * time}_{i}.png", seed=i)
+    return tmp_path / "yearbook"
+
+
+def test_portraits_are_cut_by_decade(config, portraits):
+    history = open_history(f"portraits:{portraits}", config)
+    assert (history.names[0], history.names[-1]) == ("decade 1930s", "decade 2000 on")
+    assert sizes(history) == [{"train": 16, "val": 4}] * 7 + [{"train": 8, "val": 2, "test": 10}]
+    assert history.newest["train"].array.shape == (8, 32, 32, 3)
+    assert not history.settings
+    other = open_history(f"portraits:{portraits},size=8", config, time=TimeConfig(column="time", steps=3))
+    assert other.newest["train"].array.shape == (8, 8, 8, 3)
+    assert other.names == ("time 0 to 2", "time 3 to 4", "time 5 to 7")
+
+
+def test_portraits_in_compat_mode_have_one_split(config, portraits):
+    history = open_history(f"portraits:{portraits},mode=compat,size=8", config)
+    assert sizes(history) == [{"train": 16, "val": 4}] * 7 + [{"train": 8, "val": 2, "test": 10}]
+    assert history.settings["network.std"][0] > 50
+    with pytest.raises(InputError, match="mode=compat has its own steps and splits, and settings of time"):
+        open_history(f"portraits:{portraits},mode=compat", config, time=TimeConfig())
+    with pytest.raises(InputError, match=r"unknown mode 'compact'\. Did you mean 'compat'"):
+        open_history(f"portraits:{portraits},mode=compact", config)
 
 
 def test_options_of_a_sequence_are_known(config, file):

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -122,3 +125,10 @@ def test_the_table_is_in_order():
     assert changes == sorted(changes, key=["sampling", "images", "labels"].index)
     assert len(SHIFTS) == 8 + 16 + 1
     assert all(isinstance(shift, Shift) and shift.joins in ("", *SHIFTS) for shift in SHIFTS.values())
+
+
+def test_the_page_has_every_shift():
+    page = (Path(__file__).parents[3] / "docs" / "sequences.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    named = [name for row in rows for name in re.findall(r"`([a-z_]+)`", row)]
+    assert [name for name in named if name in SHIFTS] == list(SHIFTS)

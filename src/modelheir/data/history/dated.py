@@ -22,7 +22,7 @@ _MOST_STEPS = 50  #: where nobody said how many
 
 @dataclasses.dataclass(frozen=True)
 class TimeConfig:
-    """How images are cut into steps, and steps into splits."""
+    """How images are cut into steps, and steps into splits where these are not given."""
 
     column: str = "time"  #: that says when; a larger value (of text: a later one in the alphabet) is newer
     steps: Annotated[int, AtLeast(0)] = 0  #: parts of about as many images, no value in two; 0 is a step a value
@@ -30,11 +30,11 @@ class TimeConfig:
     val_fraction: Annotated[float, InRange(0, 1)] = 0.2  #: of every step, after its test split where it has one
     test_fraction: Annotated[float, InRange(0, 1)] = 0.5  #: of the newest step
     test: Annotated[str, OneOf("last", "every")] = "last"  #: which steps after the first have a test split
-    keep_together: str = ""  #: column (a patient, a camera) whose images stay in one split of their step
-    seed: Annotated[int, AtLeast(0)] = 0  #: of which images are in which split
 
 
-def cut_by_time(splits: Mapping[str, ImageSet], config: TimeConfig, *, name: str) -> History:
+def cut_by_time(
+    splits: Mapping[str, ImageSet], config: TimeConfig, *, name: str, seed: int = 0, keep_together: str = ""
+) -> History:
     """Cut images into steps by a column.
 
     Args:
@@ -42,6 +42,8 @@ def cut_by_time(splits: Mapping[str, ImageSet], config: TimeConfig, *, name: str
             what they lack is carved out of train.
         config: How.
         name: For messages.
+        seed: Of which images are in which split.
+        keep_together: Column (a patient, a camera) whose images stay in one split of their step; "" is none.
 
     Returns:
         A history whose newest step has a test split.
@@ -67,11 +69,17 @@ def cut_by_time(splits: Mapping[str, ImageSet], config: TimeConfig, *, name: str
         names.append(f"{config.column} {own[0]}" if len(own) == 1 else f"{config.column} {own[0]} to {own[-1]}")
         parts = {split: images.subset(step_of[split] == step) for split, images in given.items()}
         steps.append({split: images for split, images in parts.items() if len(images)})
-    return _history(steps, names, config, name)
+    return _history(steps, names, config, name, seed, keep_together)
 
 
 def from_sets(
-    sets: Sequence[Mapping[str, ImageSet]], config: TimeConfig, *, names: Sequence[str], name: str
+    sets: Sequence[Mapping[str, ImageSet]],
+    config: TimeConfig,
+    *,
+    names: Sequence[str],
+    name: str,
+    seed: int = 0,
+    keep_together: str = "",
 ) -> History:
     """Make a history of several data sets, oldest first.
 
@@ -80,6 +88,8 @@ def from_sets(
         config: How steps are split; ``column``, ``steps`` and ``cuts`` are not read.
         names: Of the steps.
         name: For messages.
+        seed: Of which images are in which split.
+        keep_together: As in :func:`cut_by_time`.
 
     Returns:
         A history with the newest set's classes first and those that it lacks behind them. Sample ids have the number of
@@ -99,7 +109,7 @@ def from_sets(
         steps.append(
             {split: _renamed(images, classes, place) for split, images in one.items() if split != "unlabelled"}
         )
-    return _history(steps, names, config, name)
+    return _history(steps, names, config, name, seed, keep_together)
 
 
 def _renamed(images: ImageSet, classes: tuple[str, ...], place: int) -> ImageSet:
@@ -108,7 +118,14 @@ def _renamed(images: ImageSet, classes: tuple[str, ...], place: int) -> ImageSet
     return dataclasses.replace(images, classes=classes, labels=renumber(images.labels, match.to_ours), ids=ids)
 
 
-def _history(steps: Sequence[Mapping[str, ImageSet]], names: Sequence[str], config: TimeConfig, name: str) -> History:
+def _history(
+    steps: Sequence[Mapping[str, ImageSet]],
+    names: Sequence[str],
+    config: TimeConfig,
+    name: str,
+    seed: int,
+    keep_together: str,
+) -> History:
     made = []
     for number, step in enumerate(steps):
         if "train" not in step:
@@ -119,7 +136,7 @@ def _history(steps: Sequence[Mapping[str, ImageSet]], names: Sequence[str], conf
             if split in found or (split == "test" and not tested):
                 continue
             found["train"], found[split] = carve(
-                found["train"], fraction, seed=config.seed, name=split, keep_together=config.keep_together
+                found["train"], fraction, seed=seed, name=split, keep_together=keep_together
             )
         made.append({split: found[split] for split in ("train", "val", "test") if split != "test" or tested})
     return History(name, tuple(made), tuple(names))

@@ -1,7 +1,7 @@
 """Light and weather of a graded strength, on floats of 0 to 1 ``(N, H, W, 3)``; the caller clips.
 
 Hendrycks and Dietterich, 2019, with the strengths of CIFAR-10-C. Departure: frost is drawn, where the original lays
-photographs of windows over the image, which belong to others; snow needs such pictures too and is not here.
+photographs of windows over the image, which belong to others.
 """
 
 from __future__ import annotations
