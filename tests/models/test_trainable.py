@@ -55,6 +55,18 @@ def test_only_what_is_named_moves(choice, expected):
     assert moved(model) == expected
 
 
+def test_statistics_of_frozen_parts_move_where_that_is_asked_for():
+    model = made()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    set_trainable(model, "stage:2,head", frozen_statistics=False)
+    found = moved(model)
+    statistics = {
+        key for key in before if key.rpartition(".")[2] in ("running_mean", "running_var", "num_batches_tracked")
+    }
+    assert found == BLOCK | HEAD | statistics
+    assert len(statistics) == 9
+
+
 def test_all_is_the_model_as_it_is():
     model = made()
     set_trainable(model, "all")

@@ -4,6 +4,8 @@ from .building import build as build
 from .building import from_spec as from_spec
 from .building import names as names
 from .classifier import Classifier as Classifier
+from .counting import ParameterCount as ParameterCount
+from .counting import parameter_counts as parameter_counts
 from .detection import detector as detector
 from .detection import detector_groups as detector_groups
 from .extended_head import extend_head as extend_head
@@ -11,8 +13,6 @@ from .files.load import load as load
 from .groups import layers as layers
 from .groups import parameter_groups as parameter_groups
 from .groups import stages as stages
-from .parameter_counts import ParameterCount as ParameterCount
-from .parameter_counts import parameter_counts as parameter_counts
 from .parameter_names import find_parameters as find_parameters
 from .surgery import freeze_before as freeze_before
 from .surgery import replace_layers as replace_layers

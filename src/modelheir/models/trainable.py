@@ -16,7 +16,7 @@ from modelheir.models.teachers.freeze import freeze
 __all__ = ["draw_head", "set_trainable"]
 
 
-def set_trainable(model: Any, choice: str, *, seed: int = 0) -> None:
+def set_trainable(model: Any, choice: str, *, seed: int = 0, frozen_statistics: bool = True) -> None:
     """Let a part of ``model`` train and freeze the rest; edits in place.
 
     Batch normalisation without a weight that moves stays in evaluation mode, so that its statistics do not move either.
@@ -26,6 +26,8 @@ def set_trainable(model: Any, choice: str, *, seed: int = 0) -> None:
         model: A :class:`~modelheir.models.Classifier`, or one with a transplanted head.
         choice: As :func:`modelheir.config.trainable.parse_trainable` reads it.
         seed: Of adapters and directions.
+        frozen_statistics: Whether that is so; without, statistics move in frozen parts too, as they do in programs that
+            only stop gradients.
 
     Raises:
         InputError: If a name or pattern is that of no parameter, there is no such stage, nothing would train, or
@@ -45,7 +47,7 @@ def set_trainable(model: Any, choice: str, *, seed: int = 0) -> None:
     if wanted.through == "plane" and rest:
         add_plane(inner, coordinates=wanted.size, seed=seed, names=rest)
         return
-    for part in inner.modules():
+    for part in inner.modules() if frozen_statistics else ():
         own = part.parameters(recurse=False)
         if isinstance(part, nn.modules.batchnorm._NormBase) and not any(one.requires_grad for one in own):
             freeze(part)

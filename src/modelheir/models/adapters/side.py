@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from modelheir.checks import InputError
 from modelheir.config.over_time.copies import BLOCK, side_sizes
-from modelheir.models.parameter_counts import counted
+from modelheir.models.counting import counted
 
 __all__ = ["Joined", "Summed", "add_maps", "add_side_modules", "check_side", "side_module"]
 

@@ -7,7 +7,7 @@ from torch import nn
 from modelheir.config.network import NetworkConfig
 from modelheir.models import build, parameter_counts
 from modelheir.models.bodies.blocks import FAMILIES
-from modelheir.models.parameter_counts import counted
+from modelheir.models.counting import counted
 
 TEN = tuple(str(number) for number in range(10))
 COUNTED = {
