@@ -2,7 +2,7 @@ import json
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelheir.engine.stopping import NoRiseRule
@@ -33,11 +33,13 @@ def test_the_stated_sequences():
     assert run([0.5, *[0.4] * 11], patience=10) == (11, 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 4).map(float), min_size=1, max_size=25), st.integers(0, 4))
 def test_against_its_definition(values, patience):
     assert run(values, patience) == by_hand(values, patience)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(0, 11))
 def test_going_on_from_a_saved_state_is_going_straight_on(values, at):
     straight, parted = NoRiseRule(), NoRiseRule()

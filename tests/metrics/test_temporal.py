@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -26,6 +26,7 @@ def mean(values):
     return sum(values) / len(values) if values else float("nan")
 
 
+@settings(deadline=None)
 @given(tables)
 def test_against_loops_over_the_table(table):
     steps = range(len(table))
@@ -42,6 +43,7 @@ def test_against_loops_over_the_table(table):
     np.testing.assert_allclose(forgetting(table), mean(lost), atol=1e-12)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 5), st.floats(0, 1))
 def test_of_one_accuracy_everywhere_nothing_changes(size, value):
     table = np.full((size, size), value)
@@ -49,6 +51,7 @@ def test_of_one_accuracy_everywhere_nothing_changes(size, value):
     np.testing.assert_allclose(accuracy_by_lead(table), value)
 
 
+@settings(deadline=None)
 @given(curves, st.floats(0, 0.5))
 def test_stability_and_horizon_by_their_definitions(curve, tolerance):
     pairs = [(a + b) / 2 for a, b in itertools.pairwise(curve)]

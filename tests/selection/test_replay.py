@@ -21,6 +21,7 @@ def test_every_item_is_kept_equally_often():
     assert ((counts - expected) ** 2 / expected).sum() < 20.5  # chi-square, 5 degrees of freedom, p = 0.001
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6), st.lists(st.integers(), max_size=12))
 def test_a_reservoir_never_holds_more_and_all_while_there_is_room(size, items):
     kept = Reservoir(size, np.random.default_rng(0))
@@ -30,6 +31,7 @@ def test_a_reservoir_never_holds_more_and_all_while_there_is_room(size, items):
         assert kept.items == items
 
 
+@settings(deadline=None)
 @given(labels, st.integers(0, 30))
 def test_quotas_are_even_up_to_one_where_there_are_images(label, size):
     quotas, counts = class_quotas(label, size), np.bincount(label, minlength=5)

@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelheir.checks import InputError
@@ -37,6 +37,7 @@ def test_compat_leaves_out_the_stage_before_all():
         assert gradual_unfreezing(LAYERS, order, rule="compat") == wanted
 
 
+@settings(deadline=None)
 @given(st.integers(1, 8), st.sampled_from(["first_to_last", "last_to_first"]))
 def test_unfreezing_adds_one_layer_a_stage_and_ends_with_all(count, order):
     layers = [f"l{number}" for number in range(count)]
@@ -47,6 +48,7 @@ def test_unfreezing_adds_one_layer_a_stage_and_ends_with_all(count, order):
     assert len(gradual_unfreezing(layers, order, rule="compat")) == max(count - 1, 1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sets(st.sampled_from(LAYERS), min_size=1), min_size=1, max_size=3), min_size=1, max_size=3))
 def test_what_is_written_is_read(recipes):
     text = ":".join("-".join(",".join(sorted(stage)) for stage in stages) for stages in recipes)

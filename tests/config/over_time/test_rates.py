@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelheir.checks import InputError
@@ -19,6 +19,7 @@ def test_the_published_pairs_against_numpy():
     assert pairs["exponential"] == [(2e-3, 0.5), (2e-4, 0.5), (2e-4, 0.75)]
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*PUBLISHED["linear"], *PUBLISHED["exponential"]]), st.integers(1, 10))
 def test_rates_are_positive_and_fall(schedule, steps):
     found = rates(schedule, steps)

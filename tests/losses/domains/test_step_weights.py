@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelheir import losses, objective
@@ -13,6 +13,7 @@ def test_pool_weights_of_four_steps_and_the_mean_over_images_divides_by_their_nu
     assert term.item() == pytest.approx((1 / 4 + 2 / 3 + 3 / 2 + 4) / 4)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 12))
 def test_they_rise_or_fall_strictly_between_one_and_its_share(steps):
     rising = losses.rising_weights(steps)

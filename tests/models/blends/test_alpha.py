@@ -53,6 +53,7 @@ def test_without_images():
         score_alphas([0.0], lambda alpha: np.zeros(0), old=np.zeros(0), labels=np.zeros(0))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 10), st.integers(0, 4)), min_size=1, max_size=8))
 def test_the_most_accurate_is_the_highest_and_of_equal_ones_the_smallest_weight(rows):
     scores = [AlphaScore(alpha / 10, accuracy / 4, 0.0) for alpha, accuracy in rows]

@@ -126,6 +126,23 @@ def test_a_layer_of_zeros_and_a_weight_without_noise():
     assert layer_scores(model, same, LAYERS, score="snr", how="loop") == {"first": 0.0, "head": 0.0}
 
 
+class Scaled(Linear):
+    """Has a parameter that is one number."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(self, inputs):
+        return super().forward(inputs * self.scale)
+
+
+@pytest.mark.parametrize("rule", ["fixed", "compat"])
+def test_a_parameter_that_is_one_number_has_a_score(rule):
+    found = layer_scores(Scaled(), data([3, 2]), {"scale": ["scale"]}, score="snr", rule=rule, how="vmap")
+    assert 0 < found["scale"] < float("inf")
+
+
 def test_the_model_is_left_as_it_was():
     model = Linear().train()
     layer_scores(model, data([2]), LAYERS)

@@ -13,7 +13,8 @@ adds 0 to SNR.
 ``compat`` is what the published code of Seq-to-Final (arXiv:2407.09642) computes, tensor by tensor and then averaged
 over a layer's tensors, with :math:`g_b` the gradient of a batch's mean loss and ``N`` images:
 :math:`\sum_b \|g_b\| / (N \|\theta\|)`, and the mean over elements of :math:`\sum_b g_b^2 / (\operatorname{Var}(g_b) +
-10^{-8}) / N` with the variance along the tensor's own first axis, which is no noise between images.
+10^{-8}) / N` with the variance along the tensor's own first axis, which is no noise between images; of a
+single number it is taken as 0.
 """
 
 from __future__ import annotations
@@ -175,7 +176,8 @@ def _as_published(model: nn.Module, batches: Iterable[Batch], score: str) -> dic
             if score == "rgn":
                 own = float(value.norm()) / weights[name] if weights[name] else float("inf")
             else:
-                own = float((value.square() / (value.var(dim=0, keepdim=True) + _FLOOR)).mean())
+                spread = value.var(dim=0, keepdim=True) if value.ndim and len(value) > 1 else torch.zeros_like(value)
+                own = float((value.square() / (spread + _FLOOR)).mean())
             totals[name] = totals.get(name, 0.0) + own
     checks.at_least(1, images=count)
     return {name: total / count for name, total in totals.items()}
