@@ -18,7 +18,7 @@ from modelheir.engine.faults import not_finite
 from modelheir.engine.optim import ema_update_, set_learning_rate
 from modelheir.engine.reducing import Reducing
 from modelheir.engine.resume import read_resume, unpack
-from modelheir.engine.saving import Cadence, finish, write_checkpoint
+from modelheir.engine.saving import Cadence, finish, write_checkpoint, write_resume
 from modelheir.engine.schedules import learning_rate
 from modelheir.engine.selection import ended, select
 from modelheir.engine.speed.compiling import begin_step, check_compiler, compiled
@@ -159,7 +159,7 @@ class Fit:
             self._snapshot()
             if (every and now.number % every == 0) or (alone and self.cadence.due()):
                 self._settle(epoch)
-                self.cadence.save(now)
+                self.cadence.save(self._save)
             elif now.number % _LOOK_EVERY == 0:
                 self._check(epoch)
         if now.number != (epoch + 1) * self.length:
@@ -179,14 +179,17 @@ class Fit:
         write_checkpoint(now, epoch + 1)
         every = self.fit.save_every_epochs
         if (every and ((epoch + 1) % every == 0 or last)) or self.runtime.agree(self.cadence.due()):
-            self.cadence.save(now)
+            self.cadence.save(self._save)
 
     def _stop(self, epoch: int) -> None:
         """End after a step, as a signal asked; alone, what was done is kept, where it does not end an epoch."""
         if self.runtime.world == 1 and self.now.number % self.length:
             self._settle(epoch)
-            self.cadence.save(self.now)
+            self.cadence.save(self._save)
         raise interrupts.Stopped(interrupts.asked())
+
+    def _save(self) -> None:
+        write_resume(self.now)
 
     def _one(self, epoch: int, batches: Mapping[str, Batch]) -> None:
         """Do one optimiser step."""

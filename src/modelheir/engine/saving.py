@@ -32,10 +32,10 @@ class Cadence:
         """Tell whether the time has come."""
         return self.seconds > 0 and time.monotonic() >= self.next
 
-    def save(self, training: Training) -> None:
+    def save(self, write: Callable[[], None]) -> None:
         """Write a resume point, whatever asked for it, and wait anew."""
         began = time.monotonic()
-        write_resume(training)
+        write()
         now = time.monotonic()
         self.next = now + max(self.seconds, _SHARE * (now - began))
 

@@ -119,7 +119,7 @@ class _Course:
         while self.loops:
             over = [loop for loop in self.loops if ended(loop.now) or loop.now.number >= loop.step.steps]
             if over:
-                self._save()
+                self.cadence.save(self._save)
                 for loop in over:
                     if why := ended(loop.now):
                         self.members.progress.note(f"{loop.folder.name}: {why}")
@@ -130,7 +130,7 @@ class _Course:
             epoch += 1
             every = self.fit.save_every_epochs
             if self.cadence.due() or (every and epoch % every == 0):
-                self._save()
+                self.cadence.save(self._save)
 
     def batches(self, epoch: int, number: int) -> Iterator[dict[str, list[Batch]]]:
         """Yield the batches of an epoch: of each stream one a member, or one alone where all read the same."""
