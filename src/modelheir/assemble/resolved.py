@@ -11,7 +11,6 @@ from modelheir.checks import InputError
 from modelheir.config import fit
 from modelheir.config.mapping import to_mapping
 from modelheir.config.trainable import parse_trainable
-from modelheir.models.bodies import library
 from modelheir.runs.files import write_text
 
 if TYPE_CHECKING:
@@ -73,6 +72,8 @@ def _loaded(address: str) -> models.Classifier | None:
 
 def _published_head(name: str, classes: int, network: NetworkConfig) -> bool:
     """Tell whether published weights include the classifier that is built for so many classes."""
+    from modelheir.models.bodies import library
+
     if network.head != "linear" or network.embedding or network.mimo_members > 1 or ":" not in name:
         return False
     try:

@@ -8,8 +8,6 @@ import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from modelheir import losses
 from modelheir.checks import InputError
 from modelheir.objective.distances.choice import DistanceConfig
@@ -130,20 +128,24 @@ def _made(name: str, config: Any, new: Any, old: Any, seed: int, both: bool) -> 
     return loss, module
 
 
-@torch.no_grad()
 def _compute(loss: Loss, module: nn.Module | None, new: Any, old: Any) -> None:
     """Compute a loss on two blank images; its module stays as it is."""
+    import torch
+
     labels, step = torch.zeros(2, dtype=torch.int64), types.SimpleNamespace(gather=None)
     step.device_generator = torch.Generator()
     if module is not None:
         module.eval()
-    loss(_blank(new), _blank(old), labels, step)  # pyright: ignore[reportArgumentType]
+    with torch.no_grad():
+        loss(_blank(new), _blank(old), labels, step)  # pyright: ignore[reportArgumentType]
     if module is not None:
         module.train()
 
 
 def _blank(shape: Any) -> Any:
     """Return ones for two images, of a width, a shape or a list of shapes."""
+    import torch
+
     if isinstance(shape, list):
         return [_blank(one) for one in shape]
     return torch.ones(2, *(shape if isinstance(shape, tuple) else (shape,)))
