@@ -35,7 +35,7 @@ BASE = {
     "fit.evaluate_every": 1000,
 }
 SMALL = {"model": "convnet", "network.kwargs": {"width": 16, "blocks": 4}}
-#: the default rate, 0.0001 for trained weights, moves a new classifier too little in so few steps
+#: at 0.0001, the default beside trained weights, a new classifier hardly moves in so few steps
 TRAINED = {"network.pretrained": True, "network.resolution": 96, "trainable": "stage:-2,head", "fit.lr": 0.001}
 LARGE = {"model": "pkg:efficientnet_lite2", **TRAINED, "fit.epochs": 8}
 LITE0 = {"model": "pkg:efficientnet_lite0", **TRAINED}
