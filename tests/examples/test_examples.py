@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.py"))
-FURTHER = {"detector", "transfer"}  #: what a trained model is good for besides
+FURTHER = {"detector", "distill_pretrained", "transfer"}  #: what a trained model is good for besides
+SLOW = {"distill_pretrained"}
 PROMISES = {
     "finetune": ["test images right", "least sure"],
     "upgrade": ["plain: error", "focal distillation: error", "gate"],
@@ -22,6 +23,7 @@ PROMISES = {
     "mutual": ["alone: error", "with a peer: error"],
     "adapt": ["strategy/erm_fine_tune: ", "Use erm_"],
     "distill": ["labels alone: accuracy", "teacher and pool: accuracy"],
+    "distill_pretrained": ["labels alone: accuracy", "teacher and pool: accuracy"],
 }
 
 
@@ -31,7 +33,10 @@ def test_there_is_one_for_every_method():
     assert {path.stem for path in EXAMPLES} == set(PROMISES) == set(METHODS) | FURTHER
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in SLOW else ()) for path in EXAMPLES],
+)
 def test_example(path, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [str(path), str(tmp_path)])
     runpy.run_path(str(path), run_name="__main__")
