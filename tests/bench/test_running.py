@@ -14,6 +14,7 @@ import yaml
 from modelheir.bench.running import cell_file, cell_run, run_cells
 from modelheir.bench.suite import Cell
 from modelheir.checks import InputError
+from modelheir.runs.predictions import read_predictions
 
 SETTINGS = {
     "data": "synthetic:n=90,classes=3,size=8",
@@ -70,6 +71,25 @@ def test_results_of_other_settings_are_never_mixed(tmp_path):
     with pytest.raises(InputError, match=r"has fit\.epochs = 1, and the suite says 2: results are never mixed"):
         run_cells([other, changed], tmp_path)
     assert not cell_run(tmp_path, other).path.exists()
+
+
+def test_a_described_sequence_is_written_once_and_drawn_anew_for_each_seed(tmp_path):
+    from modelheir.bench.running import FIRST_SEED
+
+    base = "synthetic:n=400,classes=4,size=8"
+    about = {"data": base, "shifts": "rotation:recolor", "sizes": [80, 40, 40], "test_size": 20}
+    settings = {key: value for key, value in SETTINGS.items() if key not in ("data", "method.history")}
+    cells = [Cell("turned", "mlp", seed, {**settings, "seed": seed}, about) for seed in (0, 1)]
+    assert [one.state for one in run_cells(cells, tmp_path)] == ["finished", "finished"]
+    place = tmp_path / "sequences" / "turned.yaml"
+    assert yaml.safe_load(place.read_text()) == about
+    written = [yaml.safe_load(cell_file(tmp_path, one).read_text())["data"] for one in cells]
+    assert written == [f"sequence:{place},seed={FIRST_SEED + seed}" for seed in (0, 1)]
+    ids = [set(read_predictions(cell_run(tmp_path, one).predictions("test")).sample_id) for one in cells]
+    assert ids[0] != ids[1]
+    other = dataclasses.replace(cells[0], history={**about, "test_size": 30})
+    with pytest.raises(InputError, match=r"turned\.yaml has test_size = 20, and the suite says 30"):
+        run_cells([other], tmp_path)
 
 
 @pytest.mark.slow

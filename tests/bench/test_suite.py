@@ -57,6 +57,8 @@ def test_a_suite_of_the_package_is_whole(name):
         ({"settings": {"fit": {"epoch": 2}}}, r"settings: unknown setting 'epoch' in fit\. Did you mean 'epochs'"),
         ({"settings": {"method": {"strategies": ["erm_al"]}}}, "erm_al"),
         ({"settings": {"out": "runs/x"}}, "out is the suite's to choose"),
+        ({"sequences": {"a": {"sequence": {"data": "digits", "seed": 3}}}}, "sequences: a: sequence must hold data"),
+        ({"sequences": {"a": {"data": "digits", "sequence": {"shifts": "rotation"}}}}, "stands in the place of data"),
         ({"settings": [1]}, r"settings: must be settings with their values, got \[1\]"),
     ],
 )

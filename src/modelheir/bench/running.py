@@ -10,7 +10,7 @@ import dataclasses
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,10 @@ from modelheir.printable import printable
 from modelheir.runs.files import to_json, write_text
 from modelheir.runs.folder import RunFolder
 
-__all__ = ["Outcome", "cell_file", "cell_run", "run_cells"]
+__all__ = ["FIRST_SEED", "Outcome", "cell_file", "cell_run", "run_cells"]
+
+
+FIRST_SEED = 1007  #: of the images of seed 0, the benchmark's own
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +101,16 @@ def run_cells(
 
 def _accept(out: Path, cell: Cell) -> None:
     """Refuse to mix results of two suites; write down what a new cell is."""
-    path, wanted = cell_file(out, cell), {"train": METHOD, **to_json(_nested(cell))}
+    settings = dict(cell.settings)
+    if cell.history is not None:
+        place = out / "sequences" / f"{cell.sequence}.yaml"
+        _keep(place, to_json(cell.history))
+        settings["data"] = f"sequence:{place},seed={FIRST_SEED + cell.seed}"
+    _keep(cell_file(out, cell), {"train": METHOD, **to_json(_nested(settings))})
+
+
+def _keep(path: Path, wanted: Mapping[str, Any]) -> None:
+    """Write a file of settings, unless it is there; refuse one that says something else."""
     if path.is_file() and (held := read_yaml(str(path))) != wanted:
         key, before, now = first_difference(held, wanted) or ("other settings", None, None)
         raise InputError(
@@ -107,13 +119,13 @@ def _accept(out: Path, cell: Cell) -> None:
         )
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True))
+        write_text(path, yaml.safe_dump(dict(wanted), sort_keys=False, allow_unicode=True))
 
 
-def _nested(cell: Cell) -> dict[str, Any]:
+def _nested(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return dotted settings as groups."""
     made: dict[str, Any] = {}
-    for key, value in cell.settings.items():
+    for key, value in settings.items():
         *groups, name = key.split(".")
         place = made
         for group in groups:

@@ -30,6 +30,7 @@ class Cell:
     architecture: str
     seed: int
     settings: Mapping[str, Any]  #: dotted, of ``train adapt``
+    history: Mapping[str, Any] | None = None  #: of a file that ``--data sequence:`` reads, which the suite writes
 
     @property
     def name(self) -> str:
@@ -42,7 +43,8 @@ def read_suite(spec: str) -> list[Cell]:
 
     Args:
         spec: A name of :data:`SUITES`, or a YAML file with ``settings`` of ``train adapt`` that all cells share,
-            ``sequences`` and ``architectures`` (name -> settings of its own, which win), and ``seeds``.
+            ``sequences`` and ``architectures`` (name -> settings of its own, which win), and ``seeds``. In a sequence,
+            ``sequence`` holds what a file of ``--data sequence:FILE`` would; each seed then draws its own images.
 
     Raises:
         InputError: If there is no such suite, or something in it is unknown or not allowed.
@@ -73,14 +75,23 @@ def _cells(given: Mapping[str, Any], spec: str) -> list[Cell]:
         for name in found:
             if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", str(name)):
                 raise InputError(f"{spec}: {axis}: {name!r} is a folder's name too: letters, digits, _, - and . alone.")
-        axes[axis] = {str(name): _settings(own, f"{spec}: {axis}: {name}") for name, own in found.items()}
+        axes[axis] = {str(name): own for name, own in found.items()}
+    histories = {name: _history(own, f"{spec}: sequences: {name}") for name, own in axes["sequences"].items()}
+    for axis, found in axes.items():
+        axes[axis] = {name: _settings(own, f"{spec}: {axis}: {name}") for name, own in found.items()}
     seeds = given.get("seeds", [0])
     if not isinstance(seeds, list) or not seeds or len(set(map(str, seeds))) < len(seeds):
         raise InputError(f"{spec}: seeds = {seeds!r}: must be a list of different numbers.")
     if not all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds):
         raise InputError(f"{spec}: seeds = {seeds!r}: must be whole numbers, at least 0.")
     cells = [
-        Cell(sequence, network, seed, {"method.seeds": 1, **shared, **by_sequence, **by_network, "seed": seed})
+        Cell(
+            sequence,
+            network,
+            seed,
+            {"method.seeds": 1, **shared, **by_sequence, **by_network, "seed": seed},
+            histories[sequence],
+        )
         for seed in seeds
         for sequence, by_sequence in axes["sequences"].items()
         for network, by_network in axes["architectures"].items()
@@ -90,13 +101,23 @@ def _cells(given: Mapping[str, Any], spec: str) -> list[Cell]:
     return cells
 
 
+def _history(own: Any, where: str) -> Mapping[str, Any] | None:
+    """Return what describes a sequence of a suite."""
+    found = own.get("sequence") if isinstance(own, Mapping) else None
+    if found is not None and (not isinstance(found, Mapping) or "seed" in found or "data" in own):
+        raise InputError(
+            f"{where}: sequence must hold data, shifts and sizes, without seed, and stands in the place of data."
+        )
+    return found
+
+
 def _settings(given: Any, where: str) -> dict[str, Any]:
     """Return dotted settings of a part of a suite."""
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         raise InputError(f"{where}: must be settings with their values, got {given!r}.")
-    own = dict(given)
+    own = {key: value for key, value in given.items() if key != "sequence"}
     method = own.pop("method", None) or {}
     return {
         **flatten(TrainConfig, own, source=where),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelheir.analysis.arms import over_seeds
-from modelheir.bench import rows
+from modelheir.bench import rows, tables
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.report.table import to_csv
@@ -21,7 +21,7 @@ __all__ = ["SummarizeConfig", "main"]
 class SummarizeConfig:
     """Settings of ``bench summarize``."""
 
-    csv: str = ""  #: file for every row; empty is OUT/summary.csv
+    csv: str = ""  #: file for every row; empty is OUT/summary.csv; tables go to OUT/tables
 
 
 SPEC = Spec(
@@ -55,7 +55,8 @@ def main(argv: list[str]) -> int:
     missing = {(row.sequence, row.architecture, row.seed) for row in found if row.state != "finished"}
     if missing:
         say(f"{len(missing)} cells are not finished; a mean with (n) is of so many seeds alone.")
-    say(f"Rows: {path}")
+    made = tables.write_tables(out / "tables", tables.sequence_tables(found).items())
+    say(f"Rows: {path}", f"Tables as Markdown, LaTeX and CSV: {', '.join(map(str, made))}")
     return 0
 
 

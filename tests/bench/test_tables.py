@@ -1,0 +1,48 @@
+"""Tables of a benchmark: a cell is the mean of its seeds, and what is missing is seen."""
+
+import csv
+
+import pytest
+
+from modelheir.bench.rows import Row
+from modelheir.bench.tables import sequence_tables, write_tables
+
+
+def rows(*, missing=()):
+    found = []
+    for network, base in (("net", 0.5), ("mlp", 0.3)):
+        for seed in (0, 1):
+            for k, name in enumerate(("erm_final", "linear_probe_fine_tune", "wise_ft")):
+                if (network, seed, name) in missing:
+                    found.append(Row("s", network, seed, name, "failed"))
+                else:
+                    found.append(Row("s", network, seed, name, "finished", base + 0.1 * k + 0.02 * seed, 0.5, 100))
+    return found
+
+
+def test_a_cell_is_the_mean_of_its_seeds():
+    table = sequence_tables(rows())["s"]
+    assert [column.name for column in table.columns] == ["Final", "LP-FT", "wise_ft"]
+    by = {row.name: row.cells for row in table.rows}
+    assert by["net"]["LP-FT"].mean == pytest.approx(0.61)
+    assert by["mlp"]["wise_ft"].values == pytest.approx((0.5, 0.52))
+    assert [by["net"][column.name].rank for column in table.columns] == [3, 2, 1]
+
+
+def test_a_failed_cell_is_seen(tmp_path):
+    gone = {("net", seed, "wise_ft") for seed in (0, 1)}
+    tables = sequence_tables(rows(missing=gone))
+    write_tables(tmp_path / "tables", tables.items())
+    text = (tmp_path / "tables" / "s.md").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("| net ")]
+    assert "failed" in line
+
+
+def test_three_kinds_of_file_hold_the_same(tmp_path):
+    made = write_tables(tmp_path / "tables", sequence_tables(rows()).items())
+    assert made == [tmp_path / "tables" / "s.md"]
+    found = list(csv.DictReader((tmp_path / "tables" / "s.csv").read_text().splitlines()))
+    value = next(row["accuracy"] for row in found if (row["row"], row["column"]) == ("net", "LP-FT"))
+    assert float(value) == pytest.approx(0.61)
+    assert "LP-FT" in made[0].read_text()
+    assert r"\begin{tabular}" in (tmp_path / "tables" / "s.tex").read_text()
