@@ -14,7 +14,7 @@ from modelheir.report.figures.svg import WIDTH, Axis, picture, shorten, tag, tic
 __all__ = ["SHIFT_COLUMNS", "shift_dots", "shift_rows"]
 
 SHIFT_COLUMNS = ("transition", "covariate", "conditional")
-_ROW, _TOP, _LEFT = 30, 62, 190
+_ROW, _TOP, _LEFT = 36, 62, 190
 _KINDS = ("covariate", "conditional")
 
 Rows = Sequence[tuple[str, tuple[float, float]]]  #: name of a transition, and its covariate and conditional ratio
@@ -50,7 +50,7 @@ def shift_dots(rows: Rows, *, name: str) -> Markup:
         label = {"x": _LEFT - 10, "y": y + 4, "text_anchor": "end", "class_": "label"}
         marks.append(tag("text", hint, shorten(transition, 28), **label))
         for number, value in enumerate(pair):
-            height = y + (-5.0, 5.0)[number]  # the two never hide each other
+            height = y + (-8.0, 8.0)[number]  # the two never hide each other
             if not numerals.is_number(value):
                 words = f"{_KINDS[number]} not defined"
                 marks.append(tag("text", words, x=axis.start + 6, y=height + 4, class_="tick"))
