@@ -187,9 +187,10 @@ def train_off_topic(run: Runner, data: Path) -> None:
     pools = {"every": place / "pool" / "train.parquet", "random": place / "random" / "train.parquet"}
     draw(data, pools, run.seed)
     own = {key: value for key, value in {**BASE, **half}.items() if key.startswith("inputs.")}
+    # of images so small only the same pixels count as a copy
     modelheir.select(
         pool=f"parquet:{pools['every']}", data=run.data, teacher=f"run:{teacher}", top_k=CHOSEN // len(FIVE),
-        union=False, out=str(place / "selected"), quiet=True, **own,
+        union=False, out=str(place / "selected"), quiet=True, **{"dedup.smallest": 32}, **own,
     )  # fmt: skip
     chosen = {"J top-k": f"manifest:{place}/selected/manifest.parquet", "J random": f"parquet:{pools['random']}"}
     settings = {"teacher": f"run:{teacher}", "method.losses": ("jeffreys",), **half, "method.target.epochs": 0}
