@@ -3,6 +3,9 @@
 import pytest
 
 from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.config.run import TrainConfig
+from modelheir.methods import METHODS
 
 PAST = ("synthetic:n=60,classes=3,size=8,seed=9",)
 
@@ -27,9 +30,23 @@ def test_the_first_seed_is_the_run_s_own_and_the_others_differ(world):
     [
         ({"strategies": ()}, r"method\.strategies = \[\]: name at least one, each once"),
         ({"rates": (1.0, 1.0)}, r"method\.rates = \[1\.0, 1\.0\]: name at least one, each once"),
-        ({"history": ()}, "has no column 'time' that says when an image was taken"),
+        ({"pulls": ()}, r"method\.pulls = \[\]: name at least one"),
+        ({"supervised__likelihood_scale": 1.0}, "likelihood_scale = 1.0 needs a likelihood for each image"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(world, settings, message):
     with pytest.raises(InputError, match=message):
-        world.plan("adapt", **{"history": PAST, **settings})
+        METHODS["adapt"].accept(world.config("adapt", **{"history": PAST, **settings}), TrainConfig())
+
+
+@pytest.mark.parametrize("name", ["erm_all_weighted", "irm_all", "dro_fine_tune", "coral_all"])
+def test_images_whose_step_counts_are_not_mixed(world, name):
+    run = TrainConfig(inputs=InputConfig(mixup=0.2))
+    with pytest.raises(InputError, match=rf"method\.strategies = '{name}'.*or leave that strategy out"):
+        METHODS["adapt"].accept(world.config("adapt", strategies=("erm_all", name)), run)
+    METHODS["adapt"].accept(world.config("adapt", strategies=("erm_all",)), run)
+
+
+def test_data_without_time_is_refused(world):
+    with pytest.raises(InputError, match="has no column 'time' that says when an image was taken"):
+        world.plan("adapt", history=())

@@ -58,8 +58,9 @@ def test_training_goes_on_from_the_best_at_each_rate(build):
     for task in tasks:
         state = task.modules["model"].state_dict()
         assert all(torch.equal(value, state[key]) for key, value in done["b"].weights("model").items())
-    assert tasks[0].fit is None
-    assert tasks[1].fit == dataclasses.replace(build.given.fit, lr=build.given.fit.lr / 4)
+    fit = build.given.fit
+    assert tasks[0].fit == dataclasses.replace(fit, head_multiplier=1.0)
+    assert tasks[1].fit == dataclasses.replace(fit, lr=fit.lr / 4, head_multiplier=1.0)
 
 
 def test_of_equal_accuracies_the_lower_loss_is_best(build):

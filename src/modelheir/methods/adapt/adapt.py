@@ -20,14 +20,16 @@ from modelheir.methods.adapt.ways import HISTORY
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.steps import cut_steps, steps_of_sources
 from modelheir.methods.method import Method
+from modelheir.objective.pull import need_unmixed
 from modelheir.objective.supervised import SupervisedConfig, accept_supervised
 
 if TYPE_CHECKING:
+    from modelheir.config.run import TrainConfig
     from modelheir.data import History
     from modelheir.methods.given import Given
     from modelheir.plans import Stage
 
-__all__ = ["METHOD", "Config", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,16 +70,23 @@ class Config:
         return found if any(word in text for word in ("irm", "dro", "coral")) else {**found, "domains": why}
 
 
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse lists that are empty or name something twice, and images that a strategy cannot mix."""
+    for name, values in (("strategies", config.strategies), ("rates", config.rates), ("pulls", config.pulls)):
+        if not values or len(set(values)) < len(values):
+            raise InputError(f"method.{name} = {list(values)!r}: name at least one, each once.")
+    accept_supervised(config.supervised, run.inputs)
+    for name in config.strategies:
+        if name == "erm_all_weighted" or name.startswith(("irm_", "dro_", "coral_")):
+            need_unmixed(run.inputs, f"method.strategies = {name!r}", instead=", or leave that strategy out")
+
+
 def plan(config: Config, given: Given) -> list[Stage]:
     """The strategies' stages, seed by seed, and the choice among them.
 
     Raises:
-        InputError: If there is one step, or a setting does not fit.
+        InputError: If there is one step, or a network has no layers that a strategy asks for.
     """
-    for name, values in (("strategies", config.strategies), ("rates", config.rates), ("pulls", config.pulls)):
-        if not values or len(set(values)) < len(values):
-            raise InputError(f"method.{name} = {list(values)!r}: name at least one, each once.")
-    accept_supervised(config.supervised, given.data.inputs)
     history = _history(config, given)
     tuning = Tuning(config.rates, config.pulls, config.replay, config.domains, config.joint)
     builders, nodes = [], {name: [] for name in config.strategies}
@@ -112,6 +121,7 @@ METHOD = Method(
     not_for="data of one time: take finetune; an old model whose answers must not change: take upgrade",
     config=Config,
     plan=plan,
+    accept=accept,
     sources=_sources,
     flags={"history": "method.history"},
     paper="Ji et al., Seq-to-Final, 2024, arXiv:2407.09642",

@@ -186,8 +186,11 @@ class Builder:
                 return LossTerms({**found.terms, "pull": pull()}, found.observed)
 
             task = dataclasses.replace(task, objective=objective)
-        if wanted.rate != 1:
-            task = dataclasses.replace(task, fit=dataclasses.replace(given.fit, lr=given.fit.lr * wanted.rate))
+        fit = dataclasses.replace(given.fit, lr=given.fit.lr * wanted.rate)
+        if wanted.start:  # its classifier layer is trained as the rest is
+            fit = dataclasses.replace(fit, head_multiplier=1.0)
+        if fit != given.fit:
+            task = dataclasses.replace(task, fit=fit)
         return task if not layers else dataclasses.replace(task, describe={**task.describe, "layers": layers})
 
     def _plain_task(self, given: Given, wanted: Training, model: Classifier) -> Task:
