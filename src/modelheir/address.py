@@ -149,6 +149,8 @@ def parse_data(text: str) -> DataAddress:
         DataAddress(kind='list', place='lists/train.txt', options={'val': 'lists/val.txt'})
         >>> parse_data("synthetic:n=64,classes=3")
         DataAddress(kind='synthetic', place='', options={'n': '64', 'classes': '3'})
+        >>> parse_data("sequence:drift.yaml,mode=compat")
+        DataAddress(kind='sequence', place='drift.yaml', options={'mode': 'compat'})
     """
     kind, _, rest = text.strip().partition(":")
     place, *pairs = re.split(r"(?:^|,)(?=[a-z]+=)", rest)

@@ -169,7 +169,7 @@ def test_portraits_are_cut_by_decade(config, portraits):
     assert history.newest["train"].array.shape == (8, 32, 32, 3)
     assert not history.settings
     other = open_history(f"portraits:{portraits},size=8", config, time=TimeConfig(column="time", steps=3))
-    assert other.newest["train"].array.shape == (8, 8, 8, 3)
+    assert other.newest["train"].array.shape == (24, 8, 8, 3)
     assert other.names == ("time 0 to 2", "time 3 to 4", "time 5 to 7")
 
 
