@@ -5,20 +5,23 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
 
 from modelheir.checks import InputError
 from modelheir.types import Batch, Stream
 
 __all__ = ["Waiting", "repeat", "split"]
 
+Found = TypeVar("Found")
 
-class Waiting:
+
+class Waiting(Generic[Found]):
     """Iterate over batches and count the seconds that were spent waiting for them."""
 
-    def __init__(self, batches: Iterable[Batch]) -> None:
+    def __init__(self, batches: Iterable[Found]) -> None:
         self.batches, self.seconds = iter(batches), 0.0
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Found]:
         while True:
             began = time.monotonic()
             batch = next(self.batches, None)

@@ -82,6 +82,7 @@ class Fit:
         others = {name: repeat(stream, 0) for name, stream in self.task.streams.items() if name != self.now.first}
         for module in self.task.modules.values():
             module.train()
+        began = 0.0
         with self._compiled():
             for number in range(_WARM_UP + count):
                 if number == _WARM_UP:

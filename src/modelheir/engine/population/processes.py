@@ -49,7 +49,7 @@ def refuse(members: Members, waiting: Sequence[Member]) -> str:
 def try_steps(members: Members, waiting: Sequence[Member], count: int) -> float:
     """Return the seconds a step and member, as many processes as there will be, all at work."""
     together = _at_once(members, waiting)
-    members.task(waiting[0].number)  # what members share is made once, here
+    members.loop(waiting[0])  # what members share, and what torch imports for it, is made once, here
     ends = []
     for member in waiting[:together]:
 
@@ -72,7 +72,7 @@ def train(members: Members, waiting: Sequence[Member]) -> None:
         InputError: If one cannot be trained, or its processes died again and again.
     """
     together, left = _at_once(members, waiting), collections.deque(waiting)
-    first = members.loop(waiting[0])  # what members share is made once, here
+    first = members.loop(waiting[0])  # likewise
     members.progress.stage(members.folder.name, len(waiting) * first.step.steps)
     del first
     running: dict[Connection, tuple[Any, Member]] = {}

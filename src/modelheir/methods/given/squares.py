@@ -32,7 +32,7 @@ def penalise_squares(penalty: float) -> Callable[[nn.Module], Sequence[tuple[Seq
     return functools.partial(_split, 2 * penalty)
 
 
-def _split(decay: float, module: nn.Module) -> list[tuple[list[Tensor], float, float | None]]:
+def _split(decay: float, module: nn.Module) -> list[tuple[Sequence[Tensor], float, float | None]]:
     from torch.nn import Linear
     from torch.nn.modules.conv import _ConvNd
 
