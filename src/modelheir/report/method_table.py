@@ -19,7 +19,7 @@ from modelheir.printable import printable
 from modelheir.report import markdown, numerals
 from modelheir.report.table import to_csv
 
-__all__ = ["as_csv", "as_latex", "as_markdown"]
+__all__ = ["as_csv", "as_latex", "as_markdown", "short", "tex"]
 
 Spread = Literal["none", "std", "interval"]
 _CSV = (
