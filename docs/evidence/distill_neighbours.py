@@ -51,7 +51,6 @@ def train_seed(data: Path, out: Path, seed: int) -> None:
 
     torch.set_num_threads(1)
     run = distill.Runner(data, out, seed)
-    distill.train_off_topic(run, data)
     run("A", "finetune", distill.LABELS)
     teacher = run("given_teacher", "finetune", {**distill.GIVEN, "seed": 1000 + seed})
     for name, views in CROPS.items():
@@ -61,6 +60,7 @@ def train_seed(data: Path, out: Path, seed: int) -> None:
     run("mutual", "mutual", distill.LABELS)
     run("pseudo_label", "pseudo_label", {**pool, **distill.LABELS})
     run("fixmatch", "fixmatch", {**pool, "fit.epochs": distill.EPOCHS, "method.ratio": 1})
+    distill.train_off_topic(run, data)
 
 
 def measure(out: Path, seeds: list[int]) -> dict:

@@ -26,7 +26,7 @@ class Step:
 
     def __init__(self, number=0, steps=10):
         self.number, self.steps, self.seen = number, steps, {}
-        self.generator = torch.Generator().manual_seed(3)
+        self.generator = self.device_generator = torch.Generator().manual_seed(3)
 
     @staticmethod
     def gather(values):

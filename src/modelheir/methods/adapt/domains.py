@@ -93,7 +93,7 @@ class DomainObjective:
         if self.kind == "irm":
             penalty = torch.stack(
                 [
-                    losses.irm_halves(outputs.logits, batch.labels, generator=step.generator)
+                    losses.irm_halves(outputs.logits, batch.labels, generator=step.device_generator)
                     for outputs, batch in zip(said, parts, strict=True)
                 ]
             ).mean()
