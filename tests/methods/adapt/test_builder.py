@@ -8,7 +8,8 @@ import torch
 
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
-from modelheir.methods.adapt.builder import Builder, Tuning, best_of
+from modelheir.methods.adapt.builder import Builder, best_of
+from modelheir.methods.adapt.tuning import Tuning
 from modelheir.methods.given.steps import steps_of_sources
 from modelheir.objective.supervised import SupervisedConfig
 

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from modelheir.methods.adapt.domains import KINDS, DomainConfig, DomainObjective
+from modelheir.methods.adapt.domains import KINDS, DomainObjective
+from modelheir.methods.adapt.tuning import DomainConfig
 from modelheir.objective.supervised import SupervisedConfig
 from modelheir.types import Batch, Outputs
 

@@ -8,8 +8,9 @@ from modelheir import models
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
-from modelheir.methods.adapt.builder import Builder, Tuning
-from modelheir.methods.adapt.joint import JointConfig, frozen_past, joint, over_time
+from modelheir.methods.adapt.builder import Builder
+from modelheir.methods.adapt.joint import frozen_past, joint, over_time
+from modelheir.methods.adapt.tuning import JointConfig, Tuning
 from modelheir.methods.given.steps import steps_of_sources
 from modelheir.objective.supervised import SupervisedConfig
 

@@ -5,8 +5,9 @@ import pytest
 from modelheir import models
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
-from modelheir.methods.adapt.builder import Builder, Tuning
+from modelheir.methods.adapt.builder import Builder
 from modelheir.methods.adapt.strategies import STRATEGIES
+from modelheir.methods.adapt.tuning import Tuning
 from modelheir.methods.given.steps import steps_of_sources
 from modelheir.objective.supervised import SupervisedConfig
 

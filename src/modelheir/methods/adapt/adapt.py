@@ -11,11 +11,10 @@ import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import Above, AtLeast, InputError, OneOf
-from modelheir.methods.adapt.builder import Builder, Tuning
+from modelheir.methods.adapt.builder import Builder
 from modelheir.methods.adapt.choice import choice
-from modelheir.methods.adapt.domains import DomainConfig
-from modelheir.methods.adapt.joint import JointConfig
 from modelheir.methods.adapt.strategies import STRATEGIES
+from modelheir.methods.adapt.tuning import DomainConfig, JointConfig, Tuning
 from modelheir.methods.adapt.ways import HISTORY
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.steps import cut_steps, steps_of_sources

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelheir import models
-from modelheir.methods.adapt.domains import DomainConfig, DomainObjective
-from modelheir.methods.adapt.joint import JointConfig
+from modelheir.methods.adapt.domains import DomainObjective
 from modelheir.methods.adapt.pull import Earlier, Pull
 from modelheir.methods.given.steps import data_of_steps
 from modelheir.objective.supervised import make_supervised
@@ -18,26 +17,16 @@ from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
     from modelheir.data import History
+    from modelheir.methods.adapt.tuning import Tuning
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
     from modelheir.objective.supervised import SupervisedConfig
     from modelheir.types import Batch, StageResult, Step, Stream
 
-__all__ = ["Builder", "Training", "Tuning", "best_of", "merit"]
+__all__ = ["Builder", "Training", "best_of", "merit"]
 
 Node = tuple[str, ...]  #: stages that differ in what is tuned alone
 Done = Mapping[str, "StageResult"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Tuning:
-    """What is tried, each on the selection images, and how images of several steps are learnt from."""
-
-    rates: tuple[float, ...] = (1.0,)  #: multipliers of the learning rate, from trained weights
-    pulls: tuple[float, ...] = (1.0,)  #: strengths of a pull to earlier models
-    replay: float = 1.0  #: images of earlier steps for each of a step's own, where they are replayed
-    domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
-    joint: JointConfig = dataclasses.field(default_factory=JointConfig)
 
 
 @dataclasses.dataclass(frozen=True)

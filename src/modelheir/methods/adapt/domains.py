@@ -10,12 +10,10 @@ defines the epoch, the others repeat.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from modelheir import losses
-from modelheir.checks import AtLeast, InRange
 from modelheir.objective.supervised import make_supervised
 from modelheir.objective.together import NamedStep, run_together
 from modelheir.types import LossTerms
@@ -25,23 +23,14 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from modelheir.methods.adapt.tuning import DomainConfig
     from modelheir.models import Classifier
     from modelheir.objective.supervised import SupervisedConfig
     from modelheir.types import Batch, Step
 
-__all__ = ["KINDS", "DomainConfig", "DomainObjective"]
+__all__ = ["KINDS", "DomainObjective"]
 
 KINDS = ("irm", "group_dro", "coral")
-
-
-@dataclasses.dataclass(frozen=True)
-class DomainConfig:
-    """Settings of strategies that see each step's images apart."""
-
-    irm_weight: Annotated[float, AtLeast(0)] = 1.0  #: of IRM's penalty, when it has risen
-    irm_rise: Annotated[float, InRange(0, 1)] = 0.3  #: share of the training over which it rises from 0
-    dro_rate: Annotated[float, AtLeast(0)] = 0.01  #: step size of group DRO's weights; 0 leaves them equal
-    coral_weight: Annotated[float, AtLeast(0)] = 1.0  #: of CORAL's distance between covariances
 
 
 class DomainObjective:

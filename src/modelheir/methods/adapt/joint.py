@@ -14,11 +14,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from modelheir import inference, losses
-from modelheir.checks import AtLeast, OneOf
 from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
+from modelheir.models import over_time as nets
 from modelheir.objective.supervised import make_supervised
 from modelheir.objective.together import NamedStep
 from modelheir.types import LossTerms
@@ -31,29 +31,13 @@ if TYPE_CHECKING:
     from modelheir.plans import Task
     from modelheir.types import Batch, Step
 
-__all__ = ["JointConfig", "frozen_past", "joint", "over_time"]
+__all__ = ["frozen_past", "joint", "over_time"]
 
 Mode = Literal["separate", "side_tune", "low_rank_adapt"]
 
 
-@dataclasses.dataclass(frozen=True)
-class JointConfig:
-    """Settings of strategies with copies of layers over time."""
-
-    layers: str = "all"  #: that are new at each step, with commas between, and steps from the second on with colons
-    adjacent: Annotated[str, OneOf("l2", "l1", "none")] = "l2"  #: distance between consecutive copies
-    adjacent_weights: Annotated[tuple[float, ...], AtLeast(0)] = (0.01, 0.1, 1.0)  #: of it; the best is taken
-    newest_weight: Annotated[float, AtLeast(0)] = 3.0  #: of the newest step's loss, where the others have 1
-    side_layer_sizes: str = ""  #: channels between a side module's convolutions; block: built like the block beside it
-    adapter_rank: Annotated[int, AtLeast(1)] = 4  #: of low-rank changes, at each position of a kernel
-    adapter_mode: Annotated[str, OneOf("add", "multiply")] = "add"  #: how they change the weight
-    all_layers_efficient: bool = False  #: stem and head get side modules or changes too, instead of copies
-
-
 def over_time(build: Builder, mode: Mode, steps: int, first: Classifier | None = None) -> OverTime:
     """Build the network over so many steps, whose first is ``first``, else as drawn with the run's seed."""
-    from modelheir.models import over_time as nets
-
     config = build.tuning.joint
     model = first or build.given.model.build()
     routes = parse_routes(config.layers, steps=steps, layers=nets.layer_names(model))
@@ -110,8 +94,6 @@ def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) ->
     """Add the stage whose model is that of the newest step."""
 
     def make(done: Done, given: Given) -> tuple[Classifier, Mapping[str, Any]]:
-        from modelheir.models import over_time as nets
-
         found = build.best(done, node)
         model = over_time(build, mode, steps)
         model.load_state_dict(found.weights("model_over_time"))
@@ -121,8 +103,6 @@ def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) ->
 
 
 def _joint_task(build: Builder, mode: Mode, kind: Any, weight: float, done: Done) -> Task:
-    from modelheir.models import over_time as nets
-
     steps = range(len(build.history))
     model = over_time(build, mode, len(steps)).to(build.given.data.runtime.device)
     loss = make_supervised(build.supervised)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from modelheir import models
-from modelheir.models import blends
+from modelheir.models import blends, gradients
 
 if TYPE_CHECKING:
     from modelheir.methods.adapt.builder import Builder, Done, Node
@@ -98,8 +98,6 @@ def _stage_count(build: Builder) -> int:
 
 def _best_stages(build: Builder, score: Literal["rgn", "snr"], size: int) -> Callable[[Done, Classifier], str]:
     def choose(done: Done, model: Classifier) -> str:
-        from modelheir.models import gradients
-
         data = build.on([build.newest]).data  # every process reads all images, so that all choose alike
         stream = data.stream("train", train=False, rank=0, world=1)
         layers = {f"stage:{number}": names for number, names in enumerate(models.stages(model))}
