@@ -81,7 +81,7 @@ def test_an_archive_without_m_f_or_years_is_refused(tmp_path, save):
         ({}, "lay the archive out"),
         ({"size": "big"}, "size = 'big': must be a whole number >= 1"),
         ({"size": "0"}, "must be a whole number >= 1"),
-        ({"sise": "3"}, "unknown option of portraits 'sise'. Did you mean 'size'"),
+        ({"sizes": "3"}, "unknown option of portraits 'sizes'. Did you mean 'size'"),
     ],
 )
 def test_mistakes_are_said(tmp_path, config, options, message):
