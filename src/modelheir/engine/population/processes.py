@@ -72,7 +72,7 @@ def train(members: Members, waiting: Sequence[Member]) -> None:
         InputError: If one cannot be trained, or its processes died again and again.
     """
     together, left = _at_once(members, waiting), collections.deque(waiting)
-    first = members.loop(waiting[0])  # likewise
+    first = members.loop(waiting[0])  # made once, here, as above
     members.progress.stage(members.folder.name, len(waiting) * first.step.steps)
     del first
     running: dict[Connection, tuple[Any, Member]] = {}
