@@ -215,3 +215,14 @@ def test_a_sequence_opens_as_splits_with_the_number_of_the_step(tmp_path):
     }
     assert [int((found["train"].columns["time"] == step).sum()) for step in range(3)] == [64, 32, 32]
     assert "weight" not in found["train"].columns
+
+
+def test_a_sequence_in_compat_mode_says_what_a_run_must_be_given(tmp_path, caplog):
+    path = tmp_path / "compat.yaml"
+    text = "data: 'synthetic:n=400,classes=4,size=8'\nshifts: recolor\nsizes: [80, 40]\ntest_size: 20\n"
+    path.write_text(text)
+    open_splits(f"sequence:{path}", InputConfig())
+    assert not caplog.text
+    open_splits(f"sequence:{path},mode=compat", InputConfig())
+    assert "--network.mean 0 0 0 --network.std 0.00392157 0.00392157 0.00392157" in caplog.text
+    assert "--inputs.augment none" in caplog.text

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+from typing import Any
+
 import numpy as np
 
 from modelheir.address import parse_data
@@ -14,6 +18,8 @@ from modelheir.data.sources.table import open_source
 from modelheir.data.verify import verified
 
 __all__ = ["open_splits"]
+
+_say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
 
 
 def open_splits(spec: str, config: InputConfig, *, labelled: bool = True) -> dict[str, ImageSet]:
@@ -33,8 +39,7 @@ def open_splits(spec: str, config: InputConfig, *, labelled: bool = True) -> dic
         InputError: If there is no training split, only one class, an empty split, one id in two splits, or too
             many undecodable images.
     """
-    sequence = parse_data(spec).kind == "sequence"
-    found = open_history(spec, config).splits() if sequence else open_source(spec, config)
+    found = _of_history(spec, config) if parse_data(spec).kind == "sequence" else open_source(spec, config)
     if found.keys() == {"unlabelled"}:
         if labelled:
             raise InputError(f"{spec}: all images are unlabelled; training needs labels, such as class folders.")
@@ -63,6 +68,19 @@ def open_splits(spec: str, config: InputConfig, *, labelled: bool = True) -> dic
             raise InputError(f"{spec}: the {name} split is empty{why}; give one, or raise inputs.{name}_fraction.")
     order = [name for name in ("train", "val", "test", "unlabelled") if name in found]
     return {name: verified(found[name], config) for name in order}
+
+
+def _of_history(spec: str, config: InputConfig) -> dict[str, ImageSet]:
+    """Open a sequence; say which settings of a run belong to it, as the data alone cannot set them."""
+    history = open_history(spec, config)
+    if history.settings:
+        given = " ".join(f"--{key} {_words(value)}" for key, value in history.settings.items())
+        _say(f"{spec} is in compat mode, whose networks were trained with {given}: give these too to repeat it.")
+    return history.splits()
+
+
+def _words(value: Any) -> str:
+    return " ".join(f"{one:.6g}" for one in value) if isinstance(value, tuple) else str(value)
 
 
 def _disjoint(found: dict[str, ImageSet], spec: str) -> None:

@@ -1,5 +1,7 @@
 """Strategies: which steps each trains on, in which order, and from where."""
 
+import types
+
 import pytest
 
 from modelheir import models
@@ -89,3 +91,54 @@ def test_the_weights_of_steps_are_those_of_the_benchmark(build, monkeypatch):
     monkeypatch.setattr(Builder, "train", lambda self, name, numbers, **given: seen.update(given))
     STRATEGIES["erm_all_weighted"].build(build)
     assert seen["weights"] == pytest.approx([1 / 3, 1 / 2, 1])
+
+
+def result(build, name):
+    """Return a finished stage with first weights, for stages that begin from it."""
+    model = build.given.model.build()
+    about = {"model": model.spec}
+    metrics = {"val/accuracy": 0.5, "val/loss": 1.0}
+    return types.SimpleNamespace(name=name, metrics=metrics, describe=about, weights=lambda module: model.state_dict())
+
+
+def prepared(build, name, *before):
+    return build.stages[name].prepare({one: result(build, one) for one in before})
+
+
+@pytest.mark.parametrize(("name", "kind"), [("irm_fine_tune", "irm"), ("dro_fine_tune", "group_dro")])
+def test_a_past_of_several_steps_is_seen_step_by_step(build, name, kind):
+    STRATEGIES[name].build(build)
+    stage = next(one for one in build.stages if one.startswith("history_"))
+    task = prepared(build, stage)
+    assert set(task.streams) == {"step_1", "step_2"}
+    assert task.objective.kind == kind
+    past = [part["val"].ids.tolist() for part in build.history.steps[:2]]
+    assert task.evaluate["val"].ids.tolist() == [*past[0], *past[1]]
+
+
+def test_a_sequence_trains_and_chooses_on_its_own_step(build):
+    STRATEGIES["sequential_fine_tune"].build(build)
+    for number, part in enumerate(build.history.steps, 1):
+        task = prepared(build, f"step_{number}", f"step_{number - 1}")
+        assert task.streams["train"].ids.tolist() == part["train"].ids.tolist()
+        assert task.evaluate["val"].ids.tolist() == part["val"].ids.tolist()
+
+
+def test_only_the_classifier_is_probed_and_then_all_moves(build):
+    STRATEGIES["linear_probe_fine_tune"].build(build)
+    probe = prepared(build, "linear_probe", "history").modules["model"]
+    assert {name.split(".")[0] for name, value in probe.named_parameters() if value.requires_grad} == {"head"}
+    whole = prepared(build, "linear_probe_fine_tune", "linear_probe").modules["model"]
+    assert all(value.requires_grad for value in whole.parameters())
+
+
+@pytest.mark.parametrize(("name", "first"), [("first_to_last", 0), ("last_to_first", -1)])
+def test_unfreezing_begins_at_its_end_and_comes_to_all(build, name, first):
+    STRATEGIES[f"gradual_unfreeze_{name}"].build(build)
+    groups = models.stages(build.given.model.build())
+    for size in range(1, len(groups) + 1):
+        before = f"gradual_unfreeze_{name}_{size - 1}" if size > 1 else "history"
+        model = prepared(build, f"gradual_unfreeze_{name}_{size}", before).modules["model"]
+        moving = {key for key, value in model.named_parameters() if value.requires_grad}
+        chosen = groups[:size] if first == 0 else groups[-size:]
+        assert moving == {key for group in chosen for key in group}
