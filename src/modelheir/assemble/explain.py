@@ -122,4 +122,6 @@ def _shown(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return str(value).lower()
-    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return (
+        textwrap.shorten(" ".join(map(str, value)), 36, placeholder=" ...") if isinstance(value, tuple) else str(value)
+    )
