@@ -176,7 +176,9 @@ def test_an_old_model_may_be_a_cache_too(caches, tmp_path, monkeypatch):
     monkeypatch.setattr(handing, "view_count", lambda addresses: 3)
     inputs = InputConfig(augment_seed=0)
     online = train("upgrade", settings(tmp_path / "online", old=(caches.world.old,), inputs=inputs))
-    assert same(weights(cached), weights(online))
+    other = weights(online)
+    for key, value in weights(cached).items():  # batches of other sizes are rounded otherwise on some processors
+        torch.testing.assert_close(value, other[key], rtol=1e-5, atol=1e-6)
 
 
 def test_what_needs_the_model_itself_says_so(caches, tmp_path):
