@@ -70,7 +70,7 @@ def report_runs(
         if path_old and path_old.resolve() == path.resolve():  # the old model is no candidate for its own place
             rows.append({**analysis.run_row(name, new), "reference": True, "seeds": _seeds(folder)})
             continue
-        old = read_predictions(path_old, columns=()) if path_old and path_old.is_file() else None
+        old = read_predictions(path_old, columns=()) if path_old and (config.old or path_old.is_file()) else None
         named = config.old or _config(folder).get("old")
         if old is not None and not named and set(old.sample_id) != set(new.sample_id):
             old = None  # a teacher that was trained on other data

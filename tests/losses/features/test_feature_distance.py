@@ -36,7 +36,7 @@ def test_both_models_learn_where_asked(draw, distance):
 
 
 def test_says_what_is_wrong(draw):
-    with pytest.raises(InputError, match=r"of one shape, got \(2, 3\) and \(2, 4\): tap others, or take hint"):
+    with pytest.raises(InputError, match=r"must have one shape, got \(2, 3\) and \(2, 4\): tap others, or take hint"):
         feature_distance(draw(2, 3), draw(2, 4))
     with pytest.raises(InputError, match=r"unknown distance 'smoth_l1'\. Did you mean 'smooth_l1'"):
         feature_distance(draw(2, 3), draw(2, 3), distance="smoth_l1")  # pyright: ignore

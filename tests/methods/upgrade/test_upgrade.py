@@ -6,6 +6,7 @@ import torch
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
+from modelheir.config.run import TrainConfig
 from modelheir.methods import METHODS
 from modelheir.models import load
 from modelheir.models.teachers.freeze import state_hash
@@ -272,7 +273,7 @@ def test_likelihoods_come_from_a_file(world):
     assert loss.observed["effective_lambda/kl_distillation"] == pytest.approx(float(expected), rel=1e-5)
     world.run("upgrade", "weighted", supervised__likelihood_scale=1.0, **settings)
     with pytest.raises(InputError, match=r"--method[.]likelihoods FILE"):
-        task(world, pull__filter="likelihood")
+        METHODS["upgrade"].accept(world.config("upgrade", pull__filter="likelihood"), TrainConfig())
 
 
 @pytest.mark.parametrize("scheme", ["muscle", "double_source"])

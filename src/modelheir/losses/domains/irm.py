@@ -24,12 +24,12 @@ from torch.nn import functional as F
 from modelheir import checks
 from modelheir.losses.precision import full_precision
 
-__all__ = ["Dummy", "annealed_coefficient", "irm_gradient", "irm_halves", "irm_square"]
+__all__ = ["annealed_coefficient", "irm_gradient", "irm_halves", "irm_square"]
 
-Dummy = Literal["scalar", "classes"]
+_Dummy = Literal["scalar", "classes"]
 
 
-def irm_gradient(logits: Tensor, labels: Tensor, *, dummy: Dummy = "scalar") -> Tensor:
+def irm_gradient(logits: Tensor, labels: Tensor, *, dummy: _Dummy = "scalar") -> Tensor:
     """Return each image's gradient of cross-entropy with respect to the dummy, in closed form.
 
     Args:
@@ -54,7 +54,7 @@ def irm_gradient(logits: Tensor, labels: Tensor, *, dummy: Dummy = "scalar") -> 
     return gradient.sum(dim=1, keepdim=True) if dummy == "scalar" else gradient
 
 
-def irm_square(logits: Tensor, labels: Tensor, *, dummy: Dummy = "scalar") -> Tensor:
+def irm_square(logits: Tensor, labels: Tensor, *, dummy: _Dummy = "scalar") -> Tensor:
     """Return the penalty of IRMv1: the squared norm of the mean gradient.
 
     On a batch it is larger than on all images, by the variance of the mean; :func:`irm_halves` is not.
@@ -78,7 +78,7 @@ def irm_square(logits: Tensor, labels: Tensor, *, dummy: Dummy = "scalar") -> Te
     return irm_gradient(logits, labels, dummy=dummy).mean(dim=0).square().sum()
 
 
-def irm_halves(logits: Tensor, labels: Tensor, *, generator: torch.Generator, dummy: Dummy = "scalar") -> Tensor:
+def irm_halves(logits: Tensor, labels: Tensor, *, generator: torch.Generator, dummy: _Dummy = "scalar") -> Tensor:
     """Return the product of the mean gradients of two random halves: unbiased for the squared norm, and of any sign.
 
     Args:
