@@ -54,6 +54,21 @@ INPUTS = InputConfig(
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class _Held:
+    """Stands for the models that a run was given: one that is there already."""
+
+    module: Any
+    data: Any = None
+    policy: Any = None
+    weights: Any = ()
+    addresses: tuple[str, ...] = ("held",)
+
+    def teacher(self, stream: Any) -> Any:
+        """Return it."""
+        return self.module
+
+
 def make_given(options: argparse.Namespace, runtime: Runtime) -> Given:
     """Return what a method is handed: synthetic images of ten classes in a few views, kept on the device."""
     size, batch = options.size, options.batch
@@ -150,7 +165,9 @@ def main() -> None:
 
         def task(teacher: Any) -> Task:
             if options.method == "distill":
-                return taught_task(distill.Config(), given, given.model.build(), lambda stream: teacher, None)
+                held: Any = _Held(teacher)
+                known = dataclasses.replace(given, models={"teacher": held})
+                return taught_task(distill.Config(), known, given.model.build(), None)
             return upgrade.distilled_task(upgrade.Config(), given, given.model.build(), teacher, given.data.stream())
 
         bare = upgrade.distilled_task(plain, given, given.model.build(), teachers["live"], given.data.stream())
