@@ -84,6 +84,8 @@ from .weights.ewc import ewc_of_several as ewc_of_several
 from .weights.ewc import unit_mean_fisher as unit_mean_fisher
 from .weights.l1_sp import l1_sp as l1_sp
 from .weights.l2_sp import l2_sp as l2_sp
+from .weights.matched import differences as differences
+from .weights.penalised import PenaltyRule as PenaltyRule
 from .weights.penalised import batch_norm_names as batch_norm_names
 from .weights.penalised import penalised_names as penalised_names
 from .weights.running_fisher import RunningFisher as RunningFisher
