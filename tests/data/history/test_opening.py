@@ -193,3 +193,8 @@ def test_a_history_of_unlabelled_images_is_refused(config, tmp_path, save):
         save(tmp_path / "pool" / f"{i}.png")
     with pytest.raises(InputError, match="there is no training split"):
         open_history(f"folder:{tmp_path / 'pool'}", dataclasses.replace(config))
+
+
+def test_a_sequence_whose_file_is_not_there_is_named(config, tmp_path):
+    with pytest.raises(InputError, match=r"^sequence:.*none\.yaml: there is no such file"):
+        open_history(f"sequence:{tmp_path / 'none.yaml'}", config)

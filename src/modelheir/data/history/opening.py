@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from modelheir import checks
@@ -91,6 +92,8 @@ def _cut(spec: str, config: InputConfig, time: TimeConfig) -> History:
 def _from_file(place: str, options: Mapping[str, str], config: InputConfig) -> History:
     if not place:
         raise InputError("sequence: names no file: write sequence:FILE.yaml.")
+    if not Path(place).is_file():
+        raise InputError(f"sequence:{place}: there is no such file; docs/sequences.md says what it holds.")
     given: dict[str, Any] = dict(read_yaml(place))
     for key, value in options.items():
         if key not in _OVERRIDES:
