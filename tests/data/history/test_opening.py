@@ -144,7 +144,7 @@ def test_mistakes_in_a_file_are_said(config, tmp_path, text, message):
     ("spec", "message"),
     [
         ("sequence:", "names no file"),
-        ("sequence:gone.yaml", "gone.yaml is missing"),
+        ("sequence:gone.yaml", "sequence:gone.yaml: there is no such file"),
         ("synthetic:n=64,classes=4,size=8", "unknown column .*'time'. Known: domain"),
     ],
 )
