@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
-COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 25}
+COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 26}
 COUNTS |= {"fit": 50, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -166,6 +166,7 @@ CASES = {
     "adapt method.replay": (0.2, {"method.strategies": ("sequential_replay",), "method.rates": (1.0,)}),
     "adapt method.domains.irm_weight": (..., {"method.strategies": ("irm_all",), **PAST}),
     "adapt method.domains.irm_rise": (..., {"method.strategies": ("irm_all",), **PAST}),
+    "adapt method.domains.dro": (..., {"method.strategies": ("dro_all",), **PAST}),
     "adapt method.domains.dro_rate": (..., {"method.strategies": ("dro_all",), **PAST}),
     "adapt method.domains.coral_weight": (..., {"method.strategies": ("coral_all",), **PAST}),
     "adapt method.joint.layers": ("fc", {**COPIES, "method.strategies": ("joint_model",)}),
