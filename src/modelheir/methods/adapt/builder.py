@@ -71,6 +71,8 @@ class Builder:
         self.given, self.history, self.tuning = given, history, tuning
         self.supervised, self.suffix = supervised, suffix
         self.stages: dict[str, Stage] = {}
+        #: trained stage -> the newest step that it learnt from, and the stages whose best it took over from
+        self.before: dict[str, tuple[int, Node]] = {}
         self._data: dict[Any, Given] = {}
 
     @property
@@ -121,6 +123,7 @@ class Builder:
             ending += f"_pull{strength:g}" if len(strengths) > 1 else ""
             one = dataclasses.replace(usual, rate=rate, strength=strength)
             node.append(self.add(f"{name}{ending}{self.suffix}", lambda done, one=one: self._task(given, one, done)))
+            self.before[node[-1]] = max(numbers), usual.start or (usual.toward[-1][0] if usual.toward else ())
         return tuple(node)
 
     def blend(self, name: str, make: Callable[[Done, Given], tuple[Classifier, Mapping[str, Any]]]) -> Node:
