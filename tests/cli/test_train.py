@@ -35,7 +35,8 @@ def test_settings_reach_the_library(calls, folder, capsys):
     (name, config, own), named = calls["train"]
     assert (name, config.fit.epochs, config.data) == ("finetune", 2, "synthetic")
     assert isinstance(own, METHODS["finetune"].config)
-    assert named == {"command": ["modelheir", "train", "finetune", "--epochs", "2", "--data", "synthetic"]}
+    assert named.keys() == {"command", "opened"}
+    assert named["command"] == ["modelheir", "train", "finetune", "--epochs", "2", "--data", "synthetic"]
     out = capsys.readouterr().out
     assert "90.00% [80.00, 95.00]" in out
     assert "0.2500" in out
