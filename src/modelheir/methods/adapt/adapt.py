@@ -111,7 +111,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
             nodes[name].append(STRATEGIES[name].build(build))
     stages = [stage for build in builders for stage in build.stages.values()]
     pasts = [f"{HISTORY}{build.suffix}" for build in builders]
-    return [*stages, choice(builders[0], nodes, pasts)]
+    return [*stages, choice(builders, nodes, pasts)]
 
 
 def _history(config: Config, given: Given) -> History:

@@ -151,8 +151,10 @@ class Builder:
 
         return (self.add(f"{name}{self.suffix}", made),)
 
-    def blend(self, name: str, make: Callable[[Done, Given], tuple[Classifier, Mapping[str, Any]]]) -> Node:
-        """Add a stage that trains nothing: ``make`` returns the model, and what is noted of it."""
+    def blend(
+        self, name: str, make: Callable[[Done, Given], tuple[Classifier, Mapping[str, Any]]], *, before: Node = ()
+    ) -> Node:
+        """Add a stage that trains nothing: ``make`` returns the model, which follows ``before``, and what is noted."""
         given = self.on([self.newest])
 
         def prepare(done: Done) -> Task:
@@ -160,6 +162,7 @@ class Builder:
             task = given.task(model, given.data.stream("train", train=False), None)
             return dataclasses.replace(task, describe={**task.describe, **noted})
 
+        self.before[f"{name}{self.suffix}"] = self.newest, before
         return (self.add(f"{name}{self.suffix}", prepare),)
 
     def best(self, done: Done, node: Node) -> StageResult:

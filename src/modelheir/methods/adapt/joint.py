@@ -77,11 +77,14 @@ def frozen_past(mode: Mode, *, sequential: bool = False) -> Callable[[Builder], 
             past = build.train("history", range(build.newest), select=range(build.newest))
             make = functools.partial(_frozen_task, build, mode, 2, build.newest, past, first=True)
             node = (build.add(f"{name}_copies{build.suffix}", make),)
+            build.before[node[0]] = build.newest, past
             return _published(build, name, node, mode, 2)
         node = build.train("step_1", [0], select=[0])
         for number in range(1, len(build.history)):
             make = functools.partial(_frozen_task, build, mode, number + 1, number, node, first=number == 1)
-            node = (build.add(f"{name}_{number + 1}{build.suffix}", make),)
+            stage = build.add(f"{name}_{number + 1}{build.suffix}", make)
+            build.before[stage] = number, node
+            node = (stage,)
         return _published(build, name, node, mode, len(build.history))
 
     return way
@@ -97,7 +100,7 @@ def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) ->
         grid = {name: about for name, about in found.describe.items() if name == "grid"}
         return nets.publish(model), {"from": found.name, **grid}
 
-    return build.blend(name, make)
+    return build.blend(name, make, before=node)
 
 
 def _joint_task(build: Builder, mode: Mode, kind: Any, adjacent_weight: float) -> Task:

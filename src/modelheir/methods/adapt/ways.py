@@ -161,7 +161,7 @@ def sequential_average(build: Builder) -> Node:
         blends.recalibrate(model.to(given.data.runtime.device), _mixed(given).epoch(0))
         return model, {"averaged": len(every)}
 
-    return build.blend("sequential_average", make)
+    return build.blend("sequential_average", make, before=nodes[-2])
 
 
 def wise_ft(build: Builder) -> Node:
@@ -181,7 +181,7 @@ def wise_ft(build: Builder) -> Node:
         share = max(scores, key=lambda one: scores[one])
         return blend(share), {"share of the past": share, "scores": list(scores.items())}
 
-    return build.blend("wise_ft", make)
+    return build.blend("wise_ft", make, before=past)
 
 
 def _mixed(given: Given) -> Any:
