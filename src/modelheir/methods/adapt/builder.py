@@ -130,7 +130,7 @@ class Builder:
         def prepare(done: Done) -> Task:
             model, noted = make(done, given)
             task = given.task(model, given.data.stream("train", train=False), None)
-            return dataclasses.replace(task, describe={**task.describe, **noted})
+            return dataclasses.replace(task, describe={**task.describe, "steps": [], **noted})
 
         return (self.add(f"{name}{self.suffix}", prepare),)
 
@@ -180,7 +180,9 @@ class Builder:
             fit = dataclasses.replace(fit, head_multiplier=1.0)
         if fit != given.fit:
             task = dataclasses.replace(task, fit=fit)
-        return task if not layers else dataclasses.replace(task, describe={**task.describe, "layers": layers})
+        told = {**task.describe, "steps": list(wanted.numbers), **({"layers": layers} if layers else {})}
+        told |= {"from": best_of(done, wanted.start).name} if wanted.start else {}
+        return dataclasses.replace(task, describe=told)
 
     def _plain_task(self, given: Given, wanted: Training, model: Classifier) -> Task:
         loss, extra = make_supervised(self.supervised), {}

@@ -124,7 +124,8 @@ def _joint_task(build: Builder, mode: Mode, kind: Any, weight: float, done: Done
             found["adjacent"] = weight * torch.stack(list(apart.values())).sum()
         return LossTerms(found)
 
-    return _task(build, model, streams, objective)
+    told = {"steps": list(steps), "adjacent": {"kind": kind, "weight": weight}}
+    return _task(build, model, streams, objective, told)
 
 
 def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node, done: Done, *, first: bool) -> Task:
@@ -141,10 +142,19 @@ def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node
         return LossTerms(loss(model(batch.inputs), batch, step))
 
     given = build.on([number], select=[number])
-    return _task(build, model, {"train": given.data.stream()}, objective, given=given)
+    told = {"steps": [number], "from": build.best(done, past).name}
+    return _task(build, model, {"train": given.data.stream()}, objective, told, given=given)
 
 
-def _task(build: Builder, model: OverTime, streams: Mapping[str, Any], objective: Any, *, given: Any = None) -> Task:
+def _task(
+    build: Builder,
+    model: OverTime,
+    streams: Mapping[str, Any],
+    objective: Any,
+    told: Mapping[str, Any],
+    *,
+    given: Any = None,
+) -> Task:
     given = given or build.on([build.newest])
     first = next(iter(streams.values()))
 
@@ -152,4 +162,5 @@ def _task(build: Builder, model: OverTime, streams: Mapping[str, Any], objective
         return inference.average_views(model, batch)
 
     task = given.task({"model_over_time": model}, first, objective, predict=predict)
-    return dataclasses.replace(task, streams=dict(streams))
+    about = {"model": model.spec, "routes": model.routes, "config": dataclasses.asdict(model.config)}
+    return dataclasses.replace(task, streams=dict(streams), describe={**task.describe, **told, "over_time": about})
