@@ -62,7 +62,7 @@ def draw_pictures(kind: str, runs: Sequence[str] = (), config: PlotConfig | None
     notes = [f"not finished, and left out: {place}" for place in unfinished]
     oracles, members = oracle_of(members, config.oracle) if config.oracle else ([], members)
     _accept_strategies(config, members)
-    if kind != "examples":
+    if kind not in ("examples", "penalty"):
         need_models(members, config.strategies)
     draw, together = _DRAW[kind]
     parts = _by_sequence(members) if together else list(grouped(members).values())

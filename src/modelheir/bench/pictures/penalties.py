@@ -1,18 +1,17 @@
-"""What the penalty between steps does to ``joint_model``: accuracy and change of weights at each strength."""
+"""What the penalty between steps does to ``joint_model``: accuracy and change of weights at each strength.
+
+Change is what the penalty sees, normalisation included: the root of the sum over steps of squared differences.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelheir.analysis.arms import over_seeds
-from modelheir.bench.pictures.lineage import copies_of
 from modelheir.bench.pictures.members import Member
-from modelheir.bench.pictures.planes import weight_rows
 from modelheir.checks import InputError
-from modelheir.metrics.geometry.weight_plane import weight_change
-from modelheir.models.over_time import publish
 from modelheir.report.figures.penalty import PenaltyLine
 
 __all__ = ["accuracy_lines", "change_lines", "levels"]
@@ -31,8 +30,8 @@ def accuracy_lines(members: Sequence[Member]) -> list[PenaltyLine]:
     """
     values: dict[float, list[float]] = {}
     for member in members:
-        for strength, result in _tried(member).items():
-            values.setdefault(strength, []).append(float(result.metrics["val/accuracy"]))
+        for strength, row in _tried(member).items():
+            values.setdefault(strength, []).append(float(row["selection"]))
     return [_line("joint_model", values, most=1.0)]
 
 
@@ -54,28 +53,26 @@ def change_lines(members: Sequence[Member]) -> list[PenaltyLine]:
     """
     values: dict[str, dict[float, list[float]]] = {}
     for member in members:
-        for strength, result in _tried(member).items():
-            model = copies_of(result)
-            rows = [weight_rows(publish(model, step)) for step in range(len(model.routes))]
-            for layer, lengths in weight_change(rows).items():
-                length = math.sqrt(sum(one**2 for one in lengths))
-                values.setdefault(layer, {}).setdefault(strength, []).append(length)
+        for strength, row in _tried(member).items():
+            for name, length in row.get("measured", {}).items():
+                values.setdefault(name.removeprefix("change/"), {}).setdefault(strength, []).append(float(length))
     return [_line(layer, own, most=math.inf) for layer, own in values.items()]
 
 
-def _tried(member: Member) -> dict[float, Any]:
-    """Return the stages of ``joint_model`` by strength, in order."""
-    member.end("joint_model", "its penalty is what is drawn")
-    found = {}
-    for place in sorted((member.folder.path / "stages").glob("[0-9]*_joint_model_steps*")):
-        name = place.name.partition("_")[2]
-        told = member.stage(name).describe.get("adjacent", {})
-        if name.endswith(member.suffix) and told.get("kind", "none") != "none":
-            found[float(told["weight"])] = member.stage(name)
-    if len(found) < 2 or max(found) <= 0:
+def _tried(member: Member) -> dict[float, Mapping[str, Any]]:
+    """Return what ``joint_model`` came to at each strength, in order; those that failed are left out."""
+    about = member.end("joint_model", "its penalty is what is drawn").describe
+    rows = [row for row in about.get("grid", {}).get("members", ()) if row.get("selection") is not None]
+    found = {float(row["setting"]["adjacent_weight"]): row for row in rows}
+    if len(found) < 2:
         raise InputError(
-            f"{member.folder.path} tried {len(found)} strengths of the penalty, and the picture is over several: train "
-            "with more of --method.joint.adjacent_weights, such as 0, 0.01, 0.1 and 1."
+            f"{member.folder.path} has joint_model at fewer than two strengths of the penalty, and the picture is over "
+            "several: train with more of --method.joint.adjacent_weights, such as 0, 0.01, 0.1 and 1."
+        )
+    if not all(row.get("measured") for row in rows):
+        raise InputError(
+            f"{member.folder.path} did not measure how far steps are apart, as it is of an earlier version: train it "
+            "again into another --out."
         )
     return dict(sorted(found.items()))
 

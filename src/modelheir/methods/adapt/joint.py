@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -60,12 +61,9 @@ def joint(mode: Mode) -> Callable[[Builder], Node]:
         over_time(build, mode, steps)  # refuses a network that has no layers to copy, before anything is trained
         kind = config.adjacent if mode == "separate" or not config.all_layers_efficient else "none"
         weights = config.adjacent_weights if kind != "none" else (0.0,)
-        node = []
-        for weight in weights:
-            ending = f"_{kind}{weight:g}" if len(weights) > 1 else ""
-            make = functools.partial(_joint_task, build, mode, kind, weight)
-            node.append(build.add(f"{name}_steps{ending}{build.suffix}", make))
-        return _published(build, name, tuple(node), mode, steps)
+        settings = [{"adjacent_weight": weight} for weight in weights]
+        node = build.tune(f"{name}_steps", settings, lambda done: functools.partial(_joint_task, build, mode, kind))
+        return _published(build, name, node, mode, steps)
 
     return way
 
@@ -97,12 +95,13 @@ def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) ->
         found = build.best(done, node)
         model = over_time(build, mode, steps)
         model.load_state_dict(found.weights("model_over_time"))
-        return nets.publish(model), {"from": found.name}
+        grid = {name: about for name, about in found.describe.items() if name == "grid"}
+        return nets.publish(model), {"from": found.name, **grid}
 
     return build.blend(name, make)
 
 
-def _joint_task(build: Builder, mode: Mode, kind: Any, weight: float, done: Done) -> Task:
+def _joint_task(build: Builder, mode: Mode, kind: Any, adjacent_weight: float) -> Task:
     steps = range(len(build.history))
     model = over_time(build, mode, len(steps)).to(build.given.data.runtime.device)
     loss = make_supervised(build.supervised)
@@ -121,11 +120,20 @@ def _joint_task(build: Builder, mode: Mode, kind: Any, weight: float, done: Done
         found = {"task": losses.joint_risk(risks, shares)}
         if kind != "none":
             apart = nets.distances(model, kind)
-            found["adjacent"] = weight * torch.stack(list(apart.values())).sum()
+            found["adjacent"] = adjacent_weight * torch.stack(list(apart.values())).sum()
         return LossTerms(found)
 
-    told = {"steps": list(steps), "adjacent": {"kind": kind, "weight": weight}}
-    return _task(build, model, streams, objective, told)
+    task = _task(build, model, streams, objective, {"steps": list(steps)})
+    return dataclasses.replace(task, measure=functools.partial(_apart, model))
+
+
+def _apart(model: OverTime) -> dict[str, float]:
+    """Return how far consecutive copies of each layer are apart, the root of the summed squares over steps."""
+    squares: dict[str, float] = {}
+    for (_, layer), value in nets.distances(model, "l2").items():
+        squares[layer] = squares.get(layer, 0.0) + float(value.detach())
+    found = {f"change/{layer}": math.sqrt(value) for layer, value in squares.items()}
+    return {**found, "change/entire model": math.sqrt(sum(squares.values()))} if found else {}
 
 
 def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node, done: Done, *, first: bool) -> Task:
