@@ -160,7 +160,7 @@ class Builder:
         def prepare(done: Done) -> Task:
             model, noted = make(done, given)
             task = given.task(model, given.data.stream("train", train=False), None)
-            return dataclasses.replace(task, describe={**task.describe, **noted})
+            return dataclasses.replace(task, describe={**task.describe, "steps": [], **noted})
 
         self.before[f"{name}{self.suffix}"] = self.newest, before
         return (self.add(f"{name}{self.suffix}", prepare),)
@@ -195,6 +195,8 @@ class Builder:
         if layers:
             given = dataclasses.replace(given, model=dataclasses.replace(given.model, trainable=layers))
         earlier = [Earlier(self.model(done, node), self.on(numbers)) for node, numbers in wanted.toward]
+        told = {"steps": list(wanted.numbers), **({"layers": layers} if layers else {})}
+        told |= {"from": best_of(done, wanted.start).name} if wanted.start else {}
 
         def make(rate: float, pull: float) -> Task:
             model = copy.deepcopy(start)
@@ -207,7 +209,7 @@ class Builder:
                 fit = dataclasses.replace(fit, head_multiplier=1.0)
             if fit != given.fit:
                 task = dataclasses.replace(task, fit=fit)
-            return task if not layers else dataclasses.replace(task, describe={**task.describe, "layers": layers})
+            return dataclasses.replace(task, describe={**task.describe, **told})
 
         return make
 
