@@ -30,7 +30,7 @@ MODES = {
     "compat": {
         "inputs": {"augment": "none"},
         "network": {"mean": [0.0, 0.0, 0.0], "std": [1 / 255] * 3},
-        "method": {"domains": {"dro": "hard"}},
+        "method": {"domains": {"dro": "worst"}},
     },
 }
 BASE = {
@@ -39,7 +39,7 @@ BASE = {
     "inputs": {"image_size": 16},
     "network": {"kwargs": {"blocks": 1}},
     "fit": {"epochs": 5, "batch_size": 50, "threads": 1},
-    "method": {"rates": [1.0, 0.1], "pulls": [0.01], "joint": {"adjacent_weights": [0.1]}},
+    "method": {"rates": [1.0, 0.1], "pulls": [0.01], "joint": {"adjacent_weights": [0.1], "side_layer_sizes": "block"}},
 }
 
 
@@ -50,12 +50,12 @@ def suite(data: Path, mode: str, seeds: list[int]) -> dict:
     settings = {key: value for key, value in BASE.items() if key != "model"}
     for group, own in MODES[mode].items():
         settings[group] = {**settings[group], **own}
-    settings["method"] = {**settings["method"], "strategies": [name for name in STRATEGIES if name != LEFT]}
+    method = {**settings.pop("method"), "strategies": [name for name in STRATEGIES if name != LEFT]}
     drawn = {"data": f"parquet:{data}", "shifts": SHIFTS, "test_size": TEST, "mode": mode}
     return {
         "settings": settings,
         "sequences": {
-            "RCL": {"sequence": {**drawn, "sizes": list(SIZES)}},
+            "RCL": {"sequence": {**drawn, "sizes": list(SIZES)}, "method": method},
             "RCL_oracle": {
                 "sequence": {**drawn, "sizes": [*SIZES[:-1], ORACLE]},
                 "method": {"strategies": ["erm_final"]},
@@ -141,11 +141,11 @@ def markdown(result: dict) -> str:
     lines = []
     for mode in MODES:
         rows = [one for one in result["records"] if one["mode"] == mode]
-        mean = {
-            name: [one["accuracy"] for one in rows if one["method"] == name] for name in {r["method"] for r in rows}
-        }
         if not rows:
             continue
+        mean = {
+            name: [one["accuracy"] for one in rows if one["method"] == name] for name in dict.fromkeys(_names(rows))
+        }
         lines += ["", f"### {mode}", "", "| method | accuracy, % | minus erm_fine_tune | seconds | chosen |"]
         lines.append("|---|---|---|---|---|")
         for name in sorted(mean, key=lambda one: -sum(mean[one]) / len(mean[one])):
@@ -155,6 +155,10 @@ def markdown(result: dict) -> str:
             cost = sum(one["seconds"] for one in own) / len(own)
             lines.append(f"| {name} | {over(result, mode, name)} | {gap} | {cost:.0f} | {chosen.strip('; ')} |")
     return "\n".join(lines)
+
+
+def _names(rows: list[dict]) -> list[str]:
+    return [one["method"] for one in rows]
 
 
 def main() -> None:
