@@ -121,7 +121,7 @@ def stages(run: Path) -> tuple[dict[str, float], dict[str, list[str]]]:
     begun = [(run / "config.yaml").stat().st_mtime, *ends]
     names = [place.name.partition("_")[2] for place in places]
     described = [json.loads((place / "result.json").read_text())["describe"] for place in places]
-    before = [one.get("from", []) for one in described]
+    before = [one.get("from", one.get("of", [])) for one in described]
     cost = {name: end - start for name, start, end in zip(names, begun, ends, strict=False)}
     return cost, {name: [one] if isinstance(one, str) else list(one) for name, one in zip(names, before, strict=True)}
 
@@ -143,22 +143,18 @@ def markdown(result: dict) -> str:
         rows = [one for one in result["records"] if one["mode"] == mode]
         if not rows:
             continue
-        mean = {
-            name: [one["accuracy"] for one in rows if one["method"] == name] for name in dict.fromkeys(_names(rows))
-        }
+        right: dict[str, list[float]] = {}
+        for one in rows:
+            right.setdefault(one["method"], []).append(one["accuracy"])
         lines += ["", f"### {mode}", "", "| method | accuracy, % | minus erm_fine_tune | seconds | chosen |"]
         lines.append("|---|---|---|---|---|")
-        for name in sorted(mean, key=lambda one: -sum(mean[one]) / len(mean[one])):
+        for name in sorted(right, key=lambda one: -sum(right[one]) / len(right[one])):
             own = [one for one in rows if one["method"] == name]
             gap = over(result, mode, name, "erm_fine_tune") if name != "erm_fine_tune" else ""
             chosen = "; ".join(", ".join(f"{k} {v:g}" for k, v in one["setting"].items()) for one in own)
             cost = sum(one["seconds"] for one in own) / len(own)
             lines.append(f"| {name} | {over(result, mode, name)} | {gap} | {cost:.0f} | {chosen.strip('; ')} |")
     return "\n".join(lines)
-
-
-def _names(rows: list[dict]) -> list[str]:
-    return [one["method"] for one in rows]
 
 
 def main() -> None:
