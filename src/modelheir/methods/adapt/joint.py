@@ -1,29 +1,29 @@
-r"""One network over all steps: copies of layers trained together, or added to a frozen past.
+"""One network over all steps: copies of layers trained together, or added to a frozen past.
 
-.. math:: L = \frac1S \sum_t a_t R_t(\theta_t) + \mu \sum_{t < S - 1} D(\theta_t, \theta_{t+1}), \qquad
-          a_t = 1,\ a_{S-1} = \alpha
-
-``R`` are the mean losses of the steps' batches, which share ``fit.batch_size`` evenly, and ``D`` is the distance
-between consecutive copies (:func:`modelheir.models.over_time.distances`). Ji et al., "Seq-to-Final", 2024,
-arXiv:2407.09642. Where the past is frozen, only the newest step's copies train, on its images alone. What is published
-is the newest step's model, an ordinary classifier.
+Trained together, they have one loss (:mod:`modelheir.methods.adapt.joint_loss`). Where the past is frozen, only the
+newest step's copies train, on its images alone. What is published is the newest step's model, an ordinary classifier.
+Ji et al., "Seq-to-Final", 2024, arXiv:2407.09642.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelheir import inference, losses
+from modelheir import inference
 from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
+from modelheir.config.over_time.layer_recipes import layer_subsets
+from modelheir.methods.adapt.joint_loss import FisherSteps, JointLoss, decays_by_copy
+from modelheir.methods.adapt.matched import accept_matching, matched_images
 from modelheir.models import over_time as nets
 from modelheir.objective.supervised import make_supervised
-from modelheir.objective.together import NamedStep
 from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
+    from modelheir.data import ImageSet
     from modelheir.methods.adapt.builder import Builder, Done, Node
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
@@ -36,14 +36,22 @@ __all__ = ["frozen_past", "joint", "over_time"]
 Mode = Literal["separate", "side_tune", "low_rank_adapt"]
 
 
-def over_time(build: Builder, mode: Mode, steps: int, first: Classifier | None = None) -> OverTime:
-    """Build the network over so many steps, whose first is ``first``, else as drawn with the run's seed."""
+def over_time(build: Builder, mode: Mode, steps: int, first: Classifier | None = None, *, layers: str = "") -> OverTime:
+    """Build the network over so many steps.
+
+    Args:
+        build: Settings, and the network.
+        mode: What a copy is.
+        steps: How many.
+        first: The network of the first step; ``None``: as drawn with the run's seed.
+        layers: Those that are new at each step; "": as the settings say.
+    """
     config = build.tuning.joint
     model = first or build.given.model.build()
-    routes = parse_routes(config.layers, steps=steps, layers=nets.layer_names(model))
+    routes = parse_routes(layers or config.layers, steps=steps, layers=nets.layer_names(model))
     own: dict[str, Any] = {"mode": mode}
     if mode != "separate":
-        own["all_layers_efficient"] = config.all_layers_efficient
+        own |= {"all_layers_efficient": config.all_layers_efficient, "ablate": config.ablate}
     if mode == "side_tune":
         own["side_layer_sizes"] = config.side_layer_sizes
     if mode == "low_rank_adapt":
@@ -55,17 +63,26 @@ def joint(mode: Mode) -> Callable[[Builder], Node]:
     """Train the copies of all steps at once."""
 
     def way(build: Builder) -> Node:
-        steps, config = len(build.history), build.tuning.joint
-        name = "joint_model" if mode == "separate" else f"joint_{mode}"
-        over_time(build, mode, steps)  # refuses a network that has no layers to copy, before anything is trained
-        kind = config.adjacent if mode == "separate" or not config.all_layers_efficient else "none"
-        weights = config.adjacent_weights if kind != "none" else (0.0,)
-        node = []
-        for weight in weights:
-            ending = f"_{kind}{weight:g}" if len(weights) > 1 else ""
-            make = functools.partial(_joint_task, build, mode, kind, weight)
-            node.append(build.add(f"{name}_steps{ending}{build.suffix}", make))
-        return _published(build, name, tuple(node), mode, steps)
+        config, name = build.tuning.joint, "joint_model" if mode == "separate" else f"joint_{mode}"
+        steps, searched = len(build.history), config.layers == "search"
+        names = nets.layer_names(build.given.model.build())
+        sets = [",".join(some) for some in layer_subsets(names)] if searched else [config.layers]
+        if config.samples != "all":
+            accept_matching(build)
+        images = functools.cache(lambda: {} if config.samples == "all" else matched_images(build, config.samples))
+        node = ()
+        for layers in sets:
+            model = over_time(build, mode, steps, layers=layers)  # refuses what does not suit, before any training
+            kind = config.adjacent if nets.tied_layers(model) else "none"
+            weights = config.adjacent_weights if kind != "none" else (0.0,)
+            decays = config.efficient_decays if mode != "separate" and not config.ablate else ()
+            for weight, decay in itertools.product(weights, decays or (None,)):
+                ending = f"_{layers.replace(',', '+')}" if searched else ""
+                ending += f"_{kind}{weight:g}" if len(weights) > 1 else ""
+                ending += f"_decay{decay:g}" if len(decays) > 1 else ""
+                make = functools.partial(_joint_task, build, mode, layers, kind, weight, decay, images)
+                node += (build.add(f"{name}_steps{ending}{build.suffix}", make),)
+        return _published(build, name, node, mode, steps)
 
     return way
 
@@ -95,36 +112,34 @@ def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) ->
 
     def make(done: Done, given: Given) -> tuple[Classifier, Mapping[str, Any]]:
         found = build.best(done, node)
-        model = over_time(build, mode, steps)
+        layers = found.describe.get("layers", "")
+        model = over_time(build, mode, steps, layers=layers)
         model.load_state_dict(found.weights("model_over_time"))
-        return nets.publish(model), {"from": found.name}
+        return nets.publish(model), {"from": found.name, **({"layers": layers} if layers else {})}
 
     return build.blend(name, make)
 
 
-def _joint_task(build: Builder, mode: Mode, kind: Any, weight: float, done: Done) -> Task:
-    steps = range(len(build.history))
-    model = over_time(build, mode, len(steps)).to(build.given.data.runtime.device)
-    loss = make_supervised(build.supervised)
-    shares = losses.last_step_weights(len(steps), last=build.tuning.joint.newest_weight)
-    streams = build.streams_of(steps)
-    names = [f"step_{number + 1}" for number in steps]
-
-    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
-        import torch
-
-        risks = []
-        for number, name in enumerate(names):
-            named: Any = NamedStep(step, name)
-            terms = loss(model(batches[name].inputs, number), batches[name], named)
-            risks.append(torch.stack(list(terms.values())).sum())
-        found = {"task": losses.joint_risk(risks, shares)}
-        if kind != "none":
-            apart = nets.distances(model, kind)
-            found["adjacent"] = weight * torch.stack(list(apart.values())).sum()
-        return LossTerms(found)
-
-    return _task(build, model, streams, objective)
+def _joint_task(
+    build: Builder,
+    mode: Mode,
+    layers: str,
+    kind: str,
+    weight: float,
+    decay: float | None,
+    images: Callable[[], Mapping[int, ImageSet]],
+    done: Done,
+) -> Task:
+    config = build.tuning.joint
+    model = over_time(build, mode, len(build.history), layers=layers).to(build.given.data.runtime.device)
+    loss = JointLoss(model, config, kind=kind, weight=weight, supervised=build.supervised)
+    task = _task(build, model, build.streams_of(range(len(build.history)), images()), loss)
+    if groups := decays_by_copy(config, build.given.fit, decay):
+        task = dataclasses.replace(task, parameter_groups=groups)
+    if kind == "l2_fisher":
+        steps = FisherSteps(loss)
+        task = dataclasses.replace(task, objective=None, update=steps, state={**task.state, "fisher": steps})
+    return dataclasses.replace(task, describe={**task.describe, "layers": layers})
 
 
 def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node, done: Done, *, first: bool) -> Task:
