@@ -16,7 +16,7 @@ from modelheir.checks import Above, AtLeast, InputError, OneOf
 from modelheir.methods.adapt.builder import Builder
 from modelheir.methods.adapt.choice import choice
 from modelheir.methods.adapt.strategies import STRATEGIES
-from modelheir.methods.adapt.tuning import DomainConfig, JointConfig, Tuning
+from modelheir.methods.adapt.tuning import JOINT_READ_BY, DomainConfig, JointConfig, Tuning
 from modelheir.methods.adapt.ways import HISTORY
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.steps import cut_steps, steps_of_sources
@@ -86,9 +86,31 @@ def accept(config: Config, run: TrainConfig) -> None:
         if not values or len(set(values)) < len(values):
             raise InputError(f"method.{name} = {list(values)!r}: name at least one, each once.")
     accept_supervised(config.supervised, run.inputs)
+    _accept_joint(config)
     for name in config.strategies:
         if name == "erm_all_weighted" or name.startswith(("irm_", "dro_", "coral_")):
             need_unmixed(run.inputs, f"method.strategies = {name!r}", instead=", or leave that strategy out")
+
+
+def _accept_joint(config: Config) -> None:
+    """Refuse settings of copies over time that none of the strategies reads, and a search where none is made."""
+    for field in dataclasses.fields(JointConfig):
+        value, endings = getattr(config.joint, field.name), JOINT_READ_BY.get(field.name, ("",))
+        if value != field.default and not any(name.endswith(endings) for name in config.strategies):
+            raise InputError(
+                f"method.joint.{field.name} = {value!r} has no effect with method.strategies = "
+                f"{list(config.strategies)}: leave it out."
+            )
+    if len(set(config.joint.efficient_decays)) < len(config.joint.efficient_decays):
+        raise InputError(f"method.joint.efficient_decays = {list(config.joint.efficient_decays)}: name each once.")
+    copied = [name for name in config.strategies if name.endswith(("side_tune", "low_rank_adapt"))]
+    frozen = [name for name in copied if not name.startswith("joint_")]
+    for name, value in (("layers", "search"), ("ablate", True)):
+        if frozen and getattr(config.joint, name) == value:
+            raise InputError(
+                f"method.joint.{name} = {value!r} is for steps that train together, and {frozen[0]} has a frozen past: "
+                "leave the one or the other out."
+            )
 
 
 def plan(config: Config, given: Given) -> list[Stage]:

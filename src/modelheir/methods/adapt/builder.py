@@ -17,7 +17,7 @@ from modelheir.plans import Grid, Stage, Task
 from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
-    from modelheir.data import History
+    from modelheir.data import History, ImageSet
     from modelheir.methods.adapt.tuning import Tuning
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
@@ -169,10 +169,17 @@ class Builder:
         """Return a node's best stage."""
         return best_of(done, node)
 
-    def streams_of(self, numbers: Sequence[int]) -> dict[str, Stream]:
-        """Return a stream of each step, the longest first; their batches together are about one of the run's."""
+    def streams_of(self, numbers: Sequence[int], images: Mapping[int, ImageSet] | None = None) -> dict[str, Stream]:
+        """Return a stream of each step, the longest first; their batches together are about one of the run's.
+
+        ``images`` take the place of the training images of their steps.
+        """
         batch = max(2, self.given.data.batch_size // len(numbers))
         each = {f"step_{number + 1}": self.on([number]).data for number in numbers}
+        for number, train in (images or {}).items():
+            data = each[f"step_{number + 1}"]
+            splits = {**data.splits, "train": train}
+            each[f"step_{number + 1}"] = dataclasses.replace(data, splits=splits, stores={})
         streams = {name: dataclasses.replace(data, batch_size=batch).stream() for name, data in each.items()}
         longest = max(streams, key=lambda name: len(streams[name]))
         return {longest: streams[longest], **streams}
@@ -204,12 +211,9 @@ class Builder:
             if wanted.pull:
                 objective = _pulled(task, Pull(wanted.pull, pull, model.to(given.data.runtime.device), earlier))
                 task = dataclasses.replace(task, objective=objective)
-            fit = dataclasses.replace(given.fit, lr=given.fit.lr * rate)
-            if wanted.start:  # its classifier layer is trained as the rest is
-                fit = dataclasses.replace(fit, head_multiplier=1.0)
-            if fit != given.fit:
-                task = dataclasses.replace(task, fit=fit)
-            return dataclasses.replace(task, describe={**task.describe, **told})
+            head = 1.0 if wanted.start else given.fit.head_multiplier  # one that is trained already learns as the rest
+            fit = dataclasses.replace(given.fit, lr=given.fit.lr * rate, head_multiplier=head)
+            return dataclasses.replace(task, fit=fit, describe={**task.describe, **told})
 
         return make
 
