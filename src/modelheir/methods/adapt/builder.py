@@ -78,6 +78,8 @@ class Builder:
         self.given, self.history, self.tuning = given, history, tuning
         self.supervised, self.suffix = supervised, suffix
         self.stages: dict[str, Stage] = {}
+        #: trained stage -> the newest step that it learnt from, and the stages whose best it took over from
+        self.before: dict[str, tuple[int, Node]] = {}
         self._data: dict[Any, Given] = {}
 
     @property
@@ -123,7 +125,10 @@ class Builder:
         tried = tuple(rates) or (self.tuning.rates if usual.start else (1.0,))
         strengths = self.tuning.pulls if usual.pull else (0.0,)
         settings = [{"rate": rate, "pull": strength} for rate, strength in itertools.product(tried, strengths)]
-        return self.tune(name, settings, lambda done: self._training(given, usual, done))
+        node = self.tune(name, settings, lambda done: self._training(given, usual, done))
+        before = usual.start or (usual.toward[-1][0] if usual.toward else ())
+        self.before |= dict.fromkeys(node, (max(numbers), before))
+        return node
 
     def tune(
         self, name: str, settings: Sequence[Mapping[str, float]], prepare: Callable[[Done], Callable[..., Task]]
@@ -146,15 +151,18 @@ class Builder:
 
         return (self.add(f"{name}{self.suffix}", made),)
 
-    def blend(self, name: str, make: Callable[[Done, Given], tuple[Classifier, Mapping[str, Any]]]) -> Node:
-        """Add a stage that trains nothing: ``make`` returns the model, and what is noted of it."""
+    def blend(
+        self, name: str, make: Callable[[Done, Given], tuple[Classifier, Mapping[str, Any]]], *, before: Node = ()
+    ) -> Node:
+        """Add a stage that trains nothing: ``make`` returns the model, which follows ``before``, and what is noted."""
         given = self.on([self.newest])
 
         def prepare(done: Done) -> Task:
             model, noted = make(done, given)
             task = given.task(model, given.data.stream("train", train=False), None)
-            return dataclasses.replace(task, describe={**task.describe, **noted})
+            return dataclasses.replace(task, describe={**task.describe, "steps": [], **noted})
 
+        self.before[f"{name}{self.suffix}"] = self.newest, before
         return (self.add(f"{name}{self.suffix}", prepare),)
 
     def best(self, done: Done, node: Node) -> StageResult:
@@ -187,6 +195,8 @@ class Builder:
         if layers:
             given = dataclasses.replace(given, model=dataclasses.replace(given.model, trainable=layers))
         earlier = [Earlier(self.model(done, node), self.on(numbers)) for node, numbers in wanted.toward]
+        told = {"steps": list(wanted.numbers), **({"layers": layers} if layers else {})}
+        told |= {"from": best_of(done, wanted.start).name} if wanted.start else {}
 
         def make(rate: float, pull: float) -> Task:
             model = copy.deepcopy(start)
@@ -199,7 +209,7 @@ class Builder:
                 fit = dataclasses.replace(fit, head_multiplier=1.0)
             if fit != given.fit:
                 task = dataclasses.replace(task, fit=fit)
-            return task if not layers else dataclasses.replace(task, describe={**task.describe, "layers": layers})
+            return dataclasses.replace(task, describe={**task.describe, **told})
 
         return make
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,11 +78,14 @@ def frozen_past(mode: Mode, *, sequential: bool = False) -> Callable[[Builder], 
             past = build.train("history", range(build.newest), select=range(build.newest))
             make = functools.partial(_frozen_task, build, mode, 2, build.newest, past, first=True)
             node = (build.add(f"{name}_copies{build.suffix}", make),)
+            build.before[node[0]] = build.newest, past
             return _published(build, name, node, mode, 2)
         node = build.train("step_1", [0], select=[0])
         for number in range(1, len(build.history)):
             make = functools.partial(_frozen_task, build, mode, number + 1, number, node, first=number == 1)
-            node = (build.add(f"{name}_{number + 1}{build.suffix}", make),)
+            stage = build.add(f"{name}_{number + 1}{build.suffix}", make)
+            build.before[stage] = number, node
+            node = (stage,)
         return _published(build, name, node, mode, len(build.history))
 
     return way
@@ -97,7 +101,7 @@ def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) ->
         grid = {name: about for name, about in found.describe.items() if name == "grid"}
         return nets.publish(model), {"from": found.name, **grid}
 
-    return build.blend(name, make)
+    return build.blend(name, make, before=node)
 
 
 def _joint_task(build: Builder, mode: Mode, kind: Any, adjacent_weight: float) -> Task:
@@ -122,7 +126,17 @@ def _joint_task(build: Builder, mode: Mode, kind: Any, adjacent_weight: float) -
             found["adjacent"] = adjacent_weight * torch.stack(list(apart.values())).sum()
         return LossTerms(found)
 
-    return _task(build, model, streams, objective)
+    task = _task(build, model, streams, objective, {"steps": list(steps)})
+    return dataclasses.replace(task, measure=functools.partial(_apart, model))
+
+
+def _apart(model: OverTime) -> dict[str, float]:
+    """Return how far consecutive copies of each layer are apart, the root of the summed squares over steps."""
+    squares: dict[str, float] = {}
+    for (_, layer), value in nets.distances(model, "l2").items():
+        squares[layer] = squares.get(layer, 0.0) + float(value.detach())
+    found = {f"change/{layer}": math.sqrt(value) for layer, value in squares.items()}
+    return {**found, "change/entire model": math.sqrt(sum(squares.values()))} if found else {}
 
 
 def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node, done: Done, *, first: bool) -> Task:
@@ -139,10 +153,19 @@ def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node
         return LossTerms(loss(model(batch.inputs), batch, step))
 
     given = build.on([number], select=[number])
-    return _task(build, model, {"train": given.data.stream()}, objective, given=given)
+    told = {"steps": [number], "from": build.best(done, past).name}
+    return _task(build, model, {"train": given.data.stream()}, objective, told, given=given)
 
 
-def _task(build: Builder, model: OverTime, streams: Mapping[str, Any], objective: Any, *, given: Any = None) -> Task:
+def _task(
+    build: Builder,
+    model: OverTime,
+    streams: Mapping[str, Any],
+    objective: Any,
+    told: Mapping[str, Any],
+    *,
+    given: Any = None,
+) -> Task:
     given = given or build.on([build.newest])
     first = next(iter(streams.values()))
 
@@ -150,4 +173,5 @@ def _task(build: Builder, model: OverTime, streams: Mapping[str, Any], objective
         return inference.average_views(model, batch)
 
     task = given.task({"model_over_time": model}, first, objective, predict=predict)
-    return dataclasses.replace(task, streams=dict(streams))
+    about = {"model": model.spec, "routes": model.routes, "config": dataclasses.asdict(model.config)}
+    return dataclasses.replace(task, streams=dict(streams), describe={**task.describe, **told, "over_time": about})
