@@ -67,16 +67,18 @@ class Task:
 class Grid:
     """One small network under several settings, trained together; the best on "val" becomes the stage's model.
 
-    Of equal values the first in the order of ``settings`` is taken. What each came to is kept in the stage's result.
+    Members are compared by the weights that they keep (``fit.keep``). Of equal values the one with the lower loss on
+    "val" is taken, then the first in the order of ``settings``. What each came to is kept in the stage's result.
     """
 
     settings: Sequence[Mapping[str, Any]]  #: one a member: JSON values by name, the same names in each, no two alike
     make_task: Callable[[Mapping[str, Any]], Task]  #: setting -> its problem: the rate (``Task.fit``), decay
-    #: (``parameter_groups``), dropout and order of samples are its to make; ``fit.keep`` must be "best". Called more
-    #: than once for a setting, it must give the same each time; images decoded once are its to share (``stores``)
+    #: (``parameter_groups``), dropout and order of samples are its to make. Called more than once for a setting, it
+    #: must give the same each time; images decoded once are its to share (``stores``)
     share: bool = False  #: the objective is one function of modules and batches whatever the setting, so that the
     #: first task's stands for all and members may train stacked; streams that are one object are read once for all
-    runner: str = "auto"  #: ``sequential``, ``processes``, ``stacked``; ``auto``: the fastest over ten steps
+    runner: str = "auto"  #: ``sequential``, ``processes``, ``stacked``; ``auto``: the fastest over ten steps,
+    #: and ``sequential`` where there are few in all
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,11 +41,13 @@ def test_the_joint_loss_is_the_benchmark_s(build):
     """By hand: the mean over steps of weighted risks, and the squared distance of consecutive copies."""
     node = joint("separate")(build)
     names = [name for name in build.stages if name.startswith("joint_model_steps")]
-    assert names == ["joint_model_steps_l20.1", "joint_model_steps_l210"]
+    assert names == ["joint_model_steps"]
     assert node == ("joint_model",)
     found = []
-    for name in names:
-        task = build.stages[name].prepare({})
+    grid = build.stages["joint_model_steps"].prepare({})
+    assert grid.settings == [{"adjacent_weight": 0.1}, {"adjacent_weight": 10.0}]
+    for setting in grid.settings:
+        task = grid.make_task(setting)
         model = task.modules["model_over_time"].eval()
         batches = {key: next(iter(stream.epoch(0))) for key, stream in task.streams.items()}
         terms = task.objective(batches, Step()).terms

@@ -141,4 +141,4 @@ def _answers(build: Builder, result: StageResult) -> dict[int, Predictions]:
 def _mean(values: Sequence[np.ndarray]) -> Any:
     """Return the mean over seeds as nested lists, ``None`` where nothing was measured."""
     mean = np.mean(values, axis=0)
-    return np.where(np.isnan(mean), None, mean).tolist()
+    return np.array(np.where(np.isnan(mean), None, mean)).tolist()

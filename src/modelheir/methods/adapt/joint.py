@@ -60,12 +60,9 @@ def joint(mode: Mode) -> Callable[[Builder], Node]:
         over_time(build, mode, steps)  # refuses a network that has no layers to copy, before anything is trained
         kind = config.adjacent if mode == "separate" or not config.all_layers_efficient else "none"
         weights = config.adjacent_weights if kind != "none" else (0.0,)
-        node = []
-        for weight in weights:
-            ending = f"_{kind}{weight:g}" if len(weights) > 1 else ""
-            make = functools.partial(_joint_task, build, mode, kind, weight)
-            node.append(build.add(f"{name}_steps{ending}{build.suffix}", make))
-        return _published(build, name, tuple(node), mode, steps)
+        settings = [{"adjacent_weight": weight} for weight in weights]
+        node = build.tune(f"{name}_steps", settings, lambda done: functools.partial(_joint_task, build, mode, kind))
+        return _published(build, name, node, mode, steps)
 
     return way
 
@@ -100,12 +97,13 @@ def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) ->
         found = build.best(done, node)
         model = over_time(build, mode, steps)
         model.load_state_dict(found.weights("model_over_time"))
-        return nets.publish(model), {"from": found.name}
+        grid = {name: about for name, about in found.describe.items() if name == "grid"}
+        return nets.publish(model), {"from": found.name, **grid}
 
     return build.blend(name, make, before=node)
 
 
-def _joint_task(build: Builder, mode: Mode, kind: Any, weight: float, done: Done) -> Task:
+def _joint_task(build: Builder, mode: Mode, kind: Any, adjacent_weight: float) -> Task:
     steps = range(len(build.history))
     model = over_time(build, mode, len(steps)).to(build.given.data.runtime.device)
     loss = make_supervised(build.supervised)
@@ -124,7 +122,7 @@ def _joint_task(build: Builder, mode: Mode, kind: Any, weight: float, done: Done
         found = {"task": losses.joint_risk(risks, shares)}
         if kind != "none":
             apart = nets.distances(model, kind)
-            found["adjacent"] = weight * torch.stack(list(apart.values())).sum()
+            found["adjacent"] = adjacent_weight * torch.stack(list(apart.values())).sum()
         return LossTerms(found)
 
     return _task(build, model, streams, objective)
