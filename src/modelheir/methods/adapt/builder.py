@@ -80,6 +80,7 @@ class Builder:
         self.stages: dict[str, Stage] = {}
         #: trained stage -> the newest step that it learnt from, and the stages whose best it took over from
         self.before: dict[str, tuple[int, Node]] = {}
+        self.blended: set[str] = set()  #: stages that train nothing
         self._data: dict[Any, Given] = {}
 
     @property
@@ -161,8 +162,10 @@ class Builder:
             task = given.task(model, given.data.stream("train", train=False), None)
             return dataclasses.replace(task, describe={**task.describe, **noted})
 
-        self.before[f"{name}{self.suffix}"] = self.newest, before
-        return (self.add(f"{name}{self.suffix}", prepare),)
+        stage = self.add(f"{name}{self.suffix}", prepare)
+        self.before[stage] = self.newest, before
+        self.blended.add(stage)
+        return (stage,)
 
     def best(self, done: Done, node: Node) -> StageResult:
         """Return a node's best stage."""
@@ -191,6 +194,8 @@ class Builder:
     def _training(self, given: Given, wanted: Training, done: Done) -> Callable[..., Task]:
         start = self.model(done, wanted.start) if wanted.start else given.model.build()
         layers = wanted.layers(done, start) if callable(wanted.layers) else wanted.layers
+        if wanted.start:  # its classifier layer is trained as the rest is
+            given = dataclasses.replace(given, fit=dataclasses.replace(given.fit, head_multiplier=1.0))
         if layers:
             given = dataclasses.replace(given, model=dataclasses.replace(given.model, trainable=layers))
         earlier = [Earlier(self.model(done, node), self.on(numbers)) for node, numbers in wanted.toward]
@@ -202,9 +207,7 @@ class Builder:
                 objective = _pulled(task, Pull(wanted.pull, pull, model.to(given.data.runtime.device), earlier))
                 task = dataclasses.replace(task, objective=objective)
             fit = dataclasses.replace(given.fit, lr=given.fit.lr * rate)
-            if wanted.start:  # its classifier layer is trained as the rest is
-                fit = dataclasses.replace(fit, head_multiplier=1.0)
-            if fit != given.fit:
+            if fit != self.given.fit:
                 task = dataclasses.replace(task, fit=fit)
             return task if not layers else dataclasses.replace(task, describe={**task.describe, "layers": layers})
 

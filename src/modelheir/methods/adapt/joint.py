@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from modelheir import inference, losses
 from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
+from modelheir.methods.adapt.further import further
 from modelheir.models import over_time as nets
 from modelheir.objective.supervised import make_supervised
 from modelheir.objective.together import NamedStep
@@ -92,6 +93,7 @@ def frozen_past(mode: Mode, *, sequential: bool = False) -> Callable[[Builder], 
 
 def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) -> Node:
     """Add the stage whose model is that of the newest step."""
+    node = further(build, name, node)
 
     def make(done: Done, given: Given) -> tuple[Classifier, Mapping[str, Any]]:
         found = build.best(done, node)
