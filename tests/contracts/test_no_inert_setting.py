@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
-COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 33}
+COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34}
 COUNTS |= {"fit": 50, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -167,6 +167,7 @@ CASES = {
     "adapt method.pulls": ((1.0,), {"method.strategies": ("l2_fine_tune",), "method.rates": (1.0,)}),
     "adapt method.replay": (0.2, {"method.strategies": ("sequential_replay",), "method.rates": (1.0,)}),
     "adapt method.layers": ("fc", {"method.strategies": ("erm_fine_tune",), "method.rates": (1.0,)}),
+    "adapt method.further": (2, {"fit.epochs": 1, "fit.lr": 1e-5}),
     "adapt method.start_anew": (
         ...,
         {"method.strategies": ("l2_fine_tune",), "method.rates": (1.0,), "method.pulls": (0.1,)},

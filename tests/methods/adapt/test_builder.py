@@ -66,6 +66,16 @@ def test_training_goes_on_from_the_best_at_each_rate(build):
     assert tasks[1].fit == dataclasses.replace(fit, lr=fit.lr / 4, head_multiplier=1.0)
 
 
+def test_a_classifier_that_was_trained_learns_as_the_rest_does(build):
+    build.given = dataclasses.replace(build.given, fit=dataclasses.replace(build.given.fit, head_multiplier=10.0))
+    build.train("first", [0])
+    build.train("next", [2], start=("first",), rates=(1.0,))
+    first = build.stages["first"].prepare({})
+    assert {rate for _, rate, _ in first.parameter_groups(first.modules["model"])} == {1.0, 10.0}
+    following = build.stages["next"].prepare({"first": finished(build, "first")})
+    assert following.parameter_groups is None
+
+
 def test_of_equal_accuracies_the_lower_loss_is_best(build):
     done = {
         "a": finished(build, "a", accuracy=0.6, loss=2.0),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelheir import inference
 from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
 from modelheir.config.over_time.layer_recipes import layer_subsets
+from modelheir.methods.adapt.further import further
 from modelheir.methods.adapt.joint_loss import FisherSteps, JointLoss, decays_by_copy
 from modelheir.methods.adapt.matched import accept_matching, matched_images
 from modelheir.models import over_time as nets
@@ -111,6 +112,7 @@ def frozen_past(mode: Mode, *, sequential: bool = False) -> Callable[[Builder], 
 
 def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) -> Node:
     """Add the stage whose model is that of the newest step."""
+    node = further(build, name, node)
 
     def make(done: Done, given: Given) -> tuple[Classifier, Mapping[str, Any]]:
         found = build.best(done, node)
