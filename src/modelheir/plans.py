@@ -51,6 +51,8 @@ class Task:
     publish: str = "model"  #: the module that is the run's model, if the stage is its last; "": none, as what is
     #: predicted is several modules' (co-training), and the run publishes predictions and the weights of all
     select: Callable[[Predictions], float] | None = None  #: of "val", higher is better; ``None``: accuracy
+    measure: Callable[[], Mapping[str, float]] | None = None  #: of the kept weights, in the modules by then; kept with
+    #: the stage's result as ``measured``, of a grid with each member's
     optimizers: Mapping[str, Sequence[str]] | None = None  #: name -> module names; ``None``: one over all modules
     optimizer_fits: Mapping[str, FitConfig] = dataclasses.field(default_factory=dict)  #: kind, rate, decay, schedule
     #: of an optimiser of its own; one that is absent, and everything else, is the stage's

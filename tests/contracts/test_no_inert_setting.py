@@ -172,6 +172,7 @@ CASES = {
     ),
     "adapt method.domains.irm_weight": (..., {"method.strategies": ("irm_all",), **PAST}),
     "adapt method.domains.irm_rise": (..., {"method.strategies": ("irm_all",), **PAST}),
+    "adapt method.domains.dro": (..., {"method.strategies": ("dro_all",), **PAST}),
     "adapt method.domains.dro_rate": (..., {"method.strategies": ("dro_all",), **PAST}),
     "adapt method.domains.coral_weight": (..., {"method.strategies": ("coral_all",), **PAST}),
     "adapt method.joint.layers": ("fc", {**COPIES, "method.strategies": ("joint_model",)}),

@@ -50,6 +50,12 @@ def test_of_equal_risks_one_has_the_gradient():
     assert risks.grad.tolist() == [1.0, 0.0, 0.0]
 
 
+def test_what_is_largest_may_be_said_by_others():
+    assert losses.worst_risk(torch.tensor([1.0, 3.0]), torch.tensor([2.0, 0.0])).item() == 1
+    with pytest.raises(ValueError, match="shapes must be equal"):
+        losses.worst_risk(torch.ones(2), torch.ones(3))
+
+
 def test_gradient_flows_to_the_risks_only():
     risks, q = torch.tensor([1.0, 3.0], requires_grad=True), torch.tensor([0.4, 0.6], requires_grad=True)
     losses.group_dro(risks, q).backward()

@@ -81,6 +81,24 @@ def test_group_weights_are_a_state(batches):
     assert torch.equal(other.weights, made.weights)
 
 
+def test_the_worst_step_alone_has_the_gradient(batches):
+    """The hard maximum of the published code, by hand."""
+    model, made = objective("group_dro", dro="worst")
+    found = made(batches, Step()).terms["task"]
+    own = risks(model, batches)
+    worst = max(own, key=torch.Tensor.item)
+    torch.testing.assert_close(found, worst)
+    ours, alone = (torch.autograd.grad(one, model.layer.weight)[0] for one in (found, worst))
+    torch.testing.assert_close(ours, alone)
+
+
+def test_the_worst_step_is_that_of_all_processes(batches):
+    model, made = objective("group_dro", dro="worst")
+    step = Step()
+    step.mean = lambda value: torch.tensor([0.0, 1.0, 0.0])
+    torch.testing.assert_close(made(batches, step).terms["task"], risks(model, batches)[1])
+
+
 def test_the_penalty_of_irm_rises(batches):
     model, made = objective("irm", irm_weight=2.0, irm_rise=0.5)
     found = [made(batches, Step(number)).terms for number in (0, 2, 5, 9)]

@@ -248,14 +248,16 @@ def test_a_recipe_is_read_by_the_strategies_that_say_so(world, name):
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_a_pull_is_read_by_the_strategies_that_say_so(build, monkeypatch, name):
-    pulled = []
-    plain = Builder.train
-    monkeypatch.setattr(
-        Builder, "train", lambda self, *a, **given: pulled.append(given.get("pull")) or plain(self, *a, **given)
-    )
+def test_a_pull_is_read_by_the_strategies_that_say_so(build, name, monkeypatch):
     build.given = dataclasses.replace(build.given, model=dataclasses.replace(build.given.model, name="blocks_convnet"))
-    build.tuning = Tuning(joint=BLOCK)
+    build.tuning = Tuning(pulls=(1.0, 2.0), joint=BLOCK)
+    tried, plain = set(), Builder.tune
+
+    def tune(self, stage, settings, prepare):
+        tried.update(setting.get("pull") for setting in settings)
+        return plain(self, stage, settings, prepare)
+
+    monkeypatch.setattr(Builder, "tune", tune)
     STRATEGIES[name].build(build)
     aside = METHODS["adapt"].config(strategies=(name,)).unread()
-    assert ("pulls" in aside) == ("start_anew" in aside) == (not any(pulled))
+    assert ("pulls" in aside) == ("start_anew" in aside) == (2.0 not in tried)

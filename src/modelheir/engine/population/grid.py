@@ -37,7 +37,8 @@ def train_grid(
     ``describe["grid"]`` of the task says how the members were run (``runner``, and the ``milliseconds`` a step and
     member that each way took on trial), which one is the best (``chosen``), and of each member its ``setting``, its
     ``selection`` and ``loss`` on "val", the epoch they are from (``best_epoch``, 0 is the start), the ``epochs`` and
-    ``seconds`` it was trained; or why it ``failed``. Checkpoints and snapshots that stay are the best member's.
+    ``seconds`` it was trained, and what its task ``measured``; or why it ``failed``. Checkpoints and snapshots that
+    stay are the best member's.
 
     Raises:
         InputError: If every member failed, or one's process was lost again and again.
@@ -112,7 +113,7 @@ def _row(members: Members, member: Member) -> dict[str, Any]:
     about = shared_result(member.folder, members.runtime).describe
     found = {
         name: about[name]
-        for name in ("failed", "selection", "loss", "best_epoch", "epochs", "seconds")
+        for name in ("failed", "selection", "loss", "best_epoch", "epochs", "seconds", "measured")
         if name in about
     }
     return {"setting": dict(member.setting), **found}

@@ -88,12 +88,16 @@ def group_dro(risks: Tensor, weights: Tensor) -> Tensor:
     return (full_precision(risks) * weights.detach()).sum()
 
 
-def worst_risk(risks: Tensor) -> Tensor:
+def worst_risk(risks: Tensor, by: Tensor | None = None) -> Tensor:
     """Return the largest of the groups' risks ``(E,)``; of equal ones the first alone has a gradient.
+
+    ``by`` are the values ``(E,)`` that say which is the largest, where they are not the risks: means over processes.
 
     >>> worst_risk(torch.tensor([1.0, 3.0]))
     tensor(3.)
     """
     checks.at_least(1, groups=risks.shape[0])
     risks = full_precision(risks)
-    return risks.gather(0, risks.detach().argmax(dim=0, keepdim=True)).sum()
+    by = risks if by is None else by
+    checks.same_shape(risks=risks, by=by)
+    return risks.gather(0, by.detach().argmax(dim=0, keepdim=True)).sum()

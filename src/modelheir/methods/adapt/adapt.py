@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import Above, AtLeast, InputError, OneOf
@@ -26,11 +27,11 @@ from modelheir.objective.supervised import SupervisedConfig, accept_supervised
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
-    from modelheir.data import History
+    from modelheir.data import History, ImageSet
     from modelheir.methods.given import Given
     from modelheir.plans import Stage
 
-__all__ = ["METHOD", "Config", "accept", "plan"]
+__all__ = ["METHOD", "Config", "accept", "history_of", "plan"]
 
 #: strategies whose fine-tuning moves the layers that ``layers`` says
 _RECIPE = re.compile(r"(erm|irm|dro|l2|l1|ewc)_fine_tune|wise_ft|sequential_(?!side_tune|low_rank_adapt).*")
@@ -100,7 +101,8 @@ def plan(config: Config, given: Given) -> list[Stage]:
     Raises:
         InputError: If there is one step, or a network has no layers that a strategy asks for.
     """
-    history = _history(config, given)
+    sources = {name: one.splits for name, one in given.sources.items()}
+    history = history_of(config, given.data.splits, sources, resident_gib=given.data.inputs.resident_gib)
     tuning = Tuning(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Tuning)})
     builders, nodes = [], {name: [] for name in config.strategies}
     for number in range(config.seeds):
@@ -116,11 +118,28 @@ def plan(config: Config, given: Given) -> list[Stage]:
     return [*stages, choice(builders, nodes, pasts)]
 
 
-def _history(config: Config, given: Given) -> History:
+def history_of(
+    config: Config,
+    splits: Mapping[str, ImageSet],
+    sources: Mapping[str, Mapping[str, ImageSet]],
+    *,
+    resident_gib: float,
+) -> History:
+    """Return the data by time, as the settings cut them.
+
+    Args:
+        config: Settings.
+        splits: Of ``--data``.
+        sources: Further data, by the names of ``METHOD.sources``.
+        resident_gib: As ``inputs.resident_gib``.
+
+    Raises:
+        InputError: If there is one step, or no column that says when.
+    """
     if not config.history:
-        return cut_steps(given.data.splits, config.time, config.steps)
-    earlier = [given.sources[f"history_{number}"].splits for number in range(len(config.history))]
-    return steps_of_sources(earlier, given.data.splits, resident_gib=given.data.inputs.resident_gib)
+        return cut_steps(splits, config.time, config.steps)
+    earlier = [sources[f"history_{number}"] for number in range(len(config.history))]
+    return steps_of_sources(earlier, splits, resident_gib=resident_gib)
 
 
 def _sources(config: Config) -> dict[str, SourceUse]:

@@ -127,7 +127,8 @@ class Builder:
         strengths = self.tuning.pulls if usual.pull else (0.0,)
         settings = [{"rate": rate, "pull": strength} for rate, strength in itertools.product(tried, strengths)]
         node = self.tune(name, settings, lambda done: self._training(given, usual, done))
-        self.before[node[0]] = max(numbers), usual.start or (usual.toward[-1][0] if usual.toward else ())
+        before = usual.start or (usual.toward[-1][0] if usual.toward else ())
+        self.before |= dict.fromkeys(node, (max(numbers), before))
         return node
 
     def tune(
@@ -160,7 +161,7 @@ class Builder:
         def prepare(done: Done) -> Task:
             model, noted = make(done, given)
             task = given.task(model, given.data.stream("train", train=False), None)
-            return dataclasses.replace(task, describe={**task.describe, **noted})
+            return dataclasses.replace(task, describe={**task.describe, "steps": [], **noted})
 
         stage = self.add(f"{name}{self.suffix}", prepare)
         self.before[stage] = self.newest, before
@@ -199,6 +200,8 @@ class Builder:
         if layers:
             given = dataclasses.replace(given, model=dataclasses.replace(given.model, trainable=layers))
         earlier = [Earlier(self.model(done, node), self.on(numbers)) for node, numbers in wanted.toward]
+        told = {"steps": list(wanted.numbers), **({"layers": layers} if layers else {})}
+        told |= {"from": best_of(done, wanted.start).name} if wanted.start else {}
 
         def make(rate: float, pull: float) -> Task:
             model = copy.deepcopy(start)
@@ -209,7 +212,7 @@ class Builder:
             fit = dataclasses.replace(given.fit, lr=given.fit.lr * rate)
             if fit != self.given.fit:
                 task = dataclasses.replace(task, fit=fit)
-            return task if not layers else dataclasses.replace(task, describe={**task.describe, "layers": layers})
+            return dataclasses.replace(task, describe={**task.describe, **told})
 
         return make
 

@@ -4,8 +4,9 @@ r"""Objectives that see each step's images apart: one batch of every step, throu
           L = \sum_t q_t R_t \ \text{(group DRO)}, \qquad
           L = \frac1S \sum_t R_t + \lambda \,\overline{\mathrm{CORAL}(f_s, f_t)} \ \text{(CORAL)}
 
-with ``R`` the mean losses of the steps' batches, which share ``fit.batch_size`` evenly. The step with most images
-defines the epoch, the others repeat.
+Group DRO may take the worst step alone, as Seq-to-Final's published code does: ``L = max_t R_t`` (``dro``). ``R`` are
+the mean losses of the steps' batches, which share ``fit.batch_size`` evenly. The step with most images defines the
+epoch, the others repeat.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class DomainObjective:
             terms = self._loss(outputs, batch, named)
             risks.append(torch.stack(list(terms.values())).sum())
         risk = torch.stack(risks)
+        if self.kind == "group_dro" and self.config.dro == "worst":
+            return LossTerms({"task": losses.worst_risk(risk, step.mean(risk))})
         if self.kind == "group_dro":
             self.weights = losses.moved_group_weights(
                 self.weights.to(risk.device), step.mean(risk.detach()), step_size=self.config.dro_rate

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -127,7 +128,17 @@ def _joint_task(build: Builder, mode: Mode, kind: Any, adjacent_weight: float) -
             found["adjacent"] = adjacent_weight * torch.stack(list(apart.values())).sum()
         return LossTerms(found)
 
-    return _task(build, model, streams, objective)
+    task = _task(build, model, streams, objective, {"steps": list(steps)})
+    return dataclasses.replace(task, measure=functools.partial(_apart, model))
+
+
+def _apart(model: OverTime) -> dict[str, float]:
+    """Return how far consecutive copies of each layer are apart, the root of the summed squares over steps."""
+    squares: dict[str, float] = {}
+    for (_, layer), value in nets.distances(model, "l2").items():
+        squares[layer] = squares.get(layer, 0.0) + float(value.detach())
+    found = {f"change/{layer}": math.sqrt(value) for layer, value in squares.items()}
+    return {**found, "change/entire model": math.sqrt(sum(squares.values()))} if found else {}
 
 
 def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node, done: Done, *, first: bool) -> Task:
@@ -144,10 +155,19 @@ def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node
         return LossTerms(loss(model(batch.inputs), batch, step))
 
     given = build.on([number], select=[number])
-    return _task(build, model, {"train": given.data.stream()}, objective, given=given)
+    told = {"steps": [number], "from": build.best(done, past).name}
+    return _task(build, model, {"train": given.data.stream()}, objective, told, given=given)
 
 
-def _task(build: Builder, model: OverTime, streams: Mapping[str, Any], objective: Any, *, given: Any = None) -> Task:
+def _task(
+    build: Builder,
+    model: OverTime,
+    streams: Mapping[str, Any],
+    objective: Any,
+    told: Mapping[str, Any],
+    *,
+    given: Any = None,
+) -> Task:
     given = given or build.on([build.newest])
     first = next(iter(streams.values()))
 
@@ -155,4 +175,5 @@ def _task(build: Builder, model: OverTime, streams: Mapping[str, Any], objective
         return inference.average_views(model, batch)
 
     task = given.task({"model_over_time": model}, first, objective, predict=predict)
-    return dataclasses.replace(task, streams=dict(streams))
+    about = {"model": model.spec, "routes": model.routes, "config": dataclasses.asdict(model.config)}
+    return dataclasses.replace(task, streams=dict(streams), describe={**task.describe, **told, "over_time": about})

@@ -16,8 +16,13 @@ class DomainConfig:
 
     irm_weight: Annotated[float, AtLeast(0)] = 1.0  #: of IRM's penalty, when it has risen
     irm_rise: Annotated[float, InRange(0, 1)] = 0.3  #: share of the training over which it rises from 0
+    dro: Annotated[str, OneOf("weights", "worst")] = "weights"  #: weights that grow for what does worst; or that alone
     dro_rate: Annotated[float, AtLeast(0)] = 0.01  #: step size of group DRO's weights; 0 leaves them equal
     coral_weight: Annotated[float, AtLeast(0)] = 1.0  #: of CORAL's distance between covariances
+
+    def unread(self) -> dict[str, str]:
+        """Return what the hard maximum leaves aside."""
+        return {"dro_rate": "dro = 'worst'"} if self.dro == "worst" else {}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -159,7 +159,7 @@ def sequential_average(build: Builder) -> Node:
         every = [build.model(done, node) for node in nodes]
         model = blends.interpolate_models(every[0], every, 0.0)
         blends.recalibrate(model.to(given.data.runtime.device), _mixed(given).epoch(0))
-        return model, {"averaged": len(every)}
+        return model, {"averaged": len(every), "of": [build.best(done, node).name for node in nodes]}
 
     return build.blend("sequential_average", make, before=nodes[-2])
 
@@ -179,7 +179,8 @@ def wise_ft(build: Builder) -> Node:
 
         scores = {share: _accuracy(blend(share), given) for share in SHARES}
         share = max(scores, key=lambda one: scores[one])
-        return blend(share), {"share of the past": share, "scores": list(scores.items())}
+        sources = [build.best(done, node).name for node in (past, present)]
+        return blend(share), {"share of the past": share, "scores": list(scores.items()), "of": sources}
 
     return build.blend("wise_ft", make, before=past)
 
