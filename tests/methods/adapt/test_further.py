@@ -56,7 +56,7 @@ def test_copies_over_time_go_on_together(world):
     assert list(done) == ["joint_model_steps", "joint_model_further", "joint_model", "choice"]
     best = max(list(done.values())[:2], key=lambda one: (one.metrics["val/accuracy"], -one.metrics["val/loss"]))
     assert done["joint_model"].describe["from"] == best.name
-    assert done["joint_model_further"].describe["further"] == "joint_model_steps"
+    assert done["joint_model_further"].describe["from"] == "joint_model_steps"
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

@@ -43,7 +43,7 @@ def further(build: Builder, name: str, node: Node) -> Node:
         for key, module in task.modules.items():
             adapters.load_plain(module, best.weights(key))
         fit = dataclasses.replace(task.fit or build.given.fit, epochs=epochs)
-        return dataclasses.replace(task, fit=fit, describe={**task.describe, "further": best.name})
+        return dataclasses.replace(task, fit=fit, describe={**task.describe, "from": best.name})
 
     stage = build.add(f"{name}_further{build.suffix}", prepare)
     build.before[stage] = build.newest, node
