@@ -51,6 +51,8 @@ class Task:
     publish: str = "model"  #: the module that is the run's model, if the stage is its last; "": none, as what is
     #: predicted is several modules' (co-training), and the run publishes predictions and the weights of all
     select: Callable[[Predictions], float] | None = None  #: of "val", higher is better; ``None``: accuracy
+    measure: Callable[[], Mapping[str, float]] | None = None  #: of the kept weights, in the modules by then; kept with
+    #: the stage's result as ``measured``, of a grid with each member's
     optimizers: Mapping[str, Sequence[str]] | None = None  #: name -> module names; ``None``: one over all modules
     optimizer_fits: Mapping[str, FitConfig] = dataclasses.field(default_factory=dict)  #: kind, rate, decay, schedule
     #: of an optimiser of its own; one that is absent, and everything else, is the stage's
@@ -67,16 +69,18 @@ class Task:
 class Grid:
     """One small network under several settings, trained together; the best on "val" becomes the stage's model.
 
-    Of equal values the first in the order of ``settings`` is taken. What each came to is kept in the stage's result.
+    Members are compared by the weights that they keep (``fit.keep``). Of equal values the one with the lower loss on
+    "val" is taken, then the first in the order of ``settings``. What each came to is kept in the stage's result.
     """
 
     settings: Sequence[Mapping[str, Any]]  #: one a member: JSON values by name, the same names in each, no two alike
     make_task: Callable[[Mapping[str, Any]], Task]  #: setting -> its problem: the rate (``Task.fit``), decay
-    #: (``parameter_groups``), dropout and order of samples are its to make; ``fit.keep`` must be "best". Called more
-    #: than once for a setting, it must give the same each time; images decoded once are its to share (``stores``)
+    #: (``parameter_groups``), dropout and order of samples are its to make. Called more than once for a setting, it
+    #: must give the same each time; images decoded once are its to share (``stores``)
     share: bool = False  #: the objective is one function of modules and batches whatever the setting, so that the
     #: first task's stands for all and members may train stacked; streams that are one object are read once for all
-    runner: str = "auto"  #: ``sequential``, ``processes``, ``stacked``; ``auto``: the fastest over ten steps
+    runner: str = "auto"  #: ``sequential``, ``processes``, ``stacked``; ``auto``: the fastest over ten steps,
+    #: and ``sequential`` where there are few in all
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 import modelheir.assemble
-from modelheir import cli
+from modelheir import cli, data
 from modelheir.checks import InputError
 from modelheir.cli import train
 from modelheir.cli.next_step import next_train
@@ -35,7 +35,8 @@ def test_settings_reach_the_library(calls, folder, capsys):
     (name, config, own), named = calls["train"]
     assert (name, config.fit.epochs, config.data) == ("finetune", 2, "synthetic")
     assert isinstance(own, METHODS["finetune"].config)
-    assert named == {"command": ["modelheir", "train", "finetune", "--epochs", "2", "--data", "synthetic"]}
+    assert named.keys() == {"command", "opened"}
+    assert named["command"] == ["modelheir", "train", "finetune", "--epochs", "2", "--data", "synthetic"]
     out = capsys.readouterr().out
     assert "90.00% [80.00, 95.00]" in out
     assert "0.2500" in out
@@ -120,8 +121,18 @@ def test_next_after_a_run_from_its_own_settings_repeats_none_that_would_be_chose
     assert second == [word.replace("v1", "v2") for word in first]
 
 
-def test_next_says_every_setting_where_the_data_is_gone(tmp_path):
-    config = train.parse_train(["finetune", "--data", f"folder:{tmp_path}/gone", "--fit.batch_size", "32"])[1]
+def test_the_data_is_opened_once(tmp_path, monkeypatch, capsys):
+    """Also where the next command leaves out what would be chosen again, for which the images are asked."""
+    opened, plain = [], data.open_splits
+    monkeypatch.setattr(data, "open_splits", lambda *given: opened.append(given) or plain(*given))
+    words = ["--data", "synthetic:n=120,classes=3,size=8", "--epochs", "1", "--quiet"]
+    assert train.main(["finetune", *words, "--out", str(tmp_path / "v1")]) == 0
+    assert "--model" not in capsys.readouterr().out
+    assert len(opened) == 1
+
+
+def test_next_says_every_setting_without_the_images(tmp_path):
+    config = train.parse_train(["finetune", "--data", f"folder:{tmp_path}/photos", "--fit.batch_size", "32"])[1]
     usual = train.parse_train(["upgrade"])[1]
     assert "--fit.batch_size 32" in next_train(tmp_path / "v1", config, usual)
 

@@ -41,8 +41,8 @@ UNWEIGHTED = [name for name in METHODS if name != "upgrade"]
 TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
-COUNTS = {"finetune": 8, "upgrade": 44, "elodi": 78, "bct": 10, "interpolate": 10, "self_distill": 36}
-COUNTS |= {"distill": 83, "mutual": 18, "fixmatch": 10, "pseudo_label": 10, "adapt": 31}
+COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
+COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34}
 COUNTS |= {"fit": 50, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -166,6 +166,11 @@ CASES = {
     "adapt method.rates": ((0.1,), {"method.strategies": ("erm_fine_tune",)}),
     "adapt method.pulls": ((1.0,), {"method.strategies": ("l2_fine_tune",), "method.rates": (1.0,)}),
     "adapt method.replay": (0.2, {"method.strategies": ("sequential_replay",), "method.rates": (1.0,)}),
+    "adapt method.layers": ("fc", {"method.strategies": ("erm_fine_tune",), "method.rates": (1.0,)}),
+    "adapt method.start_anew": (
+        ...,
+        {"method.strategies": ("l2_fine_tune",), "method.rates": (1.0,), "method.pulls": (0.1,)},
+    ),
     "adapt method.domains.irm_weight": (..., {"method.strategies": ("irm_all",), **PAST}),
     "adapt method.domains.irm_rise": (..., {"method.strategies": ("irm_all",), **PAST}),
     "adapt method.domains.dro": (..., {"method.strategies": ("dro_all",), **PAST}),

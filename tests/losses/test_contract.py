@@ -63,15 +63,10 @@ LOSSES = {
     "jeffreys sigmoid": ("logits", lambda n, o, y: losses.jeffreys(n, o, act="sigmoid", sum_over_classes=True), True),
     "jensen_shannon": ("logits", lambda n, o, y: losses.jensen_shannon(n, o), True),
     "teacher_cross_entropy": ("logits", lambda n, o, y: losses.teacher_cross_entropy(n, o, temperature=2.0), False),
-    "kl_distillation standardized": (
-        "logits",
-        lambda n, o, y: losses.kl_distillation(n, o, temperature=2.0, standardize=True),
-        True,
-    ),
     "decoupled": ("logits", lambda n, o, y: losses.decoupled(n, o, y, beta=8.0, temperature=4.0), True),
     "decoupled teacher": (
         "logits",
-        lambda n, o, y: losses.decoupled(n, o, y, target="teacher", standardize=True),
+        lambda n, o, y: losses.decoupled(n, o, y, target="teacher"),
         True,
     ),
     "dist": ("logits", lambda n, o, y: losses.dist(n, o), True),
@@ -83,7 +78,6 @@ LOSSES = {
         lambda n, o, y: losses.logit_distance(n, o, distance="smooth_l1", act="softmax"),
         True,
     ),
-    "teacher_preserving": ("logits", lambda n, o, y: losses.teacher_preserving(n, o), True),
     "muscle_distillation": ("logits", lambda n, o, y: objective.muscle_distillation(n, o, o, y), True),
     "double_source_distillation": (
         "logits",
@@ -120,7 +114,7 @@ LOSSES = {
     "review": ("maps", over_layers("ReviewLoss"), False),
     "hierarchical_context": ("maps", lambda n, o, y: losses.hierarchical_context(n, o), True),
 }
-STOPPED = ("weighted_soft_labels", "teacher_preserving")  # what they weigh by, or aim at, reads new without gradient
+STOPPED = ("weighted_soft_labels",)  # what it weighs by reads new without gradient
 #: losses that compare an image with others of its batch, or normalise over them
 BATCH_WIDE = (
     "dist",
@@ -307,7 +301,7 @@ def test_one_class_is_no_distance():
     labels = torch.zeros(N, dtype=torch.int64)
     for name in (
         *("kl_distillation", "renyi", "retentive_cross_entropy", "imitation", "jeffreys", "jensen_shannon"),
-        *("teacher_cross_entropy", "decoupled", "weighted_soft_labels", "spherical", "teacher_preserving"),
+        *("teacher_cross_entropy", "decoupled", "weighted_soft_labels", "spherical"),
     ):
         torch.testing.assert_close(LOSSES[name][1](one, one + 1, labels), torch.zeros(N))
 

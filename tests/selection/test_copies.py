@@ -7,6 +7,7 @@ import pytest
 
 from modelheir.selection import confirmation, copies
 from modelheir.selection.copies import find_copies, find_copies_within
+from modelheir.selection.keypoints import Keypoints
 from modelheir.selection.proposals import propose
 from modelheir.selection.settings import CopyConfig
 
@@ -58,6 +59,24 @@ def test_small_pictures_are_compared_by_their_pixels_alone(smallest, count, draw
     other = (image * 0.8).astype(np.uint8)
     found = find_copies(marks_of([other]), marks_of([image]), CopyConfig(smallest=smallest), sift=False)
     assert len(found) == count
+
+
+def test_images_too_small_to_be_compared_cost_no_keypoints(monkeypatch, draw_textured, marks_of):
+    images = [draw_textured(seed, 24) for seed in range(4)]
+    near = np.clip(images[0].astype(int) + 3, 0, 255).astype(np.uint8)
+    sought = []
+
+    def count(image, config):
+        sought.append(image)
+        return Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
+
+    monkeypatch.setattr(confirmation, "keypoints", count)
+    look = {"pool": marks_of([near]), "known": marks_of(images), "sift": True}
+    assert len(find_copies(**look, config=CopyConfig(smallest=24))) == 1
+    assert sought
+    sought.clear()
+    assert find_copies(**look, config=CopyConfig(smallest=25)) == []
+    assert sought == []
 
 
 def test_the_first_of_a_chain_stays_within_the_pool(draw_textured, change, marks_of):

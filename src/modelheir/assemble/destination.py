@@ -52,7 +52,7 @@ def check_not_data(out: Path, data: str) -> None:
 def _read(data: str) -> list[Path]:
     """Return the files and folders that a data source on this machine reads whole, whether they are there or not."""
     read = parse_data(data)
-    if read.kind not in ("folder", "parquet", "list", "manifest", "cifar10", "cifar100"):
+    if read.kind not in ("folder", "parquet", "list", "manifest", "cifar10", "cifar100", "portraits"):
         return []
     more = [value for key, value in read.options.items() if key != "root"] if read.kind == "list" else []
     return [Path(text) for text in (read.place, *more) if text]

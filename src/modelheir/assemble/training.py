@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from modelheir.runs.seal import check_seal, seal
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
+    from modelheir.data import ImageSet
     from modelheir.inference.peers import Peers
     from modelheir.inference.runtime import Runtime
     from modelheir.methods import Method
@@ -33,7 +34,14 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 
-def train(method: str, config: TrainConfig, method_config: Any = None, *, command: Sequence[str] = ()) -> Path:
+def train(
+    method: str,
+    config: TrainConfig,
+    method_config: Any = None,
+    *,
+    command: Sequence[str] = (),
+    opened: Callable[[Mapping[str, ImageSet]], None] | None = None,
+) -> Path:
     """Train ``method`` and return its run folder; run again with the same settings and data, it resumes.
 
     Args:
@@ -41,6 +49,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
         config: Data, model, old models, seeds and the groups ``inputs``, ``network``, ``fit``.
         method_config: The method's own ``Config``; ``None`` takes its defaults.
         command: What was typed, for ``environment.json``.
+        opened: Called with the data's splits once they are open.
 
     Raises:
         InputError: If something the user gave does not fit (before the first batch where possible), or the folder
@@ -74,7 +83,7 @@ def train(method: str, config: TrainConfig, method_config: Any = None, *, comman
     try:
         peers = Peers(runtime)
         with peers.watched():
-            _take_and_train(chosen, config, settings, sources, models, folder, runtime, peers, command)
+            _take_and_train(chosen, config, settings, sources, models, folder, runtime, peers, command, opened)
     except interrupts.PeerLost:
         with contextlib.suppress(InputError):
             folder.settle()  # where it was the main process that died
@@ -92,11 +101,14 @@ def _take_and_train(
     runtime: Runtime,
     peers: Peers,
     command: Sequence[str],
+    note: Callable[[Mapping[str, ImageSet]], None] | None,
 ) -> None:
     from modelheir.data import open_splits
 
     runtime.by_main(lambda: _check(folder, config, sources, models))
     splits = open_splits(config.data, config.inputs)
+    if note is not None:
+        note(splits)
     config = take_views(config, [*config.old, *(one for use in models.values() for one in use.addresses)])
     draws_head = functools.partial(chosen.draws_head, settings)
     start = chosen.start(settings, config.old)

@@ -68,6 +68,11 @@ _TABLE: dict[str, dict[str, Command]] = {
             "modelheir bench run seq-to-final --suite quick --out runs/bench",
             "lower the batch size or the networks in the suite's file",
         ),
+        "plot": Command(
+            "modelheir.cli.benching.plot",
+            "pictures of what strategies do to a network",
+            "modelheir plot interpolation runs/bench",
+        ),
     },
     "Teach with large models": {
         "select": Command(

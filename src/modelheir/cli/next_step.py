@@ -7,9 +7,8 @@ import json
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from modelheir import data
 from modelheir.address import parse_address
 from modelheir.assemble.resolved import choose
 from modelheir.assemble.run_settings import run_settings
@@ -23,12 +22,15 @@ from modelheir.runs.folder import RunFolder
 from modelheir.runs.predictions import read_predictions
 from modelheir.runs.teacher_cache.manifest import read_manifest
 
+if TYPE_CHECKING:
+    from modelheir.data import ImageSet
+
 __all__ = ["NEXT_METHOD", "next_compare", "next_distill", "next_report", "next_train"]
 
 NEXT_METHOD = "upgrade"  #: what comes after a model that had no older one
 
 
-def next_train(path: Path, config: TrainConfig, usual: TrainConfig) -> str:
+def next_train(path: Path, config: TrainConfig, usual: TrainConfig, train: ImageSet | None = None) -> str:
     """Return the command that trains the next version of a run with the run's own settings.
 
     Args:
@@ -36,8 +38,9 @@ def next_train(path: Path, config: TrainConfig, usual: TrainConfig) -> str:
         config: Its settings.
         usual: Those that ``train NEXT_METHOD`` has by itself. They need no words, and neither does what it would choose
             by itself for this data, such as the network's name in a run's own ``config.yaml``.
+        train: The training images, which tell what would be chosen; without them every setting is said.
     """
-    config = _shortest(config, usual)
+    config = config if train is None else _shortest(config, usual, train)
     words = ["modelheir", "train", NEXT_METHOD, "--old", f"run:{path}"]
     for one in settings(TrainConfig):
         value = _value(config, one.key)
@@ -47,14 +50,10 @@ def next_train(path: Path, config: TrainConfig, usual: TrainConfig) -> str:
     return shlex.join(words if str(free) == usual.out else [*words, "--out", str(free)])
 
 
-def _shortest(config: TrainConfig, usual: TrainConfig) -> TrainConfig:
-    """Return settings of the same meaning with as many as possible as usual; as they are where the data is gone."""
+def _shortest(config: TrainConfig, usual: TrainConfig, train: ImageSet) -> TrainConfig:
+    """Return settings of the same meaning with as many as possible as usual."""
     different = [one.key for one in settings(TrainConfig) if _value(config, one.key) != _value(usual, one.key)]
     if all(_value(usual, key) for key in different):  # none is left open by itself, so none would be chosen
-        return config
-    try:
-        train = data.open_splits(config.data, config.inputs)["train"]
-    except (InputError, OSError):
         return config
     meant = choose(config, train)
     for key in different:

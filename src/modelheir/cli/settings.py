@@ -205,8 +205,8 @@ def _take(flag: str, rest: list[str], count: int) -> list[str]:
 
 def _count(spec: Spec, words: Sequence[str]) -> None:
     """Check the number of positional words."""
-    names = spec.words.removesuffix(" ...").split()
-    more = spec.words.endswith(" ...")
+    names = spec.words.partition("[")[0].removesuffix(" ...").split()
+    more = "..." in spec.words
     if len(words) < len(names):
         raise InputError(f"{names[len(words)]} is missing: {usage(spec)}.")
     if len(words) > len(names) and not more:

@@ -16,7 +16,7 @@ class Spec:
     command: str  #: such as ``train upgrade``
     about: str  #: what it does, for ``--help``
     configs: Mapping[str, type[Any]]  #: dotted prefix -> config dataclass; "" is the top level
-    words: str = ""  #: names of the positional words, such as ``MODEL`` or ``MODEL ...``; empty takes none
+    words: str = ""  #: names of the positional words: ``MODEL``, ``MODEL ...``, ``KIND [RUN ...]``; empty takes none
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: dotted setting -> this command's default
     shortcuts: Mapping[str, str] = dataclasses.field(default_factory=dict)  #: short flag -> dotted setting
     ignored: tuple[str, ...] = ()  #: keys that a settings file may hold for others to read

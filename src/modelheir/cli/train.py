@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelheir import assemble
 from modelheir.checks import InputError, unknown
@@ -21,6 +21,9 @@ from modelheir.methods import METHODS, Method
 from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
 from modelheir.screen import paragraph, say, show_result, speaks
+
+if TYPE_CHECKING:
+    from modelheir.data import ImageSet
 
 __all__ = ["main", "parse_train", "settings_text", "spec_of"]
 
@@ -143,13 +146,14 @@ def main(argv: list[str]) -> int:
         found = assemble.pilot(name, config, method_config, seconds=seconds, command=command, watch=watch)
         show_pilot(found, command)
         return 0
-    path = assemble.train(name, config, method_config, command=command)
+    splits = dict[str, "ImageSet"]()
+    path = assemble.train(name, config, method_config, command=command, opened=splits.update)
     taught = tuple(one for use in METHODS[name].models(method_config).values() if use.teaches for one in use.addresses)
-    _show(Path(path), config, taught)
+    _show(Path(path), config, taught, splits.get("train"))
     return 0
 
 
-def _show(path: Path, config: TrainConfig, teachers: tuple[str, ...] = ()) -> None:
+def _show(path: Path, config: TrainConfig, teachers: tuple[str, ...], train: ImageSet | None) -> None:
     """Print the run's result and the next command."""
     if not speaks():
         return
@@ -159,12 +163,12 @@ def _show(path: Path, config: TrainConfig, teachers: tuple[str, ...] = ()) -> No
         for row in result.values():
             if "note" in row:
                 say(*str(row["note"]).split("\n"))
-    say(f"Next: {_next(path, config, teachers)}")
+    say(f"Next: {_next(path, config, teachers, train)}")
 
 
-def _next(path: Path, config: TrainConfig, teachers: tuple[str, ...]) -> str:
+def _next(path: Path, config: TrainConfig, teachers: tuple[str, ...], train: ImageSet | None) -> str:
     if config.old or teachers:  # a student is compared with the first of its teachers
         return next_compare(path, dataclasses.replace(config, old=config.old or teachers))
     if RunFolder(path).without_model:
         return next_report(path)
-    return next_train(path, config, parse_train([NEXT_METHOD])[1])
+    return next_train(path, config, parse_train([NEXT_METHOD])[1], train)

@@ -49,13 +49,13 @@ def refuse_unread(config: Any, usual: Any, where: str = "") -> None:
     Raises:
         InputError: Names the setting and the choice that leaves it aside.
     """
-    aside = unread(config)
+    aside, prefix = unread(config), f"{where}." if where else ""
     for field in dataclasses.fields(config):
         ours, theirs = getattr(config, field.name), getattr(usual, field.name)
-        key = f"{where}.{field.name}" if where else field.name
+        key = f"{prefix}{field.name}"
         if field.name in aside and ours != theirs:
             name, value = _first(ours, theirs, key)
-            raise InputError(f"{name} = {value!r} has no effect with {where}.{aside[field.name]}: leave it out.")
+            raise InputError(f"{name} = {value!r} has no effect with {prefix}{aside[field.name]}: leave it out.")
         if field.name not in aside and dataclasses.is_dataclass(ours):
             refuse_unread(ours, theirs, key)
 

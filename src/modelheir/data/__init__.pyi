@@ -16,7 +16,6 @@ from .images import join_sets as join_sets
 from .shifts.table import SHIFTS as SHIFTS
 from .shifts.table import register_shift as register_shift
 from .sources.pool import open_pool as open_pool
-from .sources.portraits import prepare_portraits as prepare_portraits
 from .sources.table import SOURCES as SOURCES
 from .sources.table import open_source as open_source
 from .splits import open_splits as open_splits

@@ -44,6 +44,7 @@ def pack(training: Training) -> dict[str, Any]:
         "stalls": training.stalls,
         "seconds": training.seconds,
         "chosen_epoch": training.chosen_epoch,
+        "chosen_loss": training.chosen_loss if math.isfinite(training.chosen_loss) else None,
         "metrics": training.metrics,
         "chosen": training.chosen,
         "threads": training.runtime.threads,
@@ -111,6 +112,7 @@ def unpack(training: Training, state: Mapping[str, Any]) -> None:
     training.latest = -math.inf if state.get("latest") is None else state["latest"]
     training.worse, training.stalls = state.get("worse", False), state.get("stalls", 0)
     training.seconds, training.chosen_epoch = state.get("seconds", 0.0), state.get("chosen_epoch", 0)
+    training.chosen_loss = math.inf if state.get("chosen_loss") is None else state["chosen_loss"]
     training.best = -math.inf if state["best"] is None else state["best"]
     training.runtime.threads = training.runtime.threads or state.get("threads")
     training.chosen = state.get("chosen")

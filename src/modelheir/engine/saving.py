@@ -73,8 +73,9 @@ def finish(training: Training, **about: Any) -> StageResult:
         predictions = predict_split(training, name, features=fit.save_features)
         _write(training, write_predictions, folder.predictions(name), predictions)
         metrics |= {f"{name}/{key}": value for key, value in summarise(predictions).items()}
-    threads = {"threads": training.runtime.threads} if training.runtime.threads else {}
-    _write(training, folder.finish, metrics, {**task.describe, **threads, **about}, task.publish)
+    told: dict[str, Any] = {"threads": training.runtime.threads} if training.runtime.threads else {}
+    told |= {"measured": dict(task.measure())} if task.measure is not None else {}
+    _write(training, folder.finish, metrics, {**task.describe, **told, **about}, task.publish)
     return shared_result(folder, training.runtime)
 
 

@@ -29,6 +29,7 @@ def select(training: Training) -> dict[str, float]:
     training.worse, training.latest = value < training.latest, value
     if better:
         training.best, training.chosen_epoch = value, training.number // training.length
+        training.chosen_loss = training.loss
         if training.fit.keep == "best":
             training.chosen = {key: tensor.clone() for key, tensor in training.kept().items()}
     return row

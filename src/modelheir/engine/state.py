@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 
 import torch
@@ -50,8 +51,15 @@ class Training:
     stalls: int = 0  #: evaluations in a row, none above the one before it
     seconds: float = 0.0  #: that its epochs took, in all processes' lives
     chosen_epoch: int = 0  #: epochs before the best value so far
+    chosen_loss: float = math.inf  #: on that split, of these weights
     chosen: dict[str, Tensor] | None = None  #: copies of the best weights so far, where ``fit.keep`` is "best"
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)  #: of the last evaluation on that split
+
+    @property
+    def loss(self) -> float:
+        """On the selection split, at the last evaluation."""
+        value = self.metrics.get("loss", math.inf)
+        return math.inf if math.isnan(value) else value
 
     @torch.no_grad()
     def put(self, weights: Mapping[str, Tensor]) -> None:

@@ -45,7 +45,6 @@ def muscle_distillation(
     *,
     temperature: float = 1.0,
     scale_by_square: bool = True,
-    standardize: bool = False,
 ) -> Tensor:
     """Measure KL from the teacher that :func:`muscle_mask` picks for each image.
 
@@ -56,7 +55,6 @@ def muscle_distillation(
         labels: int64 ``(N,)``.
         temperature: As in :func:`kl_distillation`, ``> 0``.
         scale_by_square: As in :func:`kl_distillation`.
-        standardize: As in :func:`kl_distillation`.
 
     Returns:
         One value an image in nats (times ``T**2``), ``>= 0``, shape ``(N,)``; not reduced.
@@ -71,6 +69,4 @@ def muscle_distillation(
     """
     checks.same_shape(new=new, old=old, plain=plain)
     teacher = torch.where(muscle_mask(new, labels)[:, None], old, plain)
-    return kl_distillation(
-        new, teacher, temperature=temperature, scale_by_square=scale_by_square, standardize=standardize
-    )
+    return kl_distillation(new, teacher, temperature=temperature, scale_by_square=scale_by_square)

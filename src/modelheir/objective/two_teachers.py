@@ -28,7 +28,6 @@ def double_source_distillation(
     scale: float = 5.0,
     temperature: float = 5.0,
     scale_by_square: bool = False,
-    standardize: bool = False,
 ) -> Tensor:
     """Measure the focal distance of each image from both teachers.
 
@@ -42,7 +41,6 @@ def double_source_distillation(
         scale: ``beta``, further weight where that teacher is right, ``>= 0``.
         temperature: As in :func:`kl_distillation`, ``> 0``.
         scale_by_square: As in :func:`kl_distillation`.
-        standardize: As in :func:`kl_distillation`.
 
     Returns:
         One value an image, ``>= 0``, shape ``(N,)``; not reduced. Images of classes that the old model does not
@@ -66,7 +64,7 @@ def double_source_distillation(
     known = place.any(dim=1)
     old_labels = place.int().argmax(dim=1).masked_fill(~known, -1)
     from_old, from_new = (
-        kl_distillation(a, b, temperature=temperature, scale_by_square=scale_by_square, standardize=standardize)
+        kl_distillation(a, b, temperature=temperature, scale_by_square=scale_by_square)
         for a, b in ((new.index_select(1, old_classes), old), (new, independent))
     )
     weight_old = old_correct(old, old_labels, base=base, scale=scale) * (known | (labels < 0))

@@ -92,6 +92,20 @@ class RunFolder:
         """Return the folder of stage ``number`` (from 0)."""
         return StageFolder(self.path / "stages" / f"{number:02d}_{name}", name)
 
+    def stage_named(self, name: str) -> StageFolder:
+        """Return the folder of a finished stage.
+
+        Raises:
+            InputError: If there is no such stage, or it is not finished.
+        """
+        known = {path.name.partition("_")[2]: path for path in sorted((self.path / "stages").glob("[0-9]*_*"))}
+        if name not in known:
+            raise InputError(f"{self.path} has no stage {name!r}; it has: {', '.join(known) or 'none'}.")
+        place = StageFolder(known[name], name)
+        if not place.finished:
+            raise InputError(f"stage {name!r} of {self.path} is not finished.")
+        return place
+
     def set_status(self, state: str, **about: Any) -> None:
         """Say where the run is: ``running``, ``finished``, ``failed`` or ``interrupted``."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -49,6 +49,12 @@ class StageFolder:
         """Return the folder of member ``number`` of a grid, from 0."""
         return StageFolder(self.members / f"{number:02d}", f"{self.name}/{number}")
 
+    def take_along(self, member: StageFolder) -> None:
+        """Keep a member's checkpoints and snapshots as the stage's own."""
+        for name in ("checkpoints", "snapshots"):
+            if (member.path / name).is_dir():
+                (member.path / name).replace(self.path / name)
+
     @property
     def summary(self) -> Path:
         """Metrics of the kept weights and the model's description; written last."""

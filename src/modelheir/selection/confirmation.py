@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,32 +36,63 @@ class Copy:
     score: float
 
 
+class _Look(NamedTuple):
+    """What an image looks like from near."""
+
+    points: Keypoints | None  #: none where there is no SIFT
+    picture: np.ndarray  #: uint8, fitted
+    side: int  #: the shorter one, in pixels
+
+
 class Known:
     """What is kept of known images that were looked at closely."""
 
     def __init__(self, known: Marked, config: CopyConfig, most: int = 10_000) -> None:
         self.known, self.config, self.most = known, config, most
-        self._kept: dict[int, tuple[Keypoints | None, np.ndarray, int]] = {}
+        self._kept: dict[int, _Look] = {}
 
-    def at(self, row: int, *, sift: bool) -> tuple[Keypoints | None, np.ndarray, int]:
-        """Return keypoints, the fitted picture and the shorter side of a row."""
+    def look(self, rows: Iterable[int], *, sift: bool) -> None:
+        """Look at rows that were not looked at before, on all cores."""
+        new = [row for row in rows if row not in self._kept]
+        for row in list(self._kept)[: max(len(self._kept) + len(new) - self.most, 0)]:
+            del self._kept[row]
+        self._kept |= _looked_at(self.known.read, new, self.config, sift=sift)
+
+    def at(self, row: int, *, sift: bool) -> _Look:
+        """Return what a row looks like."""
         if row not in self._kept:
-            if len(self._kept) >= self.most:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[row] = _closely(self.known.read(row), self.config, sift=sift)
+            self.look([row], sift=sift)
         return self._kept[row]
 
 
-def _closely(image: np.ndarray, config: CopyConfig, *, sift: bool) -> tuple[Keypoints | None, np.ndarray, int]:
-    """Return keypoints, where there is SIFT, the fitted picture, and the shorter side in pixels."""
-    points = keypoints(image, config) if sift else None
-    return points, fitted(image).astype(np.uint8), min(image.shape[:2])
+def _looked_at(
+    read: Callable[[int], np.ndarray], rows: Iterable[int], config: CopyConfig, *, sift: bool
+) -> dict[int, _Look]:
+    """Return what rows look like: images are read one after another, a few at a time, and looked at on all cores."""
+    found: dict[int, _Look] = {}
+    cores, waiting = os.cpu_count() or 1, list(rows)
+    look = functools.partial(_closely, config=config, sift=sift)
+    with ThreadPoolExecutor(cores) as threads:
+        for start in range(0, len(waiting), 4 * cores):
+            some = waiting[start : start + 4 * cores]
+            found |= zip(some, threads.map(look, [read(row) for row in some]), strict=True)
+    return found
+
+
+def _closely(image: np.ndarray, config: CopyConfig, *, sift: bool) -> _Look:
+    """Look at an image; one that is too small to be compared has nothing to be compared."""
+    side = min(image.shape[:2])
+    points = keypoints(image, config) if sift and side >= config.smallest else None
+    return _Look(points, fitted(image).astype(np.uint8), side)
 
 
 def confirm(pool: Marked, known: Known, pairs: np.ndarray, motion: np.ndarray, *, sift: bool) -> list[Copy]:
     """Look at proposed pairs; of the confirmed ones of a row the first counts, those by keypoints before others."""
     config = known.config
-    seen = {int(row): _closely(pool.read(int(row)), config, sift=sift) for row in np.unique(pairs[:, 0])}
+    seen = _looked_at(pool.read, np.unique(pairs[:, 0]).tolist(), config, sift=sift)
+    large = np.array([seen[row].side >= config.smallest for row in pairs[:, 0].tolist()], dtype=bool)
+    pairs, motion = pairs[large], motion[large]
+    known.look(np.unique(pairs[:, 1]).tolist(), sift=sift)
     found: dict[int, Copy] = {}
     left = []
     for place, (row, partner) in enumerate(pairs.tolist()):
@@ -64,7 +100,7 @@ def confirm(pool: Marked, known: Known, pairs: np.ndarray, motion: np.ndarray, *
             continue
         points, _, side = seen[row]
         others, _, other_side = known.at(partner, sift=sift)
-        if min(side, other_side) < config.smallest:
+        if other_side < config.smallest:
             continue
         if points is None or others is None:
             left.append(place)
@@ -77,8 +113,8 @@ def confirm(pool: Marked, known: Known, pairs: np.ndarray, motion: np.ndarray, *
     left = [place for place in left if int(pairs[place, 0]) not in found]
     for start in range(0, len(left), _PAIRS):
         some = np.array(left[start : start + _PAIRS])
-        first = np.stack([seen[int(row)][1] for row in pairs[some, 0]]).astype(np.float32)
-        second = np.stack([known.at(int(row), sift=sift)[1] for row in pairs[some, 1]]).astype(np.float32)
+        first = np.stack([seen[int(row)].picture for row in pairs[some, 0]]).astype(np.float32)
+        second = np.stack([known.at(int(row), sift=sift).picture for row in pairs[some, 1]]).astype(np.float32)
         aligned = align(first, second, motion[some])
         good = _agrees(aligned, config)
         for place, score in zip(some[good], aligned.correlation[good], strict=True):

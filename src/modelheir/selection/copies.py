@@ -20,7 +20,7 @@ from modelheir.selection.settings import CopyConfig
 __all__ = ["find_copies", "find_copies_within"]
 
 _BLOCK = 4096  #: images of the pool that are searched for at once
-_STEP = 256  #: images of the pool that are looked at closely at once
+_STEP = 64  #: images of the pool that are looked at closely at once
 
 
 def find_copies(

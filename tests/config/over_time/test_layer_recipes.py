@@ -84,7 +84,7 @@ def test_says_what_is_wrong(text, steps, sentence):
     with pytest.raises(InputError) as caught:
         parse_recipe(text, LAYERS, steps=steps)
     assert sentence in str(caught.value)
-    assert str(caught.value).startswith(f"fine_tune_layers = {text!r}")
+    assert str(caught.value).startswith(f"method.layers = {text!r}")
 
 
 def test_a_programmers_mistake():

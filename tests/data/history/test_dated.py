@@ -70,7 +70,7 @@ def test_given_splits_are_kept(make_images):
     assert set(history.newest["test"].ids) == set(test.ids[time == 1])
     assert "test" not in history.steps[0]
     every = cut_by_time({"train": train, "test": test}, TimeConfig(test="every"), name="toy")
-    assert "test" not in every.steps[0]
+    assert set(every.steps[0]["test"].ids) == set(test.ids[time == 0])
 
 
 def test_every_step_after_the_first_can_have_a_test_split(make_images):

@@ -28,12 +28,41 @@ RUNNERS = list(runners.RUNNERS)
 def test_the_first_of_the_greatest_is_best(values):
     held = [-1.0 if value is None else value for value in values]
     expected = int(np.argmax(held)) if any(value is not None for value in values) else None
-    assert best_member(values) == expected
+    assert best_member([None if value is None else (value, 0.5) for value in values]) == expected
 
 
-def test_a_value_that_is_no_number_is_not_the_best():
-    assert best_member([math.nan, 0.1]) == 1
-    assert best_member([math.nan]) is None
+def test_of_equal_values_the_lowest_loss_is_best():
+    assert best_member([(0.5, 0.1), (0.75, 0.4), (0.75, 0.3), (0.75, math.inf), (0.75, 0.3)]) == 2
+
+
+@pytest.mark.parametrize("keep", ["best", "last"])
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_members_are_compared_by_what_they_keep(keep, runner, grids, toy, tmp_path):
+    """Value and loss of each are those of the log's row that its kept weights are from."""
+    rows = toy.rows()
+    grid = grids.grid(grids.settings, runner, keep=keep, keep_start=False, stop_after_stalls=0, epochs=3)
+    done = grids.run(tmp_path, grid=grid, log=rows)
+    table = done.describe["grid"]["members"]
+    for number, member in enumerate(table):
+        own = [row for row in rows if row["stage"] == f"grid/{number}"]
+        values = [row["val/accuracy"] for row in own]
+        kept = int(np.argmax(values)) if keep == "best" else 2
+        assert member["best_epoch"] == kept + 1
+        assert member["selection"] == values[kept]
+        assert member["loss"] == own[kept]["val/loss"]
+    chosen = table[done.describe["grid"]["chosen"]]
+    assert done.metrics["val/accuracy"] == chosen["selection"]
+    assert done.metrics["val/loss"] == pytest.approx(chosen["loss"], abs=1e-9)
+
+
+def test_the_best_members_checkpoints_and_snapshots_stay(grids, tmp_path):
+    kept = dataclasses.replace(grids.fit.snapshots, every_epochs=1)
+    grid = grids.grid(grids.settings, epochs=2, checkpoint_every_epochs=1, snapshots=kept, stop_after_stalls=0)
+    done = grids.run(tmp_path, grid=grid)
+    assert [one.step for one in done.snapshots()] == [0, 5, 10]
+    epoch = done.describe["grid"]["members"][done.describe["grid"]["chosen"]]["best_epoch"]
+    kept = done.folder / "checkpoints" / f"epoch_{epoch:04d}" / "weights.safetensors"
+    assert kept.read_bytes() == (done.folder / "weights.safetensors").read_bytes()
 
 
 def wrong(settings, runner="sequential"):
@@ -60,7 +89,7 @@ def test_the_members_have_different_ends(grids, tmp_path):
     table = grids.table(done)
     assert len({row["epochs"] for row in table}) > 1
     assert len({row["selection"] for row in table}) > 1
-    assert done.describe["grid"]["chosen"] == best_member([row["selection"] for row in table])
+    assert done.describe["grid"]["chosen"] == best_member([(row["selection"], row["loss"]) for row in table])
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
@@ -73,6 +102,7 @@ def test_every_runner_publishes_the_best_member_of_separate_trainings(runner, gr
         alone.append(toy.run(plan, tmp_path / str(number), log=rows, keep="best")["train"])
         values.append([row["val/accuracy"] for row in rows])
     best = [one.metrics["val/accuracy"] for one in alone]
+    losses = [one.metrics["val/loss"] for one in alone]
     rows = toy.rows()
     done = grids.run(tmp_path / "grid", runner, log=rows)
     table, chosen = done.describe["grid"]["members"], done.describe["grid"]["chosen"]
@@ -84,7 +114,8 @@ def test_every_runner_publishes_the_best_member_of_separate_trainings(runner, gr
         start = next(one["selection"] for one in table if one["best_epoch"] == 0) if row["best_epoch"] == 0 else -1.0
         assert row["best_epoch"] == (0 if max(seen) <= start else 1 + int(np.argmax(seen)))
         assert row["seconds"] > 0
-    assert chosen == best_member(best)
+    assert [row["loss"] for row in table] == pytest.approx(losses, abs=1e-9)
+    assert chosen == best_member(list(zip(best, losses, strict=True)))
     for number, seen in enumerate(values):
         assert [row["val/accuracy"] for row in rows if row["stage"] == f"grid/{number}"] == seen
     assert done.metrics == pytest.approx(alone[chosen].metrics, abs=1e-6)

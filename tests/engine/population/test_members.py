@@ -16,9 +16,14 @@ def members(grids, tmp_path, toy, notes, **more):
     return Members(grid, folder, Runtime("cpu"), grids.fit, 3, toy.rows(), notes)
 
 
-def test_members_are_compared_by_their_best(grids, tmp_path, toy, notes):
-    with pytest.raises(ValueError, match=r"compared by their best: set fit\.keep = best"):
-        members(grids, tmp_path, toy, notes, keep="last", keep_start=False).task(0)
+def test_members_are_compared_on_the_selection_split(grids, tmp_path, toy, notes):
+    all_ = members(grids, tmp_path, toy, notes)
+    make = all_.grid.make_task
+    all_.grid = dataclasses.replace(
+        all_.grid, make_task=lambda setting: dataclasses.replace(make(setting), evaluate={})
+    )
+    with pytest.raises(ValueError, match="grid are compared on val: give each such a split"):
+        all_.task(0)
 
 
 def test_a_trained_member_is_a_stage_and_is_no_longer_waited_for(grids, tmp_path, toy, notes):
@@ -27,7 +32,7 @@ def test_a_trained_member_is_a_stage_and_is_no_longer_waited_for(grids, tmp_path
     train_member(all_.loop(list(all_)[2]))
     assert [one.number for one in all_.waiting()] == [0, 1, 3]
     result = list(all_)[2].folder.result()
-    assert set(result.describe) == {"selection", "best_epoch", "epochs", "seconds"}
+    assert set(result.describe) == {"selection", "loss", "best_epoch", "epochs", "seconds"}
     values = [row["val/accuracy"] for row in all_.log]
     assert result.describe["epochs"] == len(values)
     assert result.describe["selection"] == max(values)

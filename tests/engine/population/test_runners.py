@@ -20,6 +20,24 @@ def timed(monkeypatch, **milliseconds):
     return asked
 
 
+def test_a_grid_of_few_steps_is_not_tried(grids, notes, tmp_path, monkeypatch):
+    """Four settings of five steps, and the same with as many as a trial is worth."""
+    asked = timed(monkeypatch, sequential=3.0, processes=2.0, stacked=1.0)
+    done = grids.run(tmp_path / "few", "auto", progress=notes, epochs=1)
+    assert asked == []
+    assert done.describe["grid"]["runner"] == "sequential"
+    monkeypatch.setattr(runners, "_WORTH", 4 * 5)
+    done = grids.run(tmp_path / "many", "auto", progress=notes, epochs=1)
+    assert done.describe["grid"]["runner"] == "stacked"
+
+
+@pytest.fixture
+def tried(monkeypatch):
+    """Every grid is worth a trial."""
+    monkeypatch.setattr(runners, "_WORTH", 0)
+
+
+@pytest.mark.usefixtures("tried")
 @pytest.mark.parametrize("fastest", ["sequential", "processes", "stacked"])
 def test_the_fastest_is_taken_and_named(fastest, grids, notes, tmp_path, monkeypatch):
     times = {name: 1.0 if name == fastest else 2.5 for name in runners.RUNNERS}
@@ -32,6 +50,7 @@ def test_the_fastest_is_taken_and_named(fastest, grids, notes, tmp_path, monkeyp
     assert f"grid: 4 settings, {fastest}: milliseconds a step and setting are {said}" in notes
 
 
+@pytest.mark.usefixtures("tried")
 def test_what_cannot_stack_is_not_tried(grids, notes, tmp_path, monkeypatch):
     timed(monkeypatch, sequential=2.0, processes=3.0, stacked=1.0)
     done = grids.run(tmp_path, grid=grids.grid(runner="auto", share=False, epochs=1), progress=notes)
@@ -50,6 +69,7 @@ def test_a_single_member_leaves_no_choice(grids, notes, tmp_path):
     assert "grid: 1 settings, sequential" in notes
 
 
+@pytest.mark.usefixtures("tried")
 def test_what_was_chosen_stays_after_an_interruption(grids, toy, tmp_path, monkeypatch):
     timed(monkeypatch, sequential=1.0, processes=2.0, stacked=3.0)
     with pytest.raises(toy.stopped):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import rel_entr, softmax
 
-from modelheir.losses import decoupled, kl_distillation, standardized
+from modelheir.losses import decoupled, kl_distillation
 
 NEW = torch.tensor([[1.0, 2.0, 3.0], [0.5, -1.0, 0.25]], dtype=torch.float64)
 OLD = torch.tensor([[3.0, 2.0, 1.0], [0.0, 0.5, -0.5]], dtype=torch.float64)
@@ -83,13 +83,6 @@ def test_unlabelled_images_and_target_teacher_take_the_old_answer(draw):
     for labels in (none, (answer + 1) % 5):
         assert torch.equal(decoupled(new, old, labels, target="teacher"), wanted)
     assert not torch.allclose(decoupled(new, old, (answer + 1) % 5), wanted)
-
-
-def test_standardized_logits(draw):
-    new, old, labels = draw(7, 5, scale=3.0), draw(7, 5), torch.arange(7) % 5
-    torch.testing.assert_close(
-        decoupled(new, old, labels, standardize=True), decoupled(standardized(new), standardized(old), labels)
-    )
 
 
 def test_says_what_is_wrong(draw):

@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy.stats import zscore
 
-from modelheir.losses import kl_distillation, standardized
+from modelheir.losses import standardized
 
 
 def test_equals_scipy(draw):
@@ -28,18 +28,6 @@ def test_equal_logits_give_zeros_and_a_finite_gradient():
 def test_large_half_precision_logits_do_not_overflow():
     value = standardized(torch.tensor([[6e4, -6e4]], dtype=torch.float16))
     torch.testing.assert_close(value, torch.tensor([[1.0, -1.0]]))
-
-
-def test_in_kl_the_student_is_free_in_the_size_of_its_logits(draw):
-    old = draw(7, 5)
-    value = kl_distillation(0.2 * old + 1, old, temperature=2.0, standardize=True)
-    torch.testing.assert_close(value, torch.zeros(7), atol=1e-5, rtol=0)
-    new = draw(7, 5)
-    torch.testing.assert_close(
-        kl_distillation(new, old, temperature=2.0, standardize=True),
-        kl_distillation(standardized(new), standardized(old), temperature=2.0),
-    )
-    assert (kl_distillation(0.2 * old + 1, old, temperature=2.0) > 1e-3).any()
 
 
 def test_says_what_is_wrong(draw):

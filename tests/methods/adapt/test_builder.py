@@ -11,6 +11,7 @@ from modelheir.data import open_splits
 from modelheir.methods.adapt.builder import Builder, best_of
 from modelheir.methods.adapt.tuning import Tuning
 from modelheir.methods.given.steps import steps_of_sources
+from modelheir.models import blends
 from modelheir.objective.supervised import SupervisedConfig
 
 PAST = [f"synthetic:n=60,classes=3,size=8,seed={seed}" for seed in (8, 9)]
@@ -53,9 +54,10 @@ def test_a_stage_of_the_past_is_chosen_on_the_past(build):
 def test_training_goes_on_from_the_best_at_each_rate(build):
     start = ("a", "b")
     done = {"a": finished(build, "a", accuracy=0.5, seed=3), "b": finished(build, "b", accuracy=0.6, seed=4)}
-    names = build.train("next", [2], start=start)
-    assert names == ("next_rate1", "next_rate0.25")
-    tasks = [build.stages[name].prepare(done) for name in names]
+    assert build.train("next", [2], start=start) == ("next",)
+    grid = build.stages["next"].prepare(done)
+    assert grid.settings == [{"rate": 1.0}, {"rate": 0.25}]
+    tasks = [grid.make_task(setting) for setting in grid.settings]
     for task in tasks:
         state = task.modules["model"].state_dict()
         assert all(torch.equal(value, state[key]) for key, value in done["b"].weights("model").items())
@@ -104,12 +106,12 @@ def test_images_weigh_as_their_step_says(build):
 
 
 def test_a_pull_is_tried_at_each_strength_and_added_to_the_loss(build):
-    names = build.train("pulled", [2], start=("a",), rates=(1.0,), pull="l2_sp", toward=((("a",), (0,)),))
-    assert names == ("pulled_pull0.1", "pulled_pull10")
-    done = {"a": finished(build, "a")}
+    build.train("pulled", [2], start=("a",), rates=(1.0,), pull="l2_sp", toward=((("a",), (0,)),))
+    grid = build.stages["pulled"].prepare({"a": finished(build, "a")})
+    assert grid.settings == [{"pull": 0.1}, {"pull": 10.0}]
     found = []
-    for name in names:
-        task = build.stages[name].prepare(done)
+    for setting in grid.settings:
+        task = grid.make_task(setting)
         with torch.no_grad():
             for value in task.modules["model"].parameters():
                 value.add_(0.5)
@@ -118,6 +120,19 @@ def test_a_pull_is_tried_at_each_strength_and_added_to_the_loss(build):
         found.append(task.objective({"train": batch}, step).terms["pull"].item())
     count = sum(value.numel() for value in build.given.model.build().parameters())
     assert found == pytest.approx([0.1 * 0.25 * count, 10 * 0.25 * count], rel=1e-4)
+
+
+def test_rates_and_pulls_are_crossed_and_what_they_share_is_made_once(build, monkeypatch):
+    """Four settings and a second look at each: one Fisher information, and no two members share a weight."""
+    asked, measure = [], blends.fisher_information
+    monkeypatch.setattr(blends, "fisher_information", lambda *args: asked.append(1) or measure(*args))
+    build.train("pulled", [2], start=("a",), pull="ewc", toward=((("a",), (0,)),))
+    grid = build.stages["pulled"].prepare({"a": finished(build, "a")})
+    assert grid.settings == [{"rate": rate, "pull": pull} for rate in (1.0, 0.25) for pull in (0.1, 10.0)]
+    tasks = [grid.make_task(setting) for setting in [*grid.settings, *grid.settings]]
+    assert len(asked) == 1
+    weights = [value.data_ptr() for task in tasks for value in task.modules["model"].parameters()]
+    assert len(set(weights)) == len(weights)
 
 
 def test_layers_may_depend_on_what_came_before(build):

@@ -30,8 +30,12 @@ def test_rows_are_means_over_seeds_of_the_stages_best_on_selection(done):
         assert row["value"] == pytest.approx(np.mean(row["values"]))
     tuned = rows["strategy/erm_fine_tune"]["stages"]
     for seed, name in enumerate(tuned):
-        both = [done[f"erm_fine_tune_rate{rate}_seed{seed}"] for rate in ("1", "0.1")]
-        assert done[name].metrics["val/accuracy"] == max(one.metrics["val/accuracy"] for one in both)
+        tried = rows["strategy/erm_fine_tune"]["tried"][seed]
+        assert [one["rate"] for one in tried] == [1.0, 0.1]
+        assert done[name].metrics["val/accuracy"] == max(one["selection"] for one in tried)
+        setting = rows["strategy/erm_fine_tune"]["settings"][seed]
+        assert {**setting, "selection": done[name].metrics["val/accuracy"]} in tried
+    assert rows["strategy/erm_final"]["settings"] == [{}, {}]
 
 
 def test_the_best_on_selection_is_published(done):
@@ -49,6 +53,21 @@ def test_the_verdict_says_what_and_how_sure(done):
     (note,) = [row["note"] for row in rows.values() if "note" in row]
     assert note.startswith(f"Use {done['choice'].describe['chosen']} (")
     assert "the mean of 2 seeds" in note
+
+
+def test_the_verdict_says_which_setting_the_published_model_has(world):
+    """The rate that was better on the selection images; of several stages, which."""
+    found = world.run("adapt", "run", history=PAST, strategies=("surgical_rgn",), seeds=1, rates=(1.0, 1e-6))
+    (row,) = found["choice"].describe["rows"].values()
+    (tried,), (setting,) = row["tried"], row["settings"]
+    sizes = [name for name in found if name.startswith("surgical_rgn")]
+    assert [(one["stage"], one["rate"]) for one in tried] == [(name, rate) for name in sizes for rate in (1.0, 1e-6)]
+    assert setting["stage"] == row["stages"][0]
+    assert f", stage = {setting['stage']}, rate = {setting['rate']}): right on" in row["note"]
+    grid = found[setting["stage"]].describe["grid"]
+    assert grid["members"][grid["chosen"]]["setting"] == {"rate": setting["rate"]}
+    merits = [one["selection"] for one in tried]
+    assert {**setting, "selection": max(merits)} in tried
 
 
 def test_what_breaks_against_the_past_is_told(done):

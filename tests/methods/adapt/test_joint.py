@@ -43,11 +43,13 @@ def test_the_joint_loss_is_the_benchmark_s(build):
     """By hand: the mean over steps of weighted risks, and the squared distance of consecutive copies."""
     node = joint("separate")(build)
     names = [name for name in build.stages if name.startswith("joint_model_steps")]
-    assert names == ["joint_model_steps_l20.1", "joint_model_steps_l210"]
+    assert names == ["joint_model_steps"]
     assert node == ("joint_model",)
     found = []
-    for name in names:
-        task = build.stages[name].prepare({})
+    grid = build.stages["joint_model_steps"].prepare({})
+    assert grid.settings == [{"adjacent_weight": 0.1}, {"adjacent_weight": 10.0}]
+    for setting in grid.settings:
+        task = grid.make_task(setting)
         model = task.modules["model_over_time"].eval()
         batches = {key: next(iter(stream.epoch(0))) for key, stream in task.streams.items()}
         terms = task.objective(batches, Step()).terms
@@ -175,15 +177,16 @@ def test_penalties_by_time_reach_the_optimiser(build):
 
 
 def test_decays_of_side_modules_are_tried(build):
-    joint("side_tune")(settled(build, efficient_decays=(0.0, 0.5), adjacent_weights=(0.1,), side_layer_sizes="block"))
-    names = [name for name in build.stages if "_steps_" in name]
-    assert names == ["joint_side_tune_steps_decay0", "joint_side_tune_steps_decay0.5"]
-    for name, strength in zip(names, (0.0, 0.5), strict=True):
-        task = build.stages[name].prepare({})
+    own = {"efficient_decays": (0.0, 0.5), "adjacent_weights": (0.1, 1.0), "side_layer_sizes": "block"}
+    joint("side_tune")(settled(build, **own))
+    grid = build.stages["joint_side_tune_steps"].prepare({})
+    assert [tuple(one.values()) for one in grid.settings] == [(0.1, 0.0), (0.1, 0.5), (1.0, 0.0), (1.0, 0.5)]
+    for setting in grid.settings:
+        task = grid.make_task(setting)
         model = task.modules["model_over_time"]
         own = {id(one) for one in model.held("layer1")[2].parameters()}
         groups = task.parameter_groups(model)
-        assert {decay for some, _, decay in groups for one in some if id(one) in own} == {strength}
+        assert {decay for some, _, decay in groups for one in some if id(one) in own} == {setting["decay"]}
 
 
 def test_without_side_modules_steps_share_their_blocks(world):

@@ -102,6 +102,29 @@ def test_a_newest_step_without_reporting_images_is_named():
         cut_steps(given, "time")
 
 
+def test_reporting_images_of_earlier_steps_are_kept_where_there_are_any():
+    given = {**splits([1, 2, 3]), "test": images([1, 3, 3], "test")}
+    steps = cut_steps(given, "time").steps
+    assert [step["test"].ids.tolist() if "test" in step else [] for step in steps] == [
+        ["test/0"],
+        [],
+        ["test/1", "test/2"],
+    ]
+
+
+def test_earlier_reporting_images_are_a_split_of_their_own(world):
+    known = world.given().data
+    past = [open_splits(f"synthetic:n=60,classes=3,size=8,seed={seed}", InputConfig()) for seed in (8, 9)]
+    for sources, tested in ((past, [0, 1]), ([past[0], {**past[1], "test": past[1]["test"].subset([])}], [0])):
+        steps = steps_of_sources(sources, known.splits)
+        found = data_of_steps(known, steps, [2], select=[2])
+        expected = [one for step in tested for one in steps.steps[step]["test"].ids]
+        assert found.splits["test_earlier"].ids.tolist() == expected
+        assert sorted(set(found.splits["test_earlier"].columns["step"])) == tested
+        assert list(found.evaluation()) == ["val", "test", "test_earlier"]
+    assert list(known.evaluation()) == ["val", "test"]
+
+
 def test_the_past_needs_no_reporting_images():
     assert len(cut_steps({**splits([1, 1, 2]), "test": images([2], "test")}, "time")) == 2
 

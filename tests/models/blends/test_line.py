@@ -191,3 +191,17 @@ def test_wrong_calls_are_refused_with_a_sentence():
         model_between(start, start, 0.5, rule="compt")
     with pytest.raises(ValueError, match="v must be from 0 to 1"):
         model_between(start, start, 1.5)
+
+
+@pytest.mark.parametrize(("rule", "half"), [("fixed", 0.5 * 4.0), ("compat", 0.5 * 3.0 + 1.0)])
+def test_what_an_added_module_says_grows_with_v(rule, half):
+    """One that says 3 x + 1: the half of it; of the older code the half of its weights, and the constant whole."""
+    added = nn.Conv2d(1, 1, 1)
+    nn.init.constant_(added.weight, 3.0), nn.init.constant_(added.bias, 1.0)
+    end = nn.Sequential(nn.Sequential(added))
+    end.classes, end.head = ("a",), nn.Identity()
+    x = torch.ones(1, 1, 1, 1)
+    with torch.no_grad():
+        got = [model_between(end, end, v, rule=rule, added=["0.0"])(x).item() for v in (0, 0.5, 1)]
+        assert got == pytest.approx([0.0, half, 4.0])
+        assert end(x).item() == 4.0

@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from torch import nn
 
 from modelheir.checks import InputError
 from modelheir.models import Classifier, layers, load, parameter_counts, stages
+from modelheir.models.blends.line import model_between
 from modelheir.models.bodies.blocks import FAMILIES
 from modelheir.models.files.export import export_safetensors
-from modelheir.models.over_time import publish
+from modelheir.models.over_time import before_newest, publish
 from modelheir.runs.files import write_json
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.tensors import save_weights
@@ -69,3 +71,21 @@ def test_a_published_model_with_side_modules_is_no_start_for_another_time(over_t
 
     with pytest.raises(InputError, match="several inputs or side modules"):
         OverTime(publish(over_time(mode="side_tune")), [[0, 0, 0]])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_step_before_stands_in_the_architecture_of_the_newest(name, mode, over_time, images):
+    """What the added side modules say, times 0, is the step before; times 1, with the newest weights, the newest."""
+    model = over_time(name, separate="all:layer1", **MODES[mode]).eval()
+    for part in model.modules():
+        if isinstance(part, nn.BatchNorm2d):  # so that a silent module is not one by chance
+            part.bias.data.fill_(0.3)
+    found, added = before_newest(model)
+    newest = publish(model)
+    assert found.state_dict().keys() == newest.state_dict().keys()
+    assert bool(added) == ("side" in mode)
+    for v, step in ((0, 1), (1, 2)):
+        got = model_between(found, newest, v, added=added)(images)
+        torch.testing.assert_close(got.logits, model(images, step).logits, atol=1e-4, rtol=1e-4)
+    assert all(path.endswith(".parts.2") or path.endswith(".parts.1") for path in added)

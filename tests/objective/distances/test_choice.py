@@ -10,7 +10,7 @@ from modelheir.objective.distances import DISTANCES, LOSSES, DistanceConfig, Los
 
 #: stated once more by hand: a changed default would change every run without a word
 USUAL = {
-    "kl_distillation": {"temperature": 100.0, "scale_by_square": True, "standardize": False},
+    "kl_distillation": {"temperature": 100.0, "scale_by_square": True},
     "logit_matching": {"reduction": "mean"},
     "logit_difference": {
         **{"margin": 0.5, "power": 2.0, "top_k": 0, "rank_by": "new", "exclude_label": True, "one_sided": False},

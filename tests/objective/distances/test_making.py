@@ -31,7 +31,7 @@ def test_every_distance_trains_and_logs_its_terms(world, rows, loss):
 
 #: other values than the defaults, of every setting of every distance
 OTHER = {
-    "kl_distillation": {"temperature": 2.0, "scale_by_square": False, "standardize": True},
+    "kl_distillation": {"temperature": 2.0, "scale_by_square": False},
     "logit_matching": {"reduction": "half_sum"},
     "logit_difference": {
         **{"margin": 0.1, "power": 3.0, "top_k": 2, "rank_by": "old", "exclude_label": False, "one_sided": True},

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from modelheir.bench import running, suite
 from modelheir.checks import AtLeast, InputError, unknown
-from modelheir.cli.benching import summarize
+from modelheir.cli.benching import shifts, summarize
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.engine.progress import clock
@@ -53,9 +53,10 @@ def main(argv: list[str]) -> int:
         say(
             "usage: modelheir bench run seq-to-final [--suite quick] [--out DIR]",
             "       modelheir bench summarize DIR",
+            "       modelheir bench shifts --data sequence:FILE | --suite quick",
             "",
             "Which way to use a past helps the newest data: ways, networks and seeds crossed on sequences of data.",
-            "`modelheir bench run --help` tells more.",
+            "`modelheir bench run --help` tells more; `modelheir plot` draws what the ways do to the networks.",
         )
         return 0
     if word not in _PARTS:
@@ -101,4 +102,8 @@ def _run(argv: list[str]) -> int:
     return 1 if failed else 0
 
 
-_PARTS: Mapping[str, Callable[[list[str]], int]] = {"run": _run, "summarize": summarize.main}
+_PARTS: Mapping[str, Callable[[list[str]], int]] = {
+    "run": _run,
+    "summarize": summarize.main,
+    "shifts": shifts.main,
+}

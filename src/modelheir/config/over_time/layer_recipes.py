@@ -19,9 +19,11 @@ from typing import Literal
 from modelheir import checks
 from modelheir.checks import InputError
 
-__all__ = ["Recipe", "gradual_unfreezing", "layer_subsets", "leading_layers", "parse_recipe"]
+__all__ = ["CHOSEN", "Recipe", "gradual_unfreezing", "layer_subsets", "leading_layers", "parse_recipe"]
 
 Recipe = tuple[tuple[str, ...], ...]  #: stages in turn, each the layers that it tunes
+
+CHOSEN = ("search", "surgical_rgn", "surgical_snr")  #: in place of a recipe: which layers move is chosen
 
 _ALL = "all"
 _WORDS = ("linear_probe", "gradual_unfreeze_first_to_last", "gradual_unfreeze_last_to_first")
@@ -53,7 +55,7 @@ def parse_recipe(
     """
     checks.at_least(1, steps=steps)
     names = _checked(layers)
-    said = f"fine_tune_layers = {text!r}"
+    said = f"method.layers = {text!r}"
     if text.strip() == "linear_probe":
         text = f"{names[-1]}-{_ALL}"
     elif text.strip() in _WORDS:
@@ -152,7 +154,7 @@ def _stage(stage: str, layers: tuple[str, ...], said: str) -> tuple[str, ...]:
         if not piece:
             raise InputError(f"{said} has an empty piece: commas join layers, dashes part stages, colons part steps.")
         if piece not in (*layers, _ALL):
-            near = checks.nearest(piece, [*layers, _ALL, *_WORDS])
+            near = checks.nearest(piece, [*layers, _ALL, *_WORDS, *CHOSEN])
             raise InputError(f"{said}: {piece!r} is no layer.{near} Layers: {', '.join(layers)}; or all.")
         if pieces.count(piece) > 1 or (piece == _ALL and len(pieces) > 1):
             raise InputError(f"{said}: {piece!r} leaves nothing for another piece of its stage to say.")

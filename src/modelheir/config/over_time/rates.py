@@ -14,7 +14,7 @@ from typing import Literal
 from modelheir import checks
 from modelheir.checks import InputError
 
-__all__ = ["PUBLISHED", "RateOverTime", "rates"]
+__all__ = ["BASE", "PUBLISHED", "RateOverTime", "rates"]
 
 Decay = Literal["none", "linear", "exponential"]
 
@@ -27,6 +27,8 @@ class RateOverTime:
     start: float  #: learning rate at step 0, > 0
     change: float = 0.0  #: linear: taken off a step, >= 0; exponential: factor a step, > 0; none: not read, 0
 
+
+BASE = 1e-3  #: the benchmark's learning rate, in whose place stands that of a run
 
 #: what is tried for each kind, in this order; of equal results the first is kept
 PUBLISHED: dict[str, tuple[RateOverTime, ...]] = {
@@ -73,7 +75,7 @@ def rates(schedule: RateOverTime, steps: int) -> tuple[float, ...]:
     gone = next((step for step, rate in enumerate(found) if rate <= 1e-9 * start), None)  # rounding is not a rate
     if gone is not None:
         raise InputError(
-            f"learning_rate_decay = 'linear' from {start:g} by {change:g} leaves no rate at step {gone} of 0 to "
-            f"{steps - 1}: take less than {start / (steps - 1):g} off a step, or choose exponential."
+            f"linear decay of the learning rate, from {start:g} by {change:g} a step, leaves no rate at step {gone} of "
+            f"0 to {steps - 1}: take less than {start / (steps - 1):g} off a step, or exponential decay."
         )
     return found

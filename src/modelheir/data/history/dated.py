@@ -29,7 +29,8 @@ class TimeConfig:
     cuts: tuple[Any, ...] = ()  #: in place of steps: values, rising, at each of which a new step begins
     val_fraction: Annotated[float, InRange(0, 1)] = 0.2  #: of every step, after its test split where it has one
     test_fraction: Annotated[float, InRange(0, 1)] = 0.5  #: of the newest step
-    test: Annotated[str, OneOf("last", "every")] = "last"  #: which steps after the first have a test split
+    test: Annotated[str, OneOf("last", "every")] = "last"  #: which steps have a test split; of every, the first only
+    #: where it is given
 
 
 def cut_by_time(
@@ -130,15 +131,17 @@ def _history(
     for number, step in enumerate(steps):
         if "train" not in step:
             raise InputError(f"{name}: step {number} ({names[number]}) has no training image.")
-        tested = number == len(steps) - 1 or (config.test == "every" and number > 0)
+        newest = number == len(steps) - 1
+        tested = newest or (config.test == "every" and (number > 0 or "test" in step))
         found = dict(step)
         for split, fraction in (("test", config.test_fraction), ("val", config.val_fraction)):
-            if split in found or (split == "test" and not tested):
+            if split in found or (split == "test" and not (tested and (newest or fraction))):
                 continue
             found["train"], found[split] = carve(
                 found["train"], fraction, seed=seed, name=split, keep_together=keep_together
             )
-        made.append({split: found[split] for split in ("train", "val", "test") if split != "test" or tested})
+        kept = [split for split in ("train", "val", "test") if split in found and (split != "test" or tested)]
+        made.append({split: found[split] for split in kept})
     return History(name, tuple(made), tuple(names))
 
 

@@ -27,13 +27,15 @@ _COLUMNS = {"digits": "writer", "portraits": "decade"}  #: of sources whose time
 _OVERRIDES = ("mode", "seed")
 
 
-def open_history(spec: str | Sequence[str], config: InputConfig, *, time: TimeConfig | None = None) -> History:
+def open_history(
+    spec: str | Sequence[str] | Mapping[str, Any], config: InputConfig, *, time: TimeConfig | None = None
+) -> History:
     """Open a history.
 
     Args:
         spec: One of: several data sets, oldest first; ``sequence:FILE.yaml``, whose settings ``mode`` and ``seed`` can
-            follow (``sequence:FILE.yaml,seed=3``); ``portraits:DIR``, which ``mode=compat`` can follow; a data set
-            whose images have a column that says when (``digits`` are cut by writer).
+            follow (``sequence:FILE.yaml,seed=3``), or what such a file holds; ``portraits:DIR``, which ``mode=compat``
+            can follow; a data set whose images have a column that says when (``digits`` are cut by writer).
         config: Settings of reading; ``train_classes``, ``train_fraction`` and ``train_per_class``, of every step; and
             ``split_seed`` and ``keep_together`` where splits are carved out. ``test_fraction`` counts for shifts of
             data that have no test split.
@@ -48,7 +50,9 @@ def open_history(spec: str | Sequence[str], config: InputConfig, *, time: TimeCo
     return dataclasses.replace(history, steps=tuple(steps))
 
 
-def _whole(spec: str | Sequence[str], config: InputConfig, time: TimeConfig | None) -> History:
+def _whole(spec: str | Sequence[str] | Mapping[str, Any], config: InputConfig, time: TimeConfig | None) -> History:
+    if isinstance(spec, Mapping):
+        return _described(dict(spec), "sequence", config)
     if not isinstance(spec, str):
         return _from_list(spec, config, time or TimeConfig(), ", ".join(spec))
     found = parse_data(spec)
@@ -99,6 +103,11 @@ def _from_file(place: str, options: Mapping[str, str], config: InputConfig) -> H
         if key not in _OVERRIDES:
             raise checks.unknown("option of sequence", key, _OVERRIDES)
         given[key] = int(value) if value.isdecimal() else value
+    return _described(given, place, config)
+
+
+def _described(given: dict[str, Any], place: str, config: InputConfig) -> History:
+    """Open what a file of settings describes; ``place`` is what messages call it."""
     data = given.pop("data", None)
     specs = data if isinstance(data, list) else [data]
     if not specs or not all(isinstance(one, str) and one for one in specs):

@@ -1,17 +1,17 @@
 """Portraits: American high-school yearbooks by decade, faces of 1905 to 2013 labelled M and F.
 
 Ginosar et al., "A Century of Portraits: A Visual Historical Record of American High School Yearbooks", 2015. The
-archive holds the folders ``M`` and ``F``, whose files begin with their year. :func:`prepare_portraits` lays them out as
-Seq-to-Final does: ``time0`` (the 1930s) to ``time6`` (the 1990s) and ``time7`` (2000 on), each with ``0`` for M and
-``1`` for F; what is older is left out.
+archive holds the folders ``M`` and ``F``, whose files begin with their year, and is read as it is; what is older than
+the 1930s is left out. So is a folder that Seq-to-Final has laid out: ``time0`` (the 1930s) to ``time6`` (the 1990s) and
+``time7`` (2000 on), each with ``0`` for M and ``1`` for F.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import logging
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,11 +24,12 @@ from modelheir.config.inputs import InputConfig
 from modelheir.data.images import FilePixels, ImageSet, Pixels
 from modelheir.data.sources.files import images_below
 
-__all__ = ["CLASSES", "TIMES", "SquarePixels", "open_portraits", "prepare_portraits"]
+__all__ = ["CLASSES", "TIMES", "SquarePixels", "open_portraits"]
 
 CLASSES = ("M", "F")  #: label 0 and 1
 TIMES = ("1930s", "1940s", "1950s", "1960s", "1970s", "1980s", "1990s", "2000 on")
 _SIZE = 32
+_say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
 
 
 def open_portraits(place: str, options: Mapping[str, str], config: InputConfig) -> dict[str, ImageSet]:
@@ -48,16 +49,15 @@ def open_portraits(place: str, options: Mapping[str, str], config: InputConfig) 
         raise InputError(f"portraits: size = {size!r}: must be a whole number >= 1.")
     root = Path(place)
     paths, labels, times = [], [], []
-    for time in range(len(TIMES)):
-        for label in range(len(CLASSES)):
-            found = sorted(images_below(root / f"time{time}" / str(label)))
+    for time, by_label in enumerate(_files(root) if place else ()):
+        for label, found in enumerate(by_label):
             paths += found
             labels += [label] * len(found)
             times += [time] * len(found)
-    if not place or not paths:
+    if not paths:
         raise InputError(
-            f"portraits:{place}: there is no image in time0/0 to time7/1: lay the archive out, its folders M and F, "
-            "with modelheir.data.prepare_portraits."
+            f"portraits:{place}: there is no image in M and F whose name begins with a year from 1930 on, nor in "
+            "time0/0 to time7/1: give the archive of Portraits, unpacked."
         )
     images = ImageSet(
         name=f"portraits:{place}",
@@ -90,45 +90,24 @@ class SquarePixels:
         return self.side, self.side
 
 
-def prepare_portraits(archive: Path | str, out: Path | str) -> dict[str, int]:
-    """Copy the archive's images into the layout above.
-
-    Args:
-        archive: A folder with the folders ``M`` and ``F``; files that do not begin with a year are left out.
-        out: A folder that is not there yet; it appears when all is copied.
-
-    Returns:
-        How many images each decade has, and how many were ``left out``.
-
-    Raises:
-        InputError: If ``M`` or ``F`` is missing, no image is from 1930 on, or ``out`` is there already.
-    """
-    archive, out = Path(archive), Path(out)
-    for name in CLASSES:
-        if not (archive / name).is_dir():
-            raise InputError(f"{archive}: there is no folder {name}: give the archive of Portraits, unpacked.")
-    if out.exists():
-        raise InputError(f"{out} is there already: name a new folder, or use this one as portraits:{out}.")
-    counts: dict[str, int] = dict.fromkeys((*TIMES, "left out"), 0)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        for label, name in enumerate(CLASSES):
-            for file in sorted(images_below(archive / name)):
-                time = _time(file.name)
-                counts["left out" if time is None else TIMES[time]] += 1
-                if time is not None:
-                    place = unfinished / f"time{time}" / str(label) / file.relative_to(archive / name).as_posix()
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(file, place)
-        if not any(counts[name] for name in TIMES):
-            raise InputError(f"{archive}: no image in M or F has a name that begins with a year from 1930 on.")
-        unfinished.chmod(0o755)
-        unfinished.rename(out)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    return counts
+def _files(root: Path) -> list[list[list[Path]]]:
+    """Return the images of each time and label, sorted, of the archive or laid out by decade."""
+    if not all((root / name).is_dir() for name in CLASSES):
+        return [
+            [sorted(images_below(root / f"time{time}" / str(label))) for label in range(len(CLASSES))]
+            for time in range(len(TIMES))
+        ]
+    found: list[list[list[Path]]] = [[[] for _ in CLASSES] for _ in TIMES]
+    left_out = 0
+    for label, name in enumerate(CLASSES):
+        for path in sorted(images_below(root / name)):
+            time = _time(path.name)
+            left_out += time is None
+            if time is not None:
+                found[time][label].append(path)
+    if left_out:
+        _say(f"portraits:{root}: {left_out:,} images of before 1930, or whose name begins with no year, are left out.")
+    return found
 
 
 def _time(name: str) -> int | None:

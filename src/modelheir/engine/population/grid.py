@@ -35,8 +35,9 @@ def train_grid(
 
     ``describe["grid"]`` of the task says how the members were run (``runner``, and the ``milliseconds`` a step and
     member that each way took on trial), which one is the best (``chosen``), and of each member its ``setting``, its
-    ``selection`` on "val", the epoch it is from (``best_epoch``, 0 is the start), the ``epochs`` and ``seconds`` it
-    was trained; or why it ``failed``.
+    ``selection`` and ``loss`` on "val", the epoch they are from (``best_epoch``, 0 is the start), the ``epochs`` and
+    ``seconds`` it was trained, and what its task ``measured``; or why it ``failed``. Checkpoints and snapshots that
+    stay are the best member's.
 
     Raises:
         InputError: If every member failed, or one's process was lost again and again.
@@ -49,7 +50,7 @@ def train_grid(
     if waiting:
         RUNNERS[runner].train(members, waiting)
     rows = [_row(members, one) for one in members]
-    chosen = best_member([row.get("selection") for row in rows])
+    chosen = best_member([_merit(row) for row in rows])
     if chosen is None:
         why = "; ".join(f"{_said(row['setting'])}: {row['failed']}" for row in rows)
         raise InputError(f"stage {folder.name}: every setting failed. {why}")
@@ -59,6 +60,7 @@ def train_grid(
     task, result = members.task(chosen), shared_result(folder.member(chosen), runtime)
     for name, module in task.modules.items():
         module.load_state_dict(result.weights(name))
+    runtime.by_main(lambda: folder.take_along(folder.member(chosen)))
     table = {"runner": runner, "milliseconds": took, "chosen": chosen, "members": rows}
     kept: dict[str, Any] = {"streams": {}, "objective": None, "update": None, "optimizers": None, "optimizer_fits": {}}
     return dataclasses.replace(task, **kept, describe={**task.describe, "grid": table})
@@ -84,20 +86,34 @@ def accept_grid(grid: Grid) -> None:
         raise ValueError(f"a grid's runner is auto, {', '.join(RUNNERS)}, got {grid.runner!r}")
 
 
-def best_member(values: Sequence[float | None]) -> int | None:
-    """Return the number of the greatest value, the first of equal ones; ``None`` stands for a member that failed.
+def best_member(values: Sequence[tuple[float, float] | None]) -> int | None:
+    """Return the number of the member with the greatest value, of equal ones the lowest loss, of equal ones the first.
+
+    Args:
+        values: Of each member the value and the loss; ``None`` stands for one that failed.
 
     Example:
-        >>> best_member([0.5, None, 0.75, 0.75])
-        2
+        >>> best_member([(0.5, 0.1), None, (0.75, 0.3), (0.75, 0.2), (0.75, 0.2)])
+        3
     """
-    held = [(value, -number) for number, value in enumerate(values) if value is not None and not math.isnan(value)]
-    return -max(held)[1] if held else None
+    held = [(one[0], -one[1], -number) for number, one in enumerate(values) if one is not None]
+    return -max(held)[2] if held else None
+
+
+def _merit(row: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return the value and the loss of a member; a file holds no number that is not finite."""
+    if row.get("selection") is None:
+        return None
+    return row["selection"], math.inf if row["loss"] is None else row["loss"]
 
 
 def _row(members: Members, member: Member) -> dict[str, Any]:
     about = shared_result(member.folder, members.runtime).describe
-    found = {name: about[name] for name in ("failed", "selection", "best_epoch", "epochs", "seconds") if name in about}
+    found = {
+        name: about[name]
+        for name in ("failed", "selection", "loss", "best_epoch", "epochs", "seconds", "measured")
+        if name in about
+    }
     return {"setting": dict(member.setting), **found}
 
 

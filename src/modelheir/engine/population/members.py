@@ -56,11 +56,11 @@ class Members:
         """Return what member ``number`` trains, made anew.
 
         Raises:
-            ValueError: If it does not keep the best weights, by which members are compared.
+            ValueError: If it has no selection split, by which members are compared.
         """
         task = self.grid.make_task(self.grid.settings[number])
-        if (task.fit or self.fit).keep != "best":
-            raise ValueError(f"the members of grid {self.folder.name} are compared by their best: set fit.keep = best")
+        if "val" not in task.evaluate:
+            raise ValueError(f"the members of grid {self.folder.name} are compared on val: give each such a split")
         return task
 
     def loop(self, member: Member, *, log: Log | None = None, progress: Progress | None = None) -> Fit:
@@ -83,9 +83,11 @@ def train_member(loop: Fit) -> None:
 
 
 def finish_member(now: Training) -> None:
-    """Leave the best weights of a member and what they came to."""
+    """Leave the kept weights of a member and what they came to."""
     now.task.evaluate = {}  # the selection split was seen with these weights
-    about = {"selection": now.best, "best_epoch": now.chosen_epoch, "epochs": now.number // now.length}
+    epochs, best = now.number // now.length, now.fit.keep == "best"
+    value, loss, epoch = (now.best, now.chosen_loss, now.chosen_epoch) if best else (now.latest, now.loss, epochs)
+    about = {"selection": value, "loss": loss, "best_epoch": epoch, "epochs": epochs}
     finish(now, **about, seconds=round(now.seconds, 3))
 
 

@@ -1,4 +1,4 @@
-"""The ways to run the members of a grid, and the choice among them: the fastest over ten steps."""
+"""The ways to run the members of a grid, and the choice among them: the fastest over ten steps, where these pay."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from modelheir.runs.tensors import load_state, save_state
 __all__ = ["RUNNERS", "Runner", "pick"]
 
 _STEPS = 10
+_WORTH = 500  #: steps of all members together, from which on the trial takes little of what the choice saves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +59,8 @@ def _choose(members: Members) -> dict[str, Any]:
         say(f"{head}, {asked}")
         return {"runner": asked, "milliseconds": {}}
     able = [name for name, runner in RUNNERS.items() if not runner.refuse(members, waiting)]
+    if len(able) > 1 and members.loop(waiting[0]).step.steps * len(waiting) < _WORTH:
+        able = ["sequential"]
     if len(able) == 1:
         say(f"{head}, {able[0]}")
         return {"runner": able[0], "milliseconds": {}}

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from modelheir import checks
 from modelheir.losses.logits.kl_distillation import kl_distillation
-from modelheir.losses.logits.standardized import standardized
 from modelheir.losses.logits.target_class import target_class
 from modelheir.losses.precision import full_precision
 
@@ -36,7 +35,6 @@ def decoupled(
     beta: float = 1.0,
     temperature: float = 1.0,
     target: Target = "label",
-    standardize: bool = False,
 ) -> Tensor:
     """Measure the two divergences of each image, weighted.
 
@@ -48,7 +46,6 @@ def decoupled(
         beta: Weight, ``>= 0``, of the divergence among the other classes.
         temperature: Divisor ``T`` of both logits, ``> 0``.
         target: The class set apart: the ``"label"``, or always the old model's answer (``"teacher"``).
-        standardize: Give each row of logits mean 0 and variance 1 first: see :func:`standardized`.
 
     Returns:
         One value an image in nats (times ``T**2``), ``>= 0``, shape ``(N,)``; not reduced; lower is closer.
@@ -68,8 +65,6 @@ def decoupled(
     checks.one_of(("label", "teacher"), target=target)
     asked = target_class(old, labels if target == "label" else torch.full_like(labels, -1))
     new, old = full_precision(new), full_precision(old.detach())
-    if standardize:
-        new, old = standardized(new), standardized(old)
     if new.shape[1] == 1:
         return (new * 0).sum(dim=1)
 

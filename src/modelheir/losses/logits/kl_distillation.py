@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from modelheir import checks
-from modelheir.losses.logits.standardized import standardized
 from modelheir.losses.precision import full_precision
 
 __all__ = ["kl_distillation"]
@@ -32,7 +31,6 @@ def kl_distillation(
     *,
     temperature: float = 100.0,
     scale_by_square: bool = True,
-    standardize: bool = False,
     both: bool = False,
 ) -> Tensor:
     """Measure KL(old || new) of each image at one temperature.
@@ -42,7 +40,6 @@ def kl_distillation(
         old: Logits of the frozen model, finite, shape ``(N, C)``. Gradients flow here only with ``both``.
         temperature: Divisor ``T`` of both logits, ``> 0``; about 100 imitates logit matching.
         scale_by_square: Multiply by ``T**2``, so that the size of the gradient does not depend on ``T``.
-        standardize: Give each row of logits mean 0 and variance 1 first: see :func:`standardized`.
         both: Let gradients flow into ``old`` too, for mutual learning.
 
     Returns:
@@ -59,8 +56,6 @@ def kl_distillation(
     checks.same_shape(new=new, old=old)
     checks.above(0, temperature=temperature)
     new, old = full_precision(new), full_precision(old if both else old.detach())
-    if standardize:
-        new, old = standardized(new), standardized(old)
     log_p = functional.log_softmax(old / temperature, dim=1)
     p = log_p.exp()
     gap = (new - old) / temperature

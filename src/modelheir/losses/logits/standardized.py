@@ -2,10 +2,8 @@ r"""Standardized logits: each image's logits with mean 0 and variance 1 over the
 
 .. math:: \hat z_{nc} = (z_{nc} - \bar z_n) / \sqrt{\tfrac{1}{C} \sum_k (z_{nk} - \bar z_n)^2 + 10^{-7}}
 
-Of both models and before the temperature, it leaves the student free in the size of its logits: Sun et al., "Logit
-Standardization in Knowledge Distillation", 2024, arXiv:2403.01427; earlier in Guo et al., 2020, arXiv:2010.07485
-(:func:`spherical`). The variance is that of all ``C`` values; the code of Sun et al. divides by ``C - 1`` and adds
-``1e-7`` to the root, which is a temperature larger by the root of ``C / (C - 1)``.
+Of both models and before the temperature, it leaves the student free in the size of its logits: Guo et al., "Reducing
+the Teacher-Student Gap via Spherical Knowledge Distillation", 2020, arXiv:2010.07485 (:func:`spherical`).
 """
 
 from torch import Tensor

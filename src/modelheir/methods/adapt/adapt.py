@@ -8,6 +8,8 @@ model of the first seed is published. The newest reporting images choose nothing
 from __future__ import annotations
 
 import dataclasses
+import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from modelheir.checks import Above, AtLeast, InputError, OneOf
@@ -24,11 +26,14 @@ from modelheir.objective.supervised import SupervisedConfig, accept_supervised
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
-    from modelheir.data import History
+    from modelheir.data import History, ImageSet
     from modelheir.methods.given import Given
     from modelheir.plans import Stage
 
-__all__ = ["METHOD", "Config", "accept", "plan"]
+__all__ = ["METHOD", "Config", "accept", "history_of", "plan"]
+
+#: strategies whose fine-tuning moves the layers that ``layers`` says
+_RECIPE = re.compile(r"(erm|irm|dro|l2|l1|ewc)_fine_tune|wise_ft|sequential_(?!side_tune|low_rank_adapt).*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +58,9 @@ class Config:
         1e-2,
     )  #: strengths of a pull to earlier models (l2, l1, ewc): the best on the selection images is taken
     replay: Annotated[float, Above(0)] = 1.0  #: sequential_replay: images of earlier steps for each of a step's own
+    layers: str = "all"  #: that fine-tuning moves: conv1,layer1 together; fc-all one stage after another; all:fc step
+    #: by step of a sequence; linear_probe; gradual_unfreeze_...; or chosen by search, surgical_rgn, surgical_snr
+    start_anew: bool = False  #: strategies with a pull begin from drawn weights, so that it alone tells of the past
     domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
     joint: JointConfig = dataclasses.field(default_factory=JointConfig)
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
@@ -62,7 +70,10 @@ class Config:
         past = f"history = {list(self.history)!r}"
         found: dict[str, str] = {"time": past, "steps": past} if self.history else {}
         why, text = f"strategies = {list(self.strategies)!r}", " ".join(self.strategies)
-        found |= {} if any(word in text for word in ("l2_", "l1_", "ewc")) else {"pulls": why}
+        pulled = any(word in text for word in ("l2", "l1", "ewc", "fisher"))
+        tuned = any(_RECIPE.fullmatch(name) for name in self.strategies)
+        found |= {} if pulled else {"pulls": why, "start_anew": why}
+        found |= {} if tuned else {"layers": why}
         found |= {} if "replay" in text else {"replay": why}
         copies = any(word in text for word in ("joint_", "side_tune", "low_rank_adapt"))
         found |= {} if copies else {"joint": why}
@@ -108,8 +119,11 @@ def plan(config: Config, given: Given) -> list[Stage]:
     Raises:
         InputError: If there is one step, or a network has no layers that a strategy asks for.
     """
-    history = _history(config, given)
-    tuning = Tuning(config.rates, config.pulls, config.replay, config.domains, config.joint)
+    sources = {name: one.splits for name, one in given.sources.items()}
+    history = history_of(config, given.data.splits, sources, resident_gib=given.data.inputs.resident_gib)
+    tuning = Tuning(
+        config.rates, config.pulls, config.replay, config.layers, config.start_anew, config.domains, config.joint
+    )
     builders, nodes = [], {name: [] for name in config.strategies}
     for number in range(config.seeds):
         build = Builder(
@@ -121,14 +135,31 @@ def plan(config: Config, given: Given) -> list[Stage]:
             nodes[name].append(STRATEGIES[name].build(build))
     stages = [stage for build in builders for stage in build.stages.values()]
     pasts = [f"{HISTORY}{build.suffix}" for build in builders]
-    return [*stages, choice(builders[0], nodes, pasts)]
+    return [*stages, choice(builders, nodes, pasts)]
 
 
-def _history(config: Config, given: Given) -> History:
+def history_of(
+    config: Config,
+    splits: Mapping[str, ImageSet],
+    sources: Mapping[str, Mapping[str, ImageSet]],
+    *,
+    resident_gib: float,
+) -> History:
+    """Return the data by time, as the settings cut them.
+
+    Args:
+        config: Settings.
+        splits: Of ``--data``.
+        sources: Further data, by the names of ``METHOD.sources``.
+        resident_gib: As ``inputs.resident_gib``.
+
+    Raises:
+        InputError: If there is one step, or no column that says when.
+    """
     if not config.history:
-        return cut_steps(given.data.splits, config.time, config.steps)
-    earlier = [given.sources[f"history_{number}"].splits for number in range(len(config.history))]
-    return steps_of_sources(earlier, given.data.splits, resident_gib=given.data.inputs.resident_gib)
+        return cut_steps(splits, config.time, config.steps)
+    earlier = [sources[f"history_{number}"] for number in range(len(config.history))]
+    return steps_of_sources(earlier, splits, resident_gib=resident_gib)
 
 
 def _sources(config: Config) -> dict[str, SourceUse]:

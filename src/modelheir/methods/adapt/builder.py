@@ -1,7 +1,8 @@
-"""The stages that strategies are made of: each setting that is tuned is a stage, and later ones read the best of it."""
+"""The stages that strategies are made of; settings of one training are a grid, and later stages read its best."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from modelheir.methods.adapt.domains import DomainObjective
 from modelheir.methods.adapt.pull import Earlier, Pull
 from modelheir.methods.given.steps import data_of_steps
 from modelheir.objective.supervised import make_supervised
-from modelheir.plans import Stage, Task
+from modelheir.plans import Grid, Stage, Task
 from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from modelheir.objective.supervised import SupervisedConfig
     from modelheir.types import Batch, StageResult, Step, Stream
 
-__all__ = ["Builder", "Training", "best_of", "merit"]
+__all__ = ["Builder", "Training", "best_of", "merit", "settings_of"]
 
-Node = tuple[str, ...]  #: stages that differ in what is tuned alone
+Node = tuple[str, ...]  #: stages whose best is gone on with
 Done = Mapping[str, "StageResult"]
 
 
@@ -40,8 +41,6 @@ class Training:
     kind: str = ""  #: of :mod:`modelheir.methods.adapt.domains`; "": images of all steps together
     pull: str = ""  #: of :mod:`modelheir.methods.adapt.pull`
     toward: tuple[tuple[Node, tuple[int, ...]], ...] = ()  #: the earlier models, and steps that each was trained on
-    rate: float = 1.0
-    strength: float = 0.0
 
 
 def best_of(done: Done, node: Node) -> StageResult:
@@ -52,6 +51,14 @@ def best_of(done: Done, node: Node) -> StageResult:
 def merit(result: StageResult) -> tuple[float, float]:
     """Return what stages are ranked by: accuracy on their selection images, then the loss there, turned round."""
     return result.metrics["val/accuracy"], -result.metrics["val/loss"]
+
+
+def settings_of(result: StageResult) -> list[dict[str, Any]]:
+    """Return of each ``setting`` of a stage its value on the selection images, and whether it is the one ``kept``."""
+    grid = result.describe.get("grid")
+    if grid is None:
+        return [{"setting": {}, "selection": merit(result)[0], "kept": True}]
+    return [{**row, "kept": number == grid["chosen"]} for number, row in enumerate(grid["members"])]
 
 
 class Builder:
@@ -71,6 +78,8 @@ class Builder:
         self.given, self.history, self.tuning = given, history, tuning
         self.supervised, self.suffix = supervised, suffix
         self.stages: dict[str, Stage] = {}
+        #: trained stage -> the newest step that it learnt from, and the stages whose best it took over from
+        self.before: dict[str, tuple[int, Node]] = {}
         self._data: dict[Any, Given] = {}
 
     @property
@@ -115,23 +124,45 @@ class Builder:
         given = self.on(numbers, select=select, weights=weights, replay=replay)
         tried = tuple(rates) or (self.tuning.rates if usual.start else (1.0,))
         strengths = self.tuning.pulls if usual.pull else (0.0,)
-        node = []
-        for rate, strength in itertools.product(tried, strengths):
-            ending = f"_rate{rate:g}" if len(tried) > 1 else ""
-            ending += f"_pull{strength:g}" if len(strengths) > 1 else ""
-            one = dataclasses.replace(usual, rate=rate, strength=strength)
-            node.append(self.add(f"{name}{ending}{self.suffix}", lambda done, one=one: self._task(given, one, done)))
-        return tuple(node)
+        settings = [{"rate": rate, "pull": strength} for rate, strength in itertools.product(tried, strengths)]
+        node = self.tune(name, settings, lambda done: self._training(given, usual, done))
+        before = usual.start or (usual.toward[-1][0] if usual.toward else ())
+        self.before |= dict.fromkeys(node, (max(numbers), before))
+        return node
 
-    def blend(self, name: str, make: Callable[[Done, Given], tuple[Classifier, Mapping[str, Any]]]) -> Node:
-        """Add a stage that trains nothing: ``make`` returns the model, and what is noted of it."""
+    def tune(
+        self, name: str, settings: Sequence[Mapping[str, float]], prepare: Callable[[Done], Callable[..., Task]]
+    ) -> Node:
+        """Add a training under each of some settings, of which the best on its selection images is gone on with.
+
+        Args:
+            name: Of the stage.
+            settings: At least one, the same names in each; what all share is not told of them.
+            prepare: Returns what makes the task of a setting, given by name; what settings share, it makes once.
+        """
+        varied = [key for key in settings[0] if len({setting[key] for setting in settings}) > 1]
+
+        def made(done: Done) -> Task | Grid:
+            make = prepare(done)
+            if len(settings) == 1:
+                return make(**settings[0])
+            told = [{key: setting[key] for key in varied} for setting in settings]
+            return Grid(told, lambda setting: make(**{**settings[0], **setting}))
+
+        return (self.add(f"{name}{self.suffix}", made),)
+
+    def blend(
+        self, name: str, make: Callable[[Done, Given], tuple[Classifier, Mapping[str, Any]]], *, before: Node = ()
+    ) -> Node:
+        """Add a stage that trains nothing: ``make`` returns the model, which follows ``before``, and what is noted."""
         given = self.on([self.newest])
 
         def prepare(done: Done) -> Task:
             model, noted = make(done, given)
             task = given.task(model, given.data.stream("train", train=False), None)
-            return dataclasses.replace(task, describe={**task.describe, **noted})
+            return dataclasses.replace(task, describe={**task.describe, "steps": [], **noted})
 
+        self.before[f"{name}{self.suffix}"] = self.newest, before
         return (self.add(f"{name}{self.suffix}", prepare),)
 
     def best(self, done: Done, node: Node) -> StageResult:
@@ -160,34 +191,34 @@ class Builder:
         model.load_state_dict(found.weights("model"))
         return model
 
-    def add(self, name: str, prepare: Callable[[Done], Task]) -> str:
+    def add(self, name: str, prepare: Callable[[Done], Task | Grid]) -> str:
         """Add a stage, unless there is one of that name; return the name."""
         self.stages.setdefault(name, Stage(name, prepare))
         return name
 
-    def _task(self, given: Given, wanted: Training, done: Done) -> Task:
-        model = self.model(done, wanted.start) if wanted.start else given.model.build()
-        layers = wanted.layers(done, model) if callable(wanted.layers) else wanted.layers
+    def _training(self, given: Given, wanted: Training, done: Done) -> Callable[..., Task]:
+        start = self.model(done, wanted.start) if wanted.start else given.model.build()
+        layers = wanted.layers(done, start) if callable(wanted.layers) else wanted.layers
         if layers:
             given = dataclasses.replace(given, model=dataclasses.replace(given.model, trainable=layers))
-        task = self._domain_task(given, wanted, model) if wanted.kind else self._plain_task(given, wanted, model)
-        if wanted.pull:
-            earlier = [Earlier(self.model(done, node), self.on(numbers)) for node, numbers in wanted.toward]
-            pull = Pull(wanted.pull, wanted.strength, model.to(given.data.runtime.device), earlier)
-            inner = task.objective
-            assert inner is not None
+        earlier = [Earlier(self.model(done, node), self.on(numbers)) for node, numbers in wanted.toward]
+        told = {"steps": list(wanted.numbers), **({"layers": layers} if layers else {})}
+        told |= {"from": best_of(done, wanted.start).name} if wanted.start else {}
 
-            def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
-                found = inner(batches, step)
-                return LossTerms({**found.terms, "pull": pull()}, found.observed)
+        def make(rate: float, pull: float) -> Task:
+            model = copy.deepcopy(start)
+            task = self._domain_task(given, wanted, model) if wanted.kind else self._plain_task(given, wanted, model)
+            if wanted.pull:
+                objective = _pulled(task, Pull(wanted.pull, pull, model.to(given.data.runtime.device), earlier))
+                task = dataclasses.replace(task, objective=objective)
+            fit = dataclasses.replace(given.fit, lr=given.fit.lr * rate)
+            if wanted.start:  # its classifier layer is trained as the rest is
+                fit = dataclasses.replace(fit, head_multiplier=1.0)
+            if fit != given.fit:
+                task = dataclasses.replace(task, fit=fit)
+            return dataclasses.replace(task, describe={**task.describe, **told})
 
-            task = dataclasses.replace(task, objective=objective)
-        fit = dataclasses.replace(given.fit, lr=given.fit.lr * wanted.rate)
-        if wanted.start:  # its classifier layer is trained as the rest is
-            fit = dataclasses.replace(fit, head_multiplier=1.0)
-        if fit != given.fit:
-            task = dataclasses.replace(task, fit=fit)
-        return task if not layers else dataclasses.replace(task, describe={**task.describe, "layers": layers})
+        return make
 
     def _plain_task(self, given: Given, wanted: Training, model: Classifier) -> Task:
         loss, extra = make_supervised(self.supervised), {}
@@ -208,3 +239,15 @@ class Builder:
         objective = DomainObjective(wanted.kind, model, names, self.tuning.domains, self.supervised)
         task = given.task(model, next(iter(streams.values())), objective, state={"domains": objective})
         return dataclasses.replace(task, streams=streams)
+
+
+def _pulled(task: Task, pull: Pull) -> Callable[[Mapping[str, Batch], Step], LossTerms]:
+    """Return a task's objective with a pull added."""
+    inner = task.objective
+    assert inner is not None
+
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+        found = inner(batches, step)
+        return LossTerms({**found.terms, "pull": pull()}, found.observed)
+
+    return objective

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelheir.analysis.arms import over_seeds
-from modelheir.methods.adapt.builder import best_of, merit
+from modelheir.methods.adapt.builder import best_of, merit, settings_of
+from modelheir.methods.adapt.each_step import at_each_step, flips, said_of_steps
 from modelheir.methods.adapt.strategies import STRATEGIES
-from modelheir.metrics.flips import negative_flip_rate, positive_flip_rate
 from modelheir.plans import Stage, Task
 from modelheir.runs.predictions import read_predictions
 
@@ -24,15 +24,16 @@ __all__ = ["choice"]
 Found = Mapping[str, Sequence["StageResult"]]
 
 
-def choice(build: Builder, nodes: Mapping[str, Sequence[Node]], pasts: Sequence[str] = ()) -> Stage:
+def choice(builders: Sequence[Builder], nodes: Mapping[str, Sequence[Node]], pasts: Sequence[str] = ()) -> Stage:
     """Return the last stage: it publishes the chosen strategy's model and writes a row of each strategy.
 
     Args:
-        build: Of the first seed, whose model is published.
+        builders: One a seed; the first one's model is published.
         nodes: Strategy -> its stages, a seed each.
         pasts: Stages that trained on the past alone, a seed each, where there are such: what each strategy breaks of
             their right answers is told too.
     """
+    build = builders[0]
 
     def prepare(done: Done) -> Task:
         found = {name: [best_of(done, node) for node in seeds] for name, seeds in nodes.items()}
@@ -42,9 +43,16 @@ def choice(build: Builder, nodes: Mapping[str, Sequence[Node]], pasts: Sequence[
         given = build.on([build.newest])
         task = given.task(build.model(done, nodes[ranked[0]][0]), given.data.stream("train", train=False), None)
         past = [done[name] for name in pasts if name in done]
-        rows = {f"strategy/{name}": {**_row(results), **_flips(past, results)} for name, results in found.items()}
+        rows = {
+            f"strategy/{name}": {**_row(results), **_tuning(done, nodes[name]), **_flips(past, results)}
+            for name, results in found.items()
+        }
+        for name in found:
+            if steps := at_each_step(builders, done, nodes[name]):
+                rows[f"strategy/{name}"]["steps"] = steps
         best = rows[f"strategy/{ranked[0]}"]
-        best |= {"chosen": True, "note": _verdict(ranked, found) + _broken(best)}
+        note = _verdict(ranked, found, best["settings"][0]) + _broken(best) + said_of_steps(best.get("steps", {}))
+        best |= {"chosen": True, "note": note}
         return dataclasses.replace(task, describe={**task.describe, "chosen": ranked[0], "rows": rows})
 
     return Stage("choice", prepare)
@@ -70,6 +78,18 @@ def _row(results: Sequence[StageResult]) -> dict[str, Any]:
     }
 
 
+def _tuning(done: Done, seeds: Sequence[Node]) -> dict[str, Any]:
+    """Return the setting that each seed chose, and what was ``tried`` with its value on the selection images."""
+    settings, tried = [], []
+    for node in seeds:
+        found = best_of(done, node).name
+        each = [(name, row) for name in node for row in settings_of(done[name])]
+        told = [({"stage": name} if len(node) > 1 else {}) | row["setting"] for name, row in each]
+        settings.append(next(one for one, (name, row) in zip(told, each, strict=True) if name == found and row["kept"]))
+        tried.append([{**one, "selection": row.get("selection")} for one, (_, row) in zip(told, each, strict=True)])
+    return {"settings": settings, "tried": tried}
+
+
 def _said(result: StageResult) -> Predictions:
     """Read what a stage's model says of the newest reporting images."""
     return read_predictions(result.folder / "predictions" / "test.parquet", columns=())
@@ -79,12 +99,7 @@ def _flips(past: Sequence[StageResult], results: Sequence[StageResult]) -> dict[
     """Return the rates at which answers of the network of the past are broken and mended, over seeds."""
     if not past:
         return {}
-    pairs = [(_said(old), _said(new)) for old, new in zip(past, results, strict=True)]
-    found: dict[str, Any] = {}
-    for name, rate in (("nfr", negative_flip_rate), ("pfr", positive_flip_rate)):
-        values = [rate(old.prediction, new.prediction, new.label) for old, new in pairs]
-        found[name], found[f"{name}_interval"] = over_seeds(values, within=(0, 1))
-    return found
+    return flips([(_said(old), _said(new)) for old, new in zip(past, results, strict=True)])
 
 
 def _broken(row: Mapping[str, Any]) -> str:
@@ -97,11 +112,12 @@ def _broken(row: Mapping[str, Any]) -> str:
     )
 
 
-def _verdict(ranked: Sequence[str], found: Found) -> str:
-    """Say which strategy to use, and how sure that is by the selection images, paired over seeds."""
+def _verdict(ranked: Sequence[str], found: Found, setting: Mapping[str, Any]) -> str:
+    """Say which strategy to use and how, and how sure that is by the selection images, paired over seeds."""
     best, seeds = ranked[0], len(found[ranked[0]])
     value = float(np.mean([merit(one)[0] for one in found[best]]))
-    line = f"Use {best} ({STRATEGIES[best].about}): right on {value:.1%} of the newest selection images"
+    how = "".join(f", {key} = {value}" for key, value in setting.items())
+    line = f"Use {best} ({STRATEGIES[best].about}{how}): right on {value:.1%} of the newest selection images"
     line += f", the mean of {seeds} seeds." if seeds > 1 else "."
     if len(ranked) == 1:
         return line

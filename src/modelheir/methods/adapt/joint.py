@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -76,12 +77,13 @@ def joint(mode: Mode) -> Callable[[Builder], Node]:
             kind = config.adjacent if nets.tied_layers(model) else "none"
             weights = config.adjacent_weights if kind != "none" else (0.0,)
             decays = config.efficient_decays if mode != "separate" and not config.ablate else ()
-            for weight, decay in itertools.product(weights, decays or (None,)):
-                ending = f"_{layers.replace(',', '+')}" if searched else ""
-                ending += f"_{kind}{weight:g}" if len(weights) > 1 else ""
-                ending += f"_decay{decay:g}" if len(decays) > 1 else ""
-                make = functools.partial(_joint_task, build, mode, layers, kind, weight, decay, images)
-                node += (build.add(f"{name}_steps{ending}{build.suffix}", make),)
+            settings = [
+                {"adjacent_weight": weight, "decay": decay}
+                for weight, decay in itertools.product(weights, decays or (None,))
+            ]
+            make = functools.partial(_joint_task, build, mode, layers, kind, images)
+            ending = f"_{layers.replace(',', '+')}" if searched else ""
+            node += build.tune(f"{name}_steps{ending}", settings, lambda done, make=make: make)
         return _published(build, name, node, mode, steps)
 
     return way
@@ -97,11 +99,14 @@ def frozen_past(mode: Mode, *, sequential: bool = False) -> Callable[[Builder], 
             past = build.train("history", range(build.newest), select=range(build.newest))
             make = functools.partial(_frozen_task, build, mode, 2, build.newest, past, first=True)
             node = (build.add(f"{name}_copies{build.suffix}", make),)
+            build.before[node[0]] = build.newest, past
             return _published(build, name, node, mode, 2)
         node = build.train("step_1", [0], select=[0])
         for number in range(1, len(build.history)):
             make = functools.partial(_frozen_task, build, mode, number + 1, number, node, first=number == 1)
-            node = (build.add(f"{name}_{number + 1}{build.suffix}", make),)
+            stage = build.add(f"{name}_{number + 1}{build.suffix}", make)
+            build.before[stage] = number, node
+            node = (stage,)
         return _published(build, name, node, mode, len(build.history))
 
     return way
@@ -115,9 +120,10 @@ def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) ->
         layers = found.describe.get("layers", "")
         model = over_time(build, mode, steps, layers=layers)
         model.load_state_dict(found.weights("model_over_time"))
-        return nets.publish(model), {"from": found.name, **({"layers": layers} if layers else {})}
+        grid = {name: about for name, about in found.describe.items() if name == "grid"}
+        return nets.publish(model), {"from": found.name, **grid, **({"layers": layers} if layers else {})}
 
-    return build.blend(name, make)
+    return build.blend(name, make, before=node)
 
 
 def _joint_task(
@@ -125,21 +131,30 @@ def _joint_task(
     mode: Mode,
     layers: str,
     kind: str,
-    weight: float,
-    decay: float | None,
     images: Callable[[], Mapping[int, ImageSet]],
-    done: Done,
+    adjacent_weight: float,
+    decay: float | None,
 ) -> Task:
-    config = build.tuning.joint
-    model = over_time(build, mode, len(build.history), layers=layers).to(build.given.data.runtime.device)
-    loss = JointLoss(model, config, kind=kind, weight=weight, supervised=build.supervised)
-    task = _task(build, model, build.streams_of(range(len(build.history)), images()), loss)
+    config, steps = build.tuning.joint, range(len(build.history))
+    model = over_time(build, mode, len(steps), layers=layers).to(build.given.data.runtime.device)
+    loss = JointLoss(model, config, kind=kind, weight=adjacent_weight, supervised=build.supervised)
+    told = {"steps": list(steps), "layers": layers}
+    task = _task(build, model, build.streams_of(steps, images()), loss, told)
     if groups := decays_by_copy(config, build.given.fit, decay):
         task = dataclasses.replace(task, parameter_groups=groups)
     if kind == "l2_fisher":
-        steps = FisherSteps(loss)
-        task = dataclasses.replace(task, objective=None, update=steps, state={**task.state, "fisher": steps})
-    return dataclasses.replace(task, describe={**task.describe, "layers": layers})
+        state = FisherSteps(loss)
+        task = dataclasses.replace(task, objective=None, update=state, state={**task.state, "fisher": state})
+    return dataclasses.replace(task, measure=functools.partial(_apart, model))
+
+
+def _apart(model: OverTime) -> dict[str, float]:
+    """Return how far consecutive copies of each layer are apart, the root of the summed squares over steps."""
+    squares: dict[str, float] = {}
+    for (_, layer), value in nets.distances(model, "l2").items():
+        squares[layer] = squares.get(layer, 0.0) + float(value.detach())
+    found = {f"change/{layer}": math.sqrt(value) for layer, value in squares.items()}
+    return {**found, "change/entire model": math.sqrt(sum(squares.values()))} if found else {}
 
 
 def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node, done: Done, *, first: bool) -> Task:
@@ -156,10 +171,19 @@ def _frozen_task(build: Builder, mode: Mode, steps: int, number: int, past: Node
         return LossTerms(loss(model(batch.inputs), batch, step))
 
     given = build.on([number], select=[number])
-    return _task(build, model, {"train": given.data.stream()}, objective, given=given)
+    told = {"steps": [number], "from": build.best(done, past).name}
+    return _task(build, model, {"train": given.data.stream()}, objective, told, given=given)
 
 
-def _task(build: Builder, model: OverTime, streams: Mapping[str, Any], objective: Any, *, given: Any = None) -> Task:
+def _task(
+    build: Builder,
+    model: OverTime,
+    streams: Mapping[str, Any],
+    objective: Any,
+    told: Mapping[str, Any],
+    *,
+    given: Any = None,
+) -> Task:
     given = given or build.on([build.newest])
     first = next(iter(streams.values()))
 
@@ -167,4 +191,5 @@ def _task(build: Builder, model: OverTime, streams: Mapping[str, Any], objective
         return inference.average_views(model, batch)
 
     task = given.task({"model_over_time": model}, first, objective, predict=predict)
-    return dataclasses.replace(task, streams=dict(streams))
+    about = {"model": model.spec, "routes": model.routes, "config": dataclasses.asdict(model.config)}
+    return dataclasses.replace(task, streams=dict(streams), describe={**task.describe, **told, "over_time": about})

@@ -11,6 +11,7 @@ and scaled to mean 1, so that one strength fits networks of any size. Batch norm
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,14 @@ class Earlier:
     model: Classifier
     given: Given
 
+    @functools.cached_property
+    def fisher(self) -> dict[str, Tensor]:
+        """The Fisher information of its parameters, over these images one by one; on the run's device."""
+        data = self.given.data  # every process reads all images, so that all arrive at the same importance
+        stream = data.stream("train", train=False, rank=0, world=1)
+        found = blends.fisher_information(self.model.to(data.runtime.device), stream.epoch(0))
+        return {name: value.to(data.runtime.device) for name, value in found.items()}
+
 
 class Pull:
     """The term of one training.
@@ -51,16 +60,7 @@ class Pull:
         free = {name for name, value in model.named_parameters() if value.requires_grad}
         names = [name for name in losses.penalised_names(model) if name in free]
         self._model, self._names = model, names
-        self._kept = [(_values(one.model, names), self._fisher(one, names)) for one in earlier]
-
-    def _fisher(self, one: Earlier, names: Sequence[str]) -> dict[str, Tensor]:
-        if self.kind != "ewc":
-            return {}
-        data = one.given.data  # every process reads all images, so that all arrive at the same importance
-        stream = data.stream("train", train=False, rank=0, world=1)
-        found = blends.fisher_information(one.model.to(data.runtime.device), stream.epoch(0))
-        scaled = losses.unit_mean_fisher({name: found[name] for name in names})
-        return {name: value.to(data.runtime.device) for name, value in scaled.items()}
+        self._kept = [(_values(one.model, names), _importance(one, names) if kind == "ewc" else {}) for one in earlier]
 
     def __call__(self) -> Tensor:
         """Return the term at the weights as they are."""
@@ -78,3 +78,7 @@ class Pull:
 def _values(model: Classifier, names: Sequence[str]) -> dict[str, Tensor]:
     found: Mapping[str, Tensor] = dict(model.named_parameters())
     return {name: found[name].detach().clone() for name in names}
+
+
+def _importance(one: Earlier, names: Sequence[str]) -> dict[str, Tensor]:
+    return losses.unit_mean_fisher({name: one.fisher[name] for name in names})

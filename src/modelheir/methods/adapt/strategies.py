@@ -41,12 +41,31 @@ STRATEGIES: dict[str, Strategy] = {
     "l1_fine_tune": Strategy("erm_fine_tune, pulled to the weights of the past (L1-SP)", ways.fine_tune(pull="l1_sp")),
     "ewc_fine_tune": Strategy("erm_fine_tune, pulled where the past needs its weights", ways.fine_tune(pull="ewc")),
     "linear_probe_fine_tune": Strategy("the past, then the classifier on the newest, then all", ways.probe_then_all),
-    "surgical_rgn": Strategy("the past, then the stages with the largest relative gradient", ways.surgical("rgn")),
-    "surgical_snr": Strategy("the past, then the stages with the clearest gradient", ways.surgical("snr")),
+    "surgical_rgn": Strategy(
+        "the past, then the stages with the largest relative gradient",
+        ways.chosen_layers("surgical_rgn", "surgical_rgn"),
+    ),
+    "surgical_snr": Strategy(
+        "the past, then the stages with the clearest gradient", ways.chosen_layers("surgical_snr", "surgical_snr")
+    ),
+    "search_fine_tune": Strategy(
+        "the past, then the best of all sets of layers", ways.chosen_layers("search_fine_tune", "search")
+    ),
     "gradual_unfreeze_first_to_last": Strategy("the past, then stage after stage from the stem", ways.gradual(1)),
     "gradual_unfreeze_last_to_first": Strategy("the past, then stage after stage from the head", ways.gradual(-1)),
     "low_rank_fine_tune": Strategy("the past, then changes of rank 8 and the classifier", ways.low_rank),
     "sequential_fine_tune": Strategy("one step after another", ways.sequential()),
+    "sequential_fine_tune_linear_lr_decay": Strategy(
+        "one after another, the learning rate falling by equal parts", ways.decaying("linear")
+    ),
+    "sequential_fine_tune_exponential_lr_decay": Strategy(
+        "one after another, the learning rate falling by equal factors", ways.decaying("exponential")
+    ),
+    "sequential_l2": Strategy("one after another, pulled to the step before (L2)", ways.sequential(pull="l2_sp")),
+    "sequential_l1": Strategy("one after another, pulled to the step before (L1)", ways.sequential(pull="l1_sp")),
+    "sequential_fisher": Strategy(
+        "one after another, pulled where the step before needs its weights", ways.sequential(pull="fisher")
+    ),
     "sequential_ewc": Strategy(
         "one after another, pulled where earlier steps need weights", ways.sequential(pull="ewc")
     ),

@@ -61,6 +61,8 @@ class Tuning:
     rates: tuple[float, ...] = (1.0,)  #: multipliers of the learning rate, from trained weights
     pulls: tuple[float, ...] = (1.0,)  #: strengths of a pull to earlier models
     replay: float = 1.0  #: images of earlier steps for each of a step's own, where they are replayed
+    layers: str = "all"  #: a recipe of layers that move, or how they are chosen
+    start_anew: bool = False  #: whether training with a pull begins from drawn weights
     domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
     joint: JointConfig = dataclasses.field(default_factory=JointConfig)
 

@@ -1,17 +1,20 @@
 """What the strategies do, in stages.
 
-Linear probe, then all: Kumar et al., 2022, arXiv:2202.10054. Surgical fine-tuning: Lee et al., 2023, arXiv:2210.11466.
-Gradual unfreezing: Howard and Ruder, 2018, arXiv:1801.06146. WiSE-FT: Wortsman et al., 2022, arXiv:2109.01903, with the
-share chosen on the selection images. Stages of a network are those of :mod:`modelheir.models.groups`.
+Linear probe, then all: Kumar et al., 2022, arXiv:2202.10054. Gradual unfreezing: Howard and Ruder, 2018,
+arXiv:1801.06146. WiSE-FT: Wortsman et al., 2022, arXiv:2109.01903, with the share chosen on the selection images. Rates
+that fall over steps: Ji et al., 2024, arXiv:2407.09642; ours differ: the run's learning rate stands in the place of the
+benchmark's 1e-3. Stages of a network are those of :mod:`modelheir.models.groups`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from modelheir import models
-from modelheir.models import blends, gradients
+from modelheir.config.over_time.rates import BASE, PUBLISHED, rates
+from modelheir.methods.adapt.recipes import recipes, tuned
+from modelheir.models import blends
 
 if TYPE_CHECKING:
     from modelheir.methods.adapt.builder import Builder, Done, Node
@@ -19,14 +22,15 @@ if TYPE_CHECKING:
     from modelheir.models import Classifier
 
 __all__ = [
-    "HISTORY", "all_together", "all_weighted", "domains", "fine_tune", "gradual", "low_rank", "newest_alone",
-    "probe_then_all", "sequential", "sequential_average", "surgical", "wise_ft",
+    "HISTORY", "all_together", "all_weighted", "chosen_layers", "decaying", "domains", "fine_tune", "gradual",
+    "low_rank", "newest_alone", "probe_then_all", "sequential", "sequential_average", "wise_ft",
 ]  # fmt: skip
 
 SHARES = tuple(number / 10 for number in range(11))  #: of the past in a blend
 HISTORY = "history"  #: the stage of a network trained on the past alone
 _PAST = {"": HISTORY, "irm": "history_irm", "group_dro": "history_dro"}
-_NAMES = {"irm": "irm", "group_dro": "dro", "coral": "coral", "l2_sp": "l2", "l1_sp": "l1", "ewc": "ewc", "": "erm"}
+_NAMES = {"irm": "irm", "group_dro": "dro", "coral": "coral", "l2_sp": "l2", "l1_sp": "l1", "ewc": "ewc"}
+_NAMES |= {"fisher": "fisher", "": "erm"}
 
 Way = Callable[["Builder"], "Node"]
 
@@ -63,7 +67,9 @@ def fine_tune(*, kind: str = "", pull: str = "") -> Way:
     def way(build: Builder) -> Node:
         past = _past(build, kind)
         toward = ((past, tuple(range(build.newest))),) if pull else ()
-        return build.train(f"{_NAMES[pull or kind]}_fine_tune", [build.newest], start=past, pull=pull, toward=toward)
+        (recipe,) = recipes(build, 1)
+        name, start = f"{_NAMES[pull or kind]}_fine_tune", _start(build, past, pull)
+        return tuned(build, name, [build.newest], start, recipe, pull=pull, toward=toward)
 
     return way
 
@@ -79,40 +85,16 @@ def low_rank(build: Builder) -> Node:
     return build.train("low_rank_fine_tune", [build.newest], start=_past(build), layers="low_rank:8,head")
 
 
-def surgical(score: Literal["rgn", "snr"]) -> Way:
-    """Tune the best-scored stage of the network, the best two, and so on; the selection images choose how many."""
-
-    def way(build: Builder) -> Node:
-        past, node = _past(build), ()
-        for size in range(1, _stage_count(build) + 1):
-            layers = _best_stages(build, score, size)
-            node += build.train(f"surgical_{score}_{size}", [build.newest], start=past, layers=layers)
-        return node
-
-    return way
-
-
-def _stage_count(build: Builder) -> int:
-    return len(models.stages(build.given.model.build()))
-
-
-def _best_stages(build: Builder, score: Literal["rgn", "snr"], size: int) -> Callable[[Done, Classifier], str]:
-    def choose(done: Done, model: Classifier) -> str:
-        data = build.on([build.newest]).data  # every process reads all images, so that all choose alike
-        stream = data.stream("train", train=False, rank=0, world=1)
-        layers = {f"stage:{number}": names for number, names in enumerate(models.stages(model))}
-        scores = gradients.layer_scores(model.to(data.runtime.device), stream.epoch(0), layers, score=score)
-        best = gradients.ranked_layers(scores)[:size]
-        return ",".join(name for name in layers if name in best)
-
-    return choose
+def chosen_layers(name: str, word: str) -> Way:
+    """Tune those layers alone that do best on the selection images: of all subsets, or of those that lead a ranking."""
+    return lambda build: tuned(build, name, [build.newest], _past(build), word)
 
 
 def gradual(direction: int) -> Way:
     """Tune one stage of the network more at a time, from the stem (1) or the head (-1), each from the one before."""
 
     def way(build: Builder) -> Node:
-        node, count = _past(build), _stage_count(build)
+        node, count = _past(build), len(models.stages(build.given.model.build()))
         order = range(count) if direction > 0 else range(count - 1, -1, -1)
         name = "first_to_last" if direction > 0 else "last_to_first"
         for size in range(1, count + 1):
@@ -124,18 +106,49 @@ def gradual(direction: int) -> Way:
 
 
 def sequential(*, pull: str = "", replay: bool = False) -> Way:
-    """Train on one step after another, perhaps pulled to all earlier models, or with images of earlier steps."""
+    """Train on one step after another, perhaps pulled to earlier models, or with images of earlier steps.
+
+    Args:
+        pull: ``l2_sp``, ``l1_sp`` or ``fisher`` to the model of the step before, ``ewc`` to all earlier ones; none.
+        replay: Whether images of earlier steps are seen too.
+    """
     return lambda build: _sequence(build, pull=pull, replay=replay)[-1]
 
 
-def _sequence(build: Builder, *, pull: str = "", replay: bool = False) -> list[Node]:
-    name = "ewc_step" if pull else "replay_step" if replay else "step"
-    nodes = [build.train("step_1", [0], select=[0])]
-    for number in range(1, len(build.history)):
+def decaying(kind: str) -> Way:
+    """Train on one step after another, at learning rates that fall from step to step; the best schedule is taken."""
+
+    def way(build: Builder) -> Node:
+        node: Node = ()
+        for schedule in PUBLISHED[kind]:
+            falling = [rate / BASE for rate in rates(schedule, len(build.history))]
+            prefix = f"{kind}{falling[0]:g}_{schedule.change / (BASE if kind == 'linear' else 1):g}_step"
+            node += _sequence(build, name=prefix, falling=falling)[-1]
+        return node
+
+    return way
+
+
+def _sequence(
+    build: Builder, *, name: str = "step", pull: str = "", replay: bool = False, falling: Sequence[float] = ()
+) -> list[Node]:
+    """Return the stages of each step; ``falling`` are multipliers of the learning rate, one a step, none: tuned."""
+    name = f"{_NAMES[pull]}_step" if pull else "replay_step" if replay else name
+    first = f"step_1_rate{falling[0]:g}" if falling and falling[0] != 1 else "step_1"
+    nodes = [build.train(first, [0], select=[0], rates=falling[:1])]
+    for number, recipe in enumerate(recipes(build, build.newest), 1):
         toward = tuple((node, (step,)) for step, node in enumerate(nodes)) if pull else ()
-        own = {"start": nodes[-1], "pull": pull, "toward": toward, "replay": replay}
-        nodes.append(build.train(f"{name}_{number + 1}", [number], select=[number], **own))
+        toward = toward if pull == "ewc" else toward[-1:]
+        kind = "ewc" if pull == "fisher" else pull
+        own = {"pull": kind, "toward": toward, "replay": replay, "rates": falling[number : number + 1]}
+        start = _start(build, nodes[-1], pull)
+        nodes.append(tuned(build, f"{name}_{number + 1}", [number], start, recipe, select=[number], **own))
     return nodes
+
+
+def _start(build: Builder, past: Node, pull: str) -> Node:
+    """Return whose weights are gone on with: none where the pull alone is to tell of the past."""
+    return () if pull and build.tuning.start_anew else past
 
 
 def sequential_average(build: Builder) -> Node:
@@ -146,9 +159,9 @@ def sequential_average(build: Builder) -> Node:
         every = [build.model(done, node) for node in nodes]
         model = blends.interpolate_models(every[0], every, 0.0)
         blends.recalibrate(model.to(given.data.runtime.device), _mixed(given).epoch(0))
-        return model, {"averaged": len(every)}
+        return model, {"averaged": len(every), "of": [build.best(done, node).name for node in nodes]}
 
-    return build.blend("sequential_average", make)
+    return build.blend("sequential_average", make, before=nodes[-2])
 
 
 def wise_ft(build: Builder) -> Node:
@@ -166,9 +179,10 @@ def wise_ft(build: Builder) -> Node:
 
         scores = {share: _accuracy(blend(share), given) for share in SHARES}
         share = max(scores, key=lambda one: scores[one])
-        return blend(share), {"share of the past": share, "scores": list(scores.items())}
+        sources = [build.best(done, node).name for node in (past, present)]
+        return blend(share), {"share of the past": share, "scores": list(scores.items()), "of": sources}
 
-    return build.blend("wise_ft", make)
+    return build.blend("wise_ft", make, before=past)
 
 
 def _mixed(given: Given) -> Any:

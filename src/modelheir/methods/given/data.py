@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from modelheir.inference import Runtime
     from modelheir.types import Stream
 
-__all__ = ["Data"]
+__all__ = ["EARLIER", "Data"]
+
+EARLIER = "test_earlier"  #: the split of the reporting images of steps before the newest
+_EVALUATED = ("val", "test", EARLIER)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +89,6 @@ class Data:
         )
 
     def evaluation(self) -> dict[str, Stream]:
-        """Return the streams that every model is evaluated on: ``val`` chooses, ``test`` reports."""
+        """Return the streams that every model is evaluated on: ``val`` chooses, the others report."""
         views = self.inputs.views
-        return {name: self.stream(name, train=False, views=views) for name in ("val", "test") if name in self.splits}
+        return {name: self.stream(name, train=False, views=views) for name in _EVALUATED if name in self.splits}

@@ -9,7 +9,7 @@ import numpy as np
 
 from modelheir import checks, data
 from modelheir.checks import InputError
-from modelheir.methods.given.data import Data
+from modelheir.methods.given.data import EARLIER, Data
 from modelheir.methods.given.pool import without_copies
 from modelheir.selection.replay import balanced_rows
 
@@ -28,7 +28,9 @@ def data_of_steps(
     weights: Sequence[float] = (),
     replay: float = 0,
 ) -> Data:
-    """Return data that trains on some steps together, chooses on others, and reports on the newest alone.
+    """Return data that trains on some steps together, chooses on others, and reports on the newest.
+
+    Where earlier steps have reporting images, these are a split of their own, ``EARLIER``, with the column ``step``.
 
     Args:
         known: How images are read.
@@ -45,6 +47,9 @@ def data_of_steps(
         kept = earlier.subset(balanced_rows(earlier.labels, round(replay * len(train)), drawn))
         train = data.join_sets([kept, train], name=f"{train.name} and images of steps before it")
     splits = {"train": train, "val": history.pool("val", steps=select), "test": history.newest["test"]}
+    tested = [number for number, step in enumerate(history.steps[:-1]) if "test" in step]
+    if tested:
+        splits[EARLIER] = history.pool("test", steps=tested)
     return dataclasses.replace(known, splits=splits, stores={})
 
 
@@ -71,7 +76,7 @@ def cut_steps(splits: Mapping[str, data.ImageSet], column: str, count: int = 0) 
     distinct = np.unique(kept["train"].columns[column])
     steps = count or (len(distinct) if len(distinct) <= _MOST_VALUES else _USUAL)
     name = train.name.removesuffix(" (train)")
-    return data.cut_by_time(kept, data.TimeConfig(column=column, steps=steps, test_fraction=0), name=name)
+    return data.cut_by_time(kept, data.TimeConfig(column=column, steps=steps, test_fraction=0, test="every"), name=name)
 
 
 def steps_of_sources(
@@ -91,8 +96,10 @@ def steps_of_sources(
     steps = []
     for number, splits in enumerate(history):
         found = {}
-        for split in ("train", "val"):
+        for split in ("train", "val", "test"):
             images = splits[split].subset(splits[split].labels >= 0)
+            if split == "test" and not len(images):
+                continue
             if split == "train":
                 images = without_copies(images, held, resident_gib=resident_gib, flag="--history")
             ids = [f"step{number + 1}/{one}" if str(one) in taken else str(one) for one in images.ids]

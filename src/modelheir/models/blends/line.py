@@ -7,7 +7,8 @@ last time step to its end. By the rule ``fixed`` all weights move, and the stati
 mixed weights do not produce, are estimated anew at every ``v``, the ends too, so that no curve jumps. The older code
 did neither: by ``compat`` normalisation (weights and statistics) and the convolutions of shortcuts stay those of the
 start up to the last point, and a single ResNet, which never used its mixed weights, is the start up to there
-(``compat_resnet``).
+(``compat_resnet``). What side modules of the newest step say is multiplied by ``v``; the older code multiplied the
+weights of their convolutions, so that their normalisation left a constant.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def accuracy_line(
     batches: Callable[[], Iterable[Batch]] | None = None,
     points: Sequence[float] = LINE,
     rule: Rule = "fixed",
+    added: Sequence[str] = (),
 ) -> list[LinePoint]:
     """Score the models of a line.
 
@@ -61,6 +63,7 @@ def accuracy_line(
         points: Values of ``v``, 0 to 1.
         rule: See the file; ``compat`` for networks in general and for copies of a joint ResNet, ``compat_resnet`` for
             single ResNets.
+        added: Paths of modules beside others that the start does not have: what they say grows with ``v``.
 
     Returns:
         One row a point, in the order given.
@@ -73,7 +76,7 @@ def accuracy_line(
         raise InputError(f"rule = {rule!r} keeps the statistics of the start: leave batches out, or take 'fixed'.")
     rows = []
     for v in points:
-        model = model_between(start, end, v, rule=rule)
+        model = model_between(start, end, v, rule=rule, added=added)
         plain = score(model)
         again = None
         if batches is not None:
@@ -82,7 +85,7 @@ def accuracy_line(
     return rows
 
 
-def model_between(start: Any, end: Any, v: float, *, rule: Rule = "fixed") -> Any:
+def model_between(start: Any, end: Any, v: float, *, rule: Rule = "fixed", added: Sequence[str] = ()) -> Any:
     """Return the model at ``v``, a new one in evaluation mode with the classes of ``end``.
 
     Nothing is estimated anew here; at 0 and 1 it equals the start and the end bit for bit, by every rule.
@@ -92,6 +95,7 @@ def model_between(start: Any, end: Any, v: float, *, rule: Rule = "fixed") -> An
         end: The classifier at 1.
         v: 0 to 1.
         rule: As for :func:`accuracy_line`.
+        added: As for :func:`accuracy_line`.
 
     Raises:
         InputError: If the two are not of one architecture.
@@ -109,7 +113,25 @@ def model_between(start: Any, end: Any, v: float, *, rule: Rule = "fixed") -> An
         state.update({name: first[name] for name in first if is_shortcut(name) or name in _normalisation(end)})
     model = copy.deepcopy(end).eval()
     model.load_state_dict(state)
+    for path in added:
+        part = model.get_submodule(path)
+        if rule == "fixed" or v in (0, 1):
+            part.register_forward_hook(_Faded(v))
+            continue
+        for inner in part.modules():
+            if isinstance(inner, nn.modules.conv._ConvNd):
+                inner.weight.data.mul_(v)
     return model
+
+
+class _Faded:
+    """A hook that multiplies what a module says."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def __call__(self, module: nn.Module, inputs: Any, output: Any) -> Any:
+        return output * self.share
 
 
 def _normalisation(model: nn.Module) -> set[str]:

@@ -22,7 +22,6 @@ from modelheir.models.files.fit_weights import fit_weights, from_library
 from modelheir.models.files.packaged import packaged_file
 from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
-from modelheir.runs.stage import StageFolder
 from modelheir.runs.tensors import load_weights
 
 __all__ = ["files_of", "load"]
@@ -99,7 +98,7 @@ def files_of(spec: str) -> tuple[Path, ...]:
     folder = _run(address)
     if not address.stage:
         return folder.weights, folder.model
-    place = _stage(folder, address.stage)
+    place = folder.stage_named(address.stage)
     return place.weights, place.summary
 
 
@@ -130,7 +129,7 @@ def _from_run(address: Address) -> Classifier:
         found = from_spec(read_json(folder.model))
         fit_weights(found, load_weights(folder.weights), str(folder.weights))
         return found
-    place = _stage(folder, stage)
+    place = folder.stage_named(stage)
     result = place.result()
     if not result.publish:
         raise InputError(_no_model(f"stage {stage!r} of {text}"))
@@ -146,17 +145,6 @@ def _no_model(what: str) -> str:
         f"{what} publishes predictions of several modules together and no single model: give another run here; "
         "`compare` and `report` read its predictions."
     )
-
-
-def _stage(folder: RunFolder, stage: str) -> StageFolder:
-    """Return the folder of a finished stage."""
-    known = {path.name.partition("_")[2]: path for path in sorted((folder.path / "stages").glob("[0-9]*_*"))}
-    if stage not in known:
-        raise InputError(f"{folder.path} has no stage {stage!r}; it has: {', '.join(known) or 'none'}.")
-    place = folder.stage(int(known[stage].name.partition("_")[0]), stage)
-    if not place.finished:
-        raise InputError(f"stage {stage!r} of {folder.path} is not finished.")
-    return place
 
 
 def _from_file(

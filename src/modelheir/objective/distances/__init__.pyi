@@ -7,7 +7,6 @@ from .logit_settings import Jeffreys as Jeffreys
 from .logit_settings import LogitDistance as LogitDistance
 from .logit_settings import Spherical as Spherical
 from .logit_settings import TeacherCrossEntropy as TeacherCrossEntropy
-from .logit_settings import TeacherPreserving as TeacherPreserving
 from .logit_settings import WeightedSoftLabels as WeightedSoftLabels
 from .making import make_distance as make_distance
 from .making import make_loss as make_loss

@@ -15,7 +15,6 @@ __all__ = [
     "LogitSettings",
     "Spherical",
     "TeacherCrossEntropy",
-    "TeacherPreserving",
     "WeightedSoftLabels",
 ]
 
@@ -47,7 +46,6 @@ class Decoupled:
     target: Annotated[str, OneOf("label", "teacher")] = (
         "label"  #: class set apart; unlabelled images take the teacher's
     )
-    standardize: bool = False  #: logits of mean 0 and variance 1 first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,13 +82,6 @@ class LogitDistance:
 
 
 @dataclasses.dataclass(frozen=True)
-class TeacherPreserving:
-    """Settings of ``teacher_preserving``."""
-
-    temperature: Annotated[float, Above(0)] = 4.0  #: divisor of both logits
-
-
-@dataclasses.dataclass(frozen=True)
 class LogitSettings:
     """A group of settings for each distillation loss of logits that has any."""
 
@@ -101,4 +92,3 @@ class LogitSettings:
     weighted_soft_labels: WeightedSoftLabels = dataclasses.field(default_factory=WeightedSoftLabels)
     spherical: Spherical = dataclasses.field(default_factory=Spherical)
     logit_distance: LogitDistance = dataclasses.field(default_factory=LogitDistance)
-    teacher_preserving: TeacherPreserving = dataclasses.field(default_factory=TeacherPreserving)

@@ -59,7 +59,6 @@ LOSSES: dict[str, Row] = {
     "weighted_soft_labels": Row(logit.WeightedSoftLabels, "logits", "reads"),
     "spherical": Row(logit.Spherical, "logits", "needs"),
     "logit_distance": Row(logit.LogitDistance, "logits"),
-    "teacher_preserving": Row(logit.TeacherPreserving, "logits"),
     "relational": Row(feature.Relational, "features", gathers=True),
     "probabilistic_transfer": Row(None, "features", gathers=True),
     "similarity_preserving": Row(None, "features", gathers=True),

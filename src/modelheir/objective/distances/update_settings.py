@@ -26,7 +26,6 @@ class KLDistillation:
 
     temperature: Annotated[float, Above(0)] = 100.0  #: divisor of both logits; about 100 imitates logit matching
     scale_by_square: bool = True  #: multiply by the squared temperature
-    standardize: bool = False  #: logits of mean 0 and variance 1 first
 
 
 @dataclasses.dataclass(frozen=True)
