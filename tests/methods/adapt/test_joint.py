@@ -158,7 +158,7 @@ def test_the_best_set_of_layers_is_published(world):
 
 def test_fisher_weights_go_on_after_an_interruption(world):
     own = {"history": PAST, "strategies": ("joint_model",), "seeds": 1}
-    own |= {"joint__adjacent": "l2_fisher", "joint__adjacent_weights": (0.1,)}
+    own |= {"joint__adjacent": "l2_fisher", "joint__adjacent_weights": (0.1, 1.0)}
     given = world.given(**NET)
     with pytest.raises(KeyboardInterrupt):
         world.run("adapt", "broken", given=given, stop_after=20, **own)
