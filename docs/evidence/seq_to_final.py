@@ -5,9 +5,9 @@
 ``DIR`` holds CIFAR-10 as ``train.parquet`` and ``test.parquet``. The sequence is the benchmark's RCL, rotation,
 corruption, label flip, at a quarter of its sizes (1,500; 1,000, 1,500, 1,000, a fifth of each for selection; 5,000 test
 images; the oracle has 5,000 of the newest), the network its ConvNet of one block, at 16 pixels, six epochs in batches
-of 32: so many images and epochs as two CPU cores train in an hour. ``fixed`` is what the paper describes; ``compat`` what its program does: levels of 0 to
-255, no augmentation, base images that older steps share, and group DRO by the worst step alone. Cells are those of
-``modelheir bench run``; what is finished is kept. Test images choose nothing.
+of 32: so many images and epochs as two CPU cores train in an hour. ``fixed`` is what the paper describes; ``compat``
+what its program does: levels of 0 to 255, no augmentation, base images that older steps share, and group DRO by the
+worst step alone. Cells are those of ``modelheir bench run``; what is finished is kept. Test images choose nothing.
 
 Writes ``seq-to-final.json`` and the table of ``seq-to-final.md`` beside this file.
 """
