@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["METHOD", "Config", "accept", "history_of", "plan"]
 
 #: strategies whose fine-tuning moves the layers that ``layers`` says
-_RECIPE = re.compile(r"(erm|irm|dro|l2|l1|ewc)_fine_tune|wise_ft|sequential_(?!side_tune|low_rank_adapt).*")
+_RECIPE = re.compile(r"(erm|irm|dro|l2|l1|ewc)_fine_tune|wise_ft|dawin|sequential_(?!side_tune|low_rank_adapt).*")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Config:
         tuned = any(_RECIPE.fullmatch(name) for name in self.strategies)
         found |= {} if pulled else {"pulls": why, "start_anew": why}
         found |= {} if tuned else {"layers": why}
-        found |= {} if set(self.strategies) - {"wise_ft", "sequential_average"} else {"further": why}
+        found |= {} if set(self.strategies) - {"wise_ft", "dawin", "sequential_average"} else {"further": why}
         found |= {} if "replay" in text else {"replay": why}
         copies = any(word in text for word in ("joint_", "side_tune", "low_rank_adapt"))
         found |= {} if copies else {"joint": why}
