@@ -41,7 +41,7 @@ def test_a_stage_trains_on_its_steps_and_is_chosen_on_the_newest(build):
     assert task.streams["train"].ids.tolist() == [*parts[0]["train"].ids, *parts[2]["train"].ids]
     assert task.evaluate["val"].ids.tolist() == parts[2]["val"].ids.tolist()
     assert task.evaluate["test"].ids.tolist() == parts[2]["test"].ids.tolist()
-    assert task.fit is None
+    assert task.fit == build.given.fit
 
 
 def test_a_stage_of_the_past_is_chosen_on_the_past(build):

@@ -63,7 +63,7 @@ def test_copies_over_time_go_on_together(world):
 def test_every_strategy_that_ends_in_a_training_goes_on(world, name):
     given = world.given(**NET)
     settings = {"history": PAST, "strategies": (name,), "seeds": 1, "further": 1}
-    if any(word in name for word in ("joint_", "side_tune", "low_rank_adapt")):
+    if name.endswith("side_tune"):
         settings["joint__side_layer_sizes"] = "block"
     plan = world.plan("adapt", given, **settings)
     found = f"{name}_further" in [stage.name for stage in plan]

@@ -11,7 +11,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from modelheir.methods.adapt.builder import best_of
-from modelheir.models.adapters import load_plain
+from modelheir.models import adapters
 from modelheir.plans import Grid
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def further(build: Builder, name: str, node: Node) -> Node:
             task = task.make_task(grid["members"][grid["chosen"]]["setting"])
         assert task is not None
         for key, module in task.modules.items():
-            load_plain(module, best.weights(key))
+            adapters.load_plain(module, best.weights(key))
         fit = dataclasses.replace(task.fit or build.given.fit, epochs=epochs)
         return dataclasses.replace(task, fit=fit, describe={**task.describe, "from": best.name})
 

@@ -102,5 +102,6 @@ STRATEGIES: dict[str, Strategy] = {
     "joint_side_tune": Strategy("modules beside the layers at every step, trained together", joint("side_tune")),
     "joint_low_rank_adapt": Strategy("low-rank changes at every step, trained together", joint("low_rank_adapt")),
     "sequential_average": Strategy("the mean of the weights after each step", ways.sequential_average),
+    "dawin": Strategy("each image by its own weights between those of the past and of erm_fine_tune", ways.dawin),
     "wise_ft": Strategy("weights between those of the past and of erm_fine_tune", ways.wise_ft),
 }
