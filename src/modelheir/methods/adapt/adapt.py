@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["METHOD", "Config", "accept", "history_of", "plan"]
 
 #: strategies whose fine-tuning moves the layers that ``layers`` says
-_RECIPE = re.compile(r"(erm|irm|dro|l2|l1|ewc)_fine_tune|wise_ft|dawin|sequential_(?!side_tune|low_rank_adapt).*")
+_RECIPE = re.compile(
+    r"(erm|irm|dro|l2|l1|ewc)_fine_tune|wise_ft|dawin|sequential_(?!side_tune|low_rank_adapt|.*using_joint).*"
+)
 
 
 @dataclasses.dataclass(frozen=True)
