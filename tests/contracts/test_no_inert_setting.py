@@ -167,6 +167,7 @@ CASES = {
     "adapt method.pulls": ((1.0,), {"method.strategies": ("l2_fine_tune",), "method.rates": (1.0,)}),
     "adapt method.replay": (0.2, {"method.strategies": ("sequential_replay",), "method.rates": (1.0,)}),
     "adapt method.layers": ("fc", {"method.strategies": ("erm_fine_tune",), "method.rates": (1.0,)}),
+    "adapt method.further": (2, {"fit.epochs": 1, "fit.lr": 1e-5}),
     "adapt method.start_anew": (
         ...,
         {"method.strategies": ("l2_fine_tune",), "method.rates": (1.0,), "method.pulls": (0.1,)},

@@ -14,6 +14,7 @@ from modelheir.config.fit import FitConfig
 from modelheir.engine.population.stack import RatedDropout, Stack, differences, join_batches, rate_dropout
 from modelheir.engine.state import begin
 from modelheir.inference.runtime import Runtime
+from modelheir.models.bodies.masks import draw_masks_fast
 from modelheir.plans import Task
 from modelheir.runs.folder import RunFolder
 from modelheir.types import Batch, LossTerms
@@ -153,7 +154,7 @@ def test_a_weight_that_is_not_finite_is_found_by_member(tmp_path):
 @pytest.mark.parametrize("rate", [0.0, 0.25, 1.0])
 def test_dropout_with_a_rate_in_a_buffer(rate):
     torch.manual_seed(0)
-    module = nn.Sequential(nn.Linear(1, 1), nn.Dropout(rate))
+    module = draw_masks_fast(nn.Sequential(nn.Linear(1, 1), nn.Dropout(rate)))
     names = list(module.state_dict())
     rate_dropout(module)
     assert list(module.state_dict()) == names
@@ -190,6 +191,7 @@ class Rate(nn.Module):
     [
         (Rate(0.5), Rate(0.5), ""),
         (nn.Dropout(0.1), nn.Dropout(0.9), ""),
+        (draw_masks_fast(nn.Dropout(0.1)), draw_masks_fast(nn.Dropout(0.9)), ""),
         (Rate(0.5), Rate(0.1), "the network has rate = 0.5 and 0.1"),
         (nn.Sequential(nn.Dropout2d(0.1)), nn.Sequential(nn.Dropout2d(0.9)), "0 has p = 0.1 and 0.9"),
         (Rate(0.5), Rate(0.5, parts=2), "the networks have different parts"),

@@ -177,16 +177,15 @@ def test_penalties_by_time_reach_the_optimiser(build):
 
 
 def test_decays_of_side_modules_are_tried(build):
-    own = {"efficient_decays": (0.0, 0.5), "adjacent_weights": (0.1, 1.0), "side_layer_sizes": "block"}
-    joint("side_tune")(settled(build, **own))
+    joint("side_tune")(settled(build, efficient_decays=(0.0, 0.5), adjacent_weights=(0.1,), side_layer_sizes="block"))
     grid = build.stages["joint_side_tune_steps"].prepare({})
-    assert [tuple(one.values()) for one in grid.settings] == [(0.1, 0.0), (0.1, 0.5), (1.0, 0.0), (1.0, 0.5)]
-    for setting in grid.settings:
+    assert grid.settings == [{"efficient_decay": 0.0}, {"efficient_decay": 0.5}]
+    for setting, strength in zip(grid.settings, (0.0, 0.5), strict=True):
         task = grid.make_task(setting)
         model = task.modules["model_over_time"]
         own = {id(one) for one in model.held("layer1")[2].parameters()}
         groups = task.parameter_groups(model)
-        assert {decay for some, _, decay in groups for one in some if id(one) in own} == {setting["decay"]}
+        assert {decay for some, _, decay in groups for one in some if id(one) in own} == {strength}
 
 
 def test_without_side_modules_steps_share_their_blocks(world):

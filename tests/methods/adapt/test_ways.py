@@ -66,8 +66,9 @@ def test_surgery_moves_the_stages_that_gradients_ask_for(world):
     assert set(done[f"surgical_rgn_{len(layers)}"].describe["layers"].split(",")) == set(layers)
 
 
-def test_a_low_rank_change_is_one(world):
-    done = world.run("adapt", "run", history=PAST, strategies=("low_rank_fine_tune",), seeds=1, rates=(1.0,))
+@pytest.mark.parametrize("rates", [(1.0,), (1.0, 0.1)])
+def test_a_low_rank_change_is_one(world, rates):
+    done = world.run("adapt", "run", history=PAST, strategies=("low_rank_fine_tune",), seeds=1, rates=rates)
     past, now = (done[name].weights("model") for name in ("history", "low_rank_fine_tune"))
     key = next(key for key, value in past.items() if value.ndim == 2 and min(value.shape) > 8)
     plain = {name.replace("parametrizations.", "").removesuffix(".original"): value for name, value in now.items()}

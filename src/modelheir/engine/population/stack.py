@@ -20,10 +20,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from modelheir.engine.state import Training, named_state
+from modelheir.models.bodies.masks import MaskedDropout
 from modelheir.types import Batch, Step
 
 __all__ = ["RatedDropout", "Stack", "differences", "join_batches", "rate_dropout"]
 
+_DROPOUTS = (nn.Dropout, MaskedDropout)
 _PLAIN = (bool, int, float, str, tuple, type(None))
 
 
@@ -44,7 +46,7 @@ class RatedDropout(nn.Dropout):
 def rate_dropout(module: nn.Module) -> None:
     """Let every plain ``nn.Dropout`` in ``module`` keep its rate in a buffer; names of weights stay."""
     for one in list(module.modules()):
-        if type(one) is nn.Dropout:
+        if type(one) in _DROPOUTS:
             one.__class__ = RatedDropout
             like = next(module.parameters())
             one.register_buffer("rate", torch.tensor(one.p, dtype=like.dtype, device=like.device), persistent=False)
@@ -67,7 +69,7 @@ def differences(modules: Sequence[nn.Module]) -> str:
             return "different parts of the networks are trained"
         for (name, a), (_, b) in zip(first, other, strict=True):
             own = {key for key in vars(a).keys() | vars(b).keys() if not key.startswith("_")} - {"training"}
-            own -= {"p"} if type(a) is nn.Dropout else set()
+            own -= {"p"} if type(a) in _DROPOUTS else set()
             for key in sorted(own):
                 mine, its = vars(a).get(key), vars(b).get(key)
                 if isinstance(mine, _PLAIN) and isinstance(its, _PLAIN) and mine != its:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from modelheir.checks import Above, AtLeast, InputError, OneOf
 from modelheir.methods.adapt.builder import Builder
 from modelheir.methods.adapt.choice import choice
+from modelheir.methods.adapt.further import further
 from modelheir.methods.adapt.strategies import STRATEGIES
 from modelheir.methods.adapt.tuning import JOINT_READ_BY, DomainConfig, JointConfig, Tuning
 from modelheir.methods.adapt.ways import HISTORY
@@ -61,6 +62,8 @@ class Config:
     layers: str = "all"  #: that fine-tuning moves: conv1,layer1 together; fc-all one stage after another; all:fc step
     #: by step of a sequence; linear_probe; gradual_unfreeze_...; or chosen by search, surgical_rgn, surgical_snr
     start_anew: bool = False  #: strategies with a pull begin from drawn weights, so that it alone tells of the past
+    further: Annotated[int, AtLeast(0)] = 0  #: epochs for which the best setting of a strategy trains on; the better is
+    #: taken, and blends of weights stay as they are
     domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
     joint: JointConfig = dataclasses.field(default_factory=JointConfig)
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
@@ -74,6 +77,7 @@ class Config:
         tuned = any(_RECIPE.fullmatch(name) for name in self.strategies)
         found |= {} if pulled else {"pulls": why, "start_anew": why}
         found |= {} if tuned else {"layers": why}
+        found |= {} if set(self.strategies) - {"wise_ft", "sequential_average"} else {"further": why}
         found |= {} if "replay" in text else {"replay": why}
         copies = any(word in text for word in ("joint_", "side_tune", "low_rank_adapt"))
         found |= {} if copies else {"joint": why}
@@ -121,9 +125,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
     """
     sources = {name: one.splits for name, one in given.sources.items()}
     history = history_of(config, given.data.splits, sources, resident_gib=given.data.inputs.resident_gib)
-    tuning = Tuning(
-        config.rates, config.pulls, config.replay, config.layers, config.start_anew, config.domains, config.joint
-    )
+    tuning = Tuning(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Tuning)})
     builders, nodes = [], {name: [] for name in config.strategies}
     for number in range(config.seeds):
         build = Builder(
@@ -132,7 +134,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
         )  # fmt: skip
         builders.append(build)
         for name in config.strategies:
-            nodes[name].append(STRATEGIES[name].build(build))
+            nodes[name].append(further(build, name, STRATEGIES[name].build(build)))
     stages = [stage for build in builders for stage in build.stages.values()]
     pasts = [f"{HISTORY}{build.suffix}" for build in builders]
     return [*stages, choice(builders, nodes, pasts)]

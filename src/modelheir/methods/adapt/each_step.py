@@ -140,5 +140,6 @@ def _answers(build: Builder, result: StageResult) -> dict[int, Predictions]:
 
 def _mean(values: Sequence[np.ndarray]) -> Any:
     """Return the mean over seeds as nested lists, ``None`` where nothing was measured."""
-    mean = np.mean(values, axis=0)
-    return np.where(np.isnan(mean), None, mean).tolist()
+    mean = np.mean(values, axis=0).astype(object)
+    mean[np.isnan(mean.astype(float))] = None
+    return mean.tolist()

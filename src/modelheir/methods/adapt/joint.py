@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from modelheir import inference
 from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
 from modelheir.config.over_time.layer_recipes import layer_subsets
+from modelheir.methods.adapt.further import further
 from modelheir.methods.adapt.joint_loss import FisherSteps, JointLoss, decays_by_copy
 from modelheir.methods.adapt.matched import accept_matching, matched_images
 from modelheir.models import over_time as nets
@@ -77,10 +77,8 @@ def joint(mode: Mode) -> Callable[[Builder], Node]:
             kind = config.adjacent if nets.tied_layers(model) else "none"
             weights = config.adjacent_weights if kind != "none" else (0.0,)
             decays = config.efficient_decays if mode != "separate" and not config.ablate else ()
-            settings = [
-                {"adjacent_weight": weight, "decay": decay}
-                for weight, decay in itertools.product(weights, decays or (None,))
-            ]
+            settings = [{"adjacent_weight": weight} for weight in weights]
+            settings = [{**one, "efficient_decay": decay} for one in settings for decay in decays] or settings
             make = functools.partial(_joint_task, build, mode, layers, kind, images)
             ending = f"_{layers.replace(',', '+')}" if searched else ""
             node += build.tune(f"{name}_steps{ending}", settings, lambda done, make=make: make)
@@ -114,14 +112,15 @@ def frozen_past(mode: Mode, *, sequential: bool = False) -> Callable[[Builder], 
 
 def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) -> Node:
     """Add the stage whose model is that of the newest step."""
+    node = further(build, name, node)
 
     def make(done: Done, given: Given) -> tuple[Classifier, Mapping[str, Any]]:
         found = build.best(done, node)
         layers = found.describe.get("layers", "")
         model = over_time(build, mode, steps, layers=layers)
         model.load_state_dict(found.weights("model_over_time"))
-        grid = {name: about for name, about in found.describe.items() if name == "grid"}
-        return nets.publish(model), {"from": found.name, **grid, **({"layers": layers} if layers else {})}
+        noted = {key: about for key, about in found.describe.items() if key == "grid" or (key == "layers" and about)}
+        return nets.publish(model), {"from": found.name, **noted}
 
     return build.blend(name, make, before=node)
 
@@ -133,18 +132,17 @@ def _joint_task(
     kind: str,
     images: Callable[[], Mapping[int, ImageSet]],
     adjacent_weight: float,
-    decay: float | None,
+    efficient_decay: float | None = None,
 ) -> Task:
     config, steps = build.tuning.joint, range(len(build.history))
     model = over_time(build, mode, len(steps), layers=layers).to(build.given.data.runtime.device)
     loss = JointLoss(model, config, kind=kind, weight=adjacent_weight, supervised=build.supervised)
-    told = {"steps": list(steps), "layers": layers}
-    task = _task(build, model, build.streams_of(steps, images()), loss, told)
-    if groups := decays_by_copy(config, build.given.fit, decay):
+    task = _task(build, model, build.streams_of(steps, images()), loss, {"steps": list(steps), "layers": layers})
+    if groups := decays_by_copy(config, build.given.fit, efficient_decay):
         task = dataclasses.replace(task, parameter_groups=groups)
     if kind == "l2_fisher":
-        state = FisherSteps(loss)
-        task = dataclasses.replace(task, objective=None, update=state, state={**task.state, "fisher": state})
+        fisher = FisherSteps(loss)
+        task = dataclasses.replace(task, objective=None, update=fisher, state={**task.state, "fisher": fisher})
     return dataclasses.replace(task, measure=functools.partial(_apart, model))
 
 

@@ -62,6 +62,7 @@ class Tuning:
     pulls: tuple[float, ...] = (1.0,)  #: strengths of a pull to earlier models
     replay: float = 1.0  #: images of earlier steps for each of a step's own, where they are replayed
     layers: str = "all"  #: a recipe of layers that move, or how they are chosen
+    further: int = 0  #: epochs for which a best setting trains on
     start_anew: bool = False  #: whether training with a pull begins from drawn weights
     domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
     joint: JointConfig = dataclasses.field(default_factory=JointConfig)
