@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
 
 __all__ = ["Row", "read_rows"]
+
+_DECAY = ("learning_rate_decay", "starting_learning_rate", "learning_rate_decay_factor")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Row:
     accuracy: float | None = None  #: on the newest reporting images, a fraction
     selection: float | None = None  #: on the newest selection images
     images: int = 0  #: the reporting images
+    setting: str = ""  #: that was taken, of those that were tried
+    learning_rate_decay: str = ""  #: over the steps of a sequence: ``none``, ``linear``, ``exponential``
+    starting_learning_rate: float | None = None  #: at its first step, where it falls
+    learning_rate_decay_factor: float | None = None  #: linear: taken off a step; exponential: factor a step
+    steps: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: how it fares at every step, where known
 
 
 def read_rows(out: Path) -> list[Row]:
@@ -53,4 +60,12 @@ def _rows_of(place: Path) -> Iterator[Row]:
         if one is None:
             yield Row(*where, strategy, state if state != "finished" else "missing")
         else:
-            yield Row(*where, strategy, "finished", one["value"], one["selection"], one["count"])
+            yield Row(*where, strategy, "finished", one["value"], one["selection"], one["count"], **_more(one))
+
+
+def _more(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what else a strategy's row of ``result.json`` says; a cell has one seed."""
+    (setting,) = row.get("settings") or [{}]
+    decay = {name: setting[name] for name in _DECAY if name in setting}
+    told = ", ".join(f"{name} = {value}" for name, value in setting.items())
+    return {"setting": told, **decay, "steps": row.get("steps", {})}

@@ -39,8 +39,12 @@ def main(argv: list[str]) -> int:
     out = Path(said.words[0])
     found = rows.read_rows(out)
     path = Path(config.csv) if config.csv else out / "summary.csv"
-    columns = [field.name for field in dataclasses.fields(rows.Row)]
+    columns = [field.name for field in dataclasses.fields(rows.Row) if field.name != "steps"]
     write_text(path, to_csv([dataclasses.asdict(row) for row in found], columns))
+    written = [path]
+    if at_steps := tables.step_rows(found):
+        written.append(out / "steps.csv")
+        write_text(written[-1], to_csv(at_steps, list(at_steps[0])))
     for sequence in dict.fromkeys(row.sequence for row in found):
         own = [row for row in found if row.sequence == sequence]
         networks = list(dict.fromkeys(row.architecture for row in own))
@@ -56,7 +60,7 @@ def main(argv: list[str]) -> int:
     if missing:
         say(f"{len(missing)} cells are not finished; a mean with (n) is of so many seeds alone.")
     made = tables.write_tables(out / "tables", tables.sequence_tables(found).items())
-    say(f"Rows: {path}", f"Tables as Markdown, LaTeX and CSV: {', '.join(map(str, made))}")
+    say(f"Rows: {', '.join(map(str, written))}", f"Tables as Markdown, LaTeX and CSV: {', '.join(map(str, made))}")
     return 0
 
 

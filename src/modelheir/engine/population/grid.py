@@ -21,6 +21,7 @@ from modelheir.engine.population.members import Member, Members
 from modelheir.engine.population.runners import RUNNERS, pick
 from modelheir.engine.sharing import shared_result
 from modelheir.inference.runtime import Runtime
+from modelheir.models.adapters import merge_weights
 from modelheir.plans import Grid, Task
 from modelheir.runs.stage import StageFolder
 from modelheir.types import Log, Progress
@@ -59,6 +60,7 @@ def train_grid(
     )
     task, result = members.task(chosen), shared_result(folder.member(chosen), runtime)
     for name, module in task.modules.items():
+        merge_weights(module)  # what is kept are plain weights
         module.load_state_dict(result.weights(name))
     runtime.by_main(lambda: folder.take_along(folder.member(chosen)))
     table = {"runner": runner, "milliseconds": took, "chosen": chosen, "members": rows}
