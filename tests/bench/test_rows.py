@@ -39,6 +39,18 @@ def test_each_strategy_of_each_cell_is_a_row(tmp_path):
     ]
 
 
+def test_the_setting_that_was_taken_and_how_its_rate_falls_are_told(tmp_path):
+    write_cell(tmp_path, "a/net/seed0", state="finished", strategies=("falling", "tuned"))
+    setting = {"learning_rate_decay": "linear", "starting_learning_rate": 0.01, "learning_rate_decay_factor": 0.001}
+    base = {"value": 0.5, "selection": 0.5, "count": 7}
+    taken = {"falling": setting, "tuned": {"rate": 0.1}}
+    found = {f"strategy/{name}": {**base, "settings": [one]} for name, one in taken.items()}
+    (tmp_path / "cells/a/net/seed0/result.json").write_text(json.dumps(found))
+    falling, tuned = read_rows(tmp_path)
+    assert {name: getattr(falling, name) for name in setting} == setting
+    assert (tuned.setting, tuned.learning_rate_decay, tuned.starting_learning_rate) == ("rate = 0.1", "", None)
+
+
 def test_a_strategy_that_a_finished_cell_lacks_is_missing(tmp_path):
     write_cell(tmp_path, "a/net/seed0", state="finished", values={"erm_all": 0.25})
     assert [row.state for row in read_rows(tmp_path)] == ["finished", "missing"]
@@ -66,4 +78,4 @@ def test_the_number_of_steps_is_what_settings_say(tmp_path, method, described, s
     if described:
         (tmp_path / "sequences").mkdir()
         (tmp_path / "sequences/a.yaml").write_text(yaml.safe_dump(described))
-    assert {row.steps for row in read_rows(tmp_path)} == {steps}
+    assert {row.length for row in read_rows(tmp_path)} == {steps}

@@ -1,10 +1,13 @@
 """Suites: what is crossed, what wins, and what is refused before the first cell."""
 
+import dataclasses
+
 import pytest
 import yaml
 
 from modelheir.bench.suite import SUITES, read_suite
 from modelheir.checks import InputError
+from modelheir.data.history.published import PUBLISHED, oracle
 
 GIVEN = {
     "settings": {"data": "digits", "fit": {"epochs": 2}, "method": {"strategies": ["erm_all"], "steps": 4}},
@@ -45,9 +48,64 @@ def test_a_suite_of_the_package_is_whole(name):
     assert len({cell.name for cell in cells}) == len(cells) > 1
 
 
+def test_the_quick_suite_has_a_strategy_of_every_class():
+    (names,) = {cell.settings["method.strategies"] for cell in read_suite("quick")}
+    classes = {
+        *("joint_model", "side_tune", "low_rank", "surgical", "gradual", "irm", "dro", "coral", "l2_", "ewc"),
+        *("replay", "average", "wise_ft", "decay", "linear_probe", "erm_final", "erm_all"),
+    }
+    assert {one for one in classes if not any(one in name for name in names)} == set()
+    assert {cell.seed for cell in read_suite("quick")} == {0, 1}
+
+
+@pytest.mark.parametrize("mode", ["published", "compat"])
+def test_the_published_suites_have_the_paper_s_sequences_networks_and_oracles(mode):
+    cells = read_suite(mode)
+    assert {cell.architecture for cell in cells} == {
+        f"{one}-{n}" for one in ("Conv", "Dense", "Res") for n in range(1, 5)
+    }
+    for name in ("CLR", "RCL", "rrr", "TTT", "sss"):
+        data, config = PUBLISHED[name]
+        config = dataclasses.replace(config, mode="compat" if mode == "compat" else "fixed")
+        for about, wanted in ((name, config), (f"{name}_oracle", oracle(config))):
+            histories = [cell.history for cell in cells if cell.sequence == about]
+            assert len(histories) == 12 * 3
+            history = {"mode": "fixed", **histories[0], "sizes": tuple(histories[0]["sizes"])}
+            assert history == {
+                "data": data, "shifts": wanted.shifts, "sizes": tuple(wanted.sizes), "test_size": wanted.test_size,
+                "mode": wanted.mode,
+            }  # fmt: skip
+
+
+def test_an_oracle_trains_on_the_newest_step_alone(written):
+    drawn = {"data": "digits", "shifts": "rotation", "sizes": [500, 100], "test_size": 200}
+    own = {"sequence": drawn, "oracle": 300}
+    method = {"strategies": ["erm_all", "joint_model"], "joint": {"adjacent_weights": [0.5]}, "rates": [1.0, 0.3]}
+    cells = read_suite(written(sequences={"turned": own}, settings={"method": method}, seeds=[3]))
+    plain, best = cells
+    assert [cell.sequence for cell in cells] == ["turned", "turned_oracle"]
+    assert (plain.history, best.history) == (drawn, {**drawn, "sizes": [500, 300]})
+    assert plain.settings["method.strategies"] == ("erm_all", "joint_model")
+    assert best.settings["method.strategies"] == ("erm_final",)
+    assert best.settings["model"] == plain.settings["model"]
+    assert not any(key.startswith("method.joint") for key in best.settings)
+
+
+FEW = {"sequence": {"sizes": [5, 4]}}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"sequences": {"a": {"data": "digits", "oracle": 9}}}, "a: oracle needs a sequence with sizes"),
+        (
+            {"sequences": {"a": {**FEW, "oracle": 4}}},
+            "oracle = 4: must be a number of images above 4",
+        ),
+        (
+            {"sequences": {"a": {**FEW, "oracle": 9}, "a_oracle": {}}},
+            "a_oracle is the name of the oracle",
+        ),
         ({"sequence": {}}, r"unknown part 'sequence'\. Did you mean 'sequences'"),
         ({"architectures": {}}, "architectures needs at least one name"),
         ({"sequences": {"../up": {}}}, r"'\.\./up' is a folder's name too"),

@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from modelheir.bench.rows import Row
-from modelheir.bench.tables import length_tables, sequence_tables, write_tables
+from modelheir.bench.tables import length_tables, sequence_tables, step_rows, write_tables
 from modelheir.checks import InputError
 
 
@@ -37,6 +37,31 @@ def test_a_failed_cell_is_seen(tmp_path):
     text = (tmp_path / "tables" / "s.md").read_text()
     (line,) = [line for line in text.splitlines() if line.startswith("| net ")]
     assert "failed" in line
+
+
+def test_the_oracle_has_a_column_in_the_table_of_its_sequence():
+    found = [*rows(), *(Row("s_oracle", "net", seed, "erm_final", "finished", 0.9, 0.9, 100) for seed in (0, 1))]
+    (table,) = sequence_tables(found).values()
+    assert [column.name for column in table.columns] == ["Final", "LP-FT", "Oracle", "wise_ft"]
+    by = {row.name: row.cells for row in table.rows}
+    assert by["net"]["Oracle"].values == (0.9, 0.9)
+    assert by["mlp"]["Oracle"].mean is None
+
+
+def test_deviations_over_seeds_have_a_table_of_their_own(tmp_path):
+    """By hand: the deviation of a sample of two, 0.02 apart, is 0.02 / sqrt(2)."""
+    write_tables(tmp_path / "tables", sequence_tables(rows()).items())
+    lines = (tmp_path / "tables" / "s_deviations.tex").read_text().splitlines()
+    assert any(line.startswith("net ") and ".61 (.01)" in line for line in lines)
+
+
+def test_every_step_with_images_is_a_row():
+    steps = {"names": ["a", "b", "c"], "images": [10, 0, 20], "accuracy": [[None] * 3, [None] * 3, [0.25, None, 0.75]]}
+    found = step_rows([*rows(), Row("s", "net", 2, "erm_all", "finished", 0.75, 0.5, 20, steps=steps)])
+    assert [(one["time_step"], one["name"], one["images"], one["accuracy"]) for one in found] == [
+        (0, "a", 10, 0.25), (2, "c", 20, 0.75),
+    ]  # fmt: skip
+    assert {one["strategy"] for one in found} == {"erm_all"}
 
 
 def test_three_kinds_of_file_hold_the_same(tmp_path):

@@ -8,16 +8,18 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from modelheir.analysis.sequences.cells import MethodTable
 from modelheir.analysis.sequences.method_table import method_table
 from modelheir.analysis.sequences.results import PUBLISHED, Column, Result
 from modelheir.bench.rows import Row
+from modelheir.bench.suite import ORACLE
 from modelheir.checks import InputError
 from modelheir.report.method_table import as_csv, as_latex, as_markdown
 from modelheir.runs.files import write_text
 
-__all__ = ["length_tables", "sequence_tables", "write_tables"]
+__all__ = ["length_tables", "sequence_tables", "step_rows", "write_tables"]
 
 #: strategies whose column has another name for them
 _COLUMNS = {
@@ -26,6 +28,7 @@ _COLUMNS = {
     "joint_model": "JM",
     "joint_side_tune": "JST-1",
 }
+_ORACLE = "erm_final_20000_samples"  #: how the published columns call the oracle's strategy
 _SIZES = {"4k": "Final", "20k": "Oracle"}  #: columns that the published tables call by the size of the newest step
 
 
@@ -35,11 +38,11 @@ def sequence_tables(rows: Sequence[Row]) -> dict[str, MethodTable]:
     Args:
         rows: As :func:`modelheir.bench.rows.read_rows` returns them; cells that are not finished are shown as such.
     """
-    named, columns = _columns(rows)
+    columns = _columns(rows)
     networks = {row.architecture: row.architecture for row in rows}
     found = {}
-    for sequence in dict.fromkeys(row.sequence for row in rows):
-        results = [_result(row, named[row.strategy]) for row in rows if row.sequence == sequence]
+    for sequence in dict.fromkeys(_plain(row) for row in rows):
+        results = [_result(row) for row in rows if _plain(row) == sequence]
         found[sequence] = dataclasses.replace(method_table(results, networks, columns=columns), name="Network")
     return found
 
@@ -53,8 +56,8 @@ def length_tables(rows: Sequence[Row]) -> dict[str, MethodTable]:
     Raises:
         InputError: If a sequence does not say how many steps it has.
     """
-    named, columns = _columns(rows)
-    steps = {row.sequence: row.steps for row in rows}
+    columns = _columns(rows)
+    steps = {_plain(row): row.length for row in rows}
     for sequence, count in steps.items():
         if not count:
             raise InputError(
@@ -68,33 +71,62 @@ def length_tables(rows: Sequence[Row]) -> dict[str, MethodTable]:
     }
     found = {}
     for network in dict.fromkeys(row.architecture for row in rows):
-        results = [_result(row, named[row.strategy]) for row in rows if row.architecture == network]
+        results = [_result(row) for row in rows if row.architecture == network]
         found[network] = method_table(results, held, by="sequence", columns=columns, name="Steps")
     return found
 
 
-def _columns(rows: Sequence[Row]) -> tuple[dict[str, str], tuple[Column, ...]]:
-    """Return what each strategy is called, and the columns in order."""
-    strategies = list(dict.fromkeys(row.strategy for row in rows))
-    named = {name: _COLUMNS.get(name, name) for name in strategies}
-    published = [column for column in PUBLISHED if any(column.takes(name) for name in named.values())]
+def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    """Return the columns in order."""
+    named = dict.fromkeys(_method(row) for row in rows)
+    published = [column for column in PUBLISHED if any(column.takes(name) for name in named)]
     published = [dataclasses.replace(one, name=_SIZES.get(one.name, one.name)) for one in published]
-    others = [name for name in named.values() if not any(column.takes(name) for column in published)]
-    return named, (*published, *(Column(name, half=1) for name in others))
+    others = [name for name in named if not any(column.takes(name) for column in published)]
+    return (*published, *(Column(name, half=1) for name in others))
 
 
-def _result(row: Row, method: str) -> Result:
+def _plain(row: Row) -> str:
+    """Return the sequence in whose table a row stands: an oracle's is that of the others."""
+    return row.sequence.removesuffix(ORACLE) if row.strategy == "erm_final" else row.sequence
+
+
+def _method(row: Row) -> str:
+    return _ORACLE if _plain(row) != row.sequence else _COLUMNS.get(row.strategy, row.strategy)
+
+
+def _result(row: Row) -> Result:
     failed = "" if row.accuracy is not None else row.state
-    return Result(row.architecture, method, row.sequence, row.seed, row.accuracy, row.selection, failed)
+    return Result(row.architecture, _method(row), _plain(row), row.seed, row.accuracy, row.selection, failed)
+
+
+def step_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return a row for each step at which a strategy's last model was tested: ``time_step`` from 0, the oldest."""
+    return [
+        {
+            **{name: getattr(row, name) for name in ("sequence", "architecture", "seed", "strategy")},
+            **{"time_step": number, "name": name, "images": images, "accuracy": accuracy},
+        }
+        for row in rows
+        if row.steps
+        for number, (name, images, accuracy) in enumerate(
+            zip(row.steps["names"], row.steps["images"], row.steps["accuracy"][-1], strict=True)
+        )
+        if images
+    ]
 
 
 def write_tables(folder: Path, tables: Iterable[tuple[str, MethodTable]]) -> list[Path]:
-    """Write each table by its name as Markdown, LaTeX and comma-separated values; return the Markdown files."""
+    """Write each table by its name as Markdown, LaTeX (with means over rows, and with deviations over seeds) and CSV.
+
+    Returns:
+        The Markdown files.
+    """
     made = []
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in tables:
         write_text(folder / f"{name}.md", as_markdown(table))
         write_text(folder / f"{name}.tex", as_latex(table))
+        write_text(folder / f"{name}_deviations.tex", as_latex(table, spread="std"))
         write_text(folder / f"{name}.csv", as_csv(table))
         made.append(folder / f"{name}.md")
     return made

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from modelheir.checks import InputError
@@ -18,6 +19,7 @@ from modelheir.data import make_stream, open_splits
 from modelheir.engine.population import runners
 from modelheir.engine.population.grid import accept_grid, best_member
 from modelheir.models import build
+from modelheir.models.adapters import reparametrise
 from modelheir.plans import Grid, Stage, Task
 from modelheir.types import LossTerms
 
@@ -53,6 +55,35 @@ def test_members_are_compared_by_what_they_keep(keep, runner, grids, toy, tmp_pa
     chosen = table[done.describe["grid"]["chosen"]]
     assert done.metrics["val/accuracy"] == chosen["selection"]
     assert done.metrics["val/loss"] == pytest.approx(chosen["loss"], abs=1e-9)
+
+
+class Scaled(nn.Module):
+    """A fixed weight times a number that is trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = nn.Parameter(torch.ones((), dtype=torch.float64))
+
+    def forward(self, weight):
+        return self.factor * weight
+
+
+@pytest.mark.parametrize("runner", RUNNERS[:2])
+def test_weights_that_are_functions_of_others_are_published_plain(runner, grids, tmp_path):
+    plain = grids.net().state_dict()
+
+    def make_task(setting):
+        task = dataclasses.replace(grids.task(setting), parameter_groups=None)
+        reparametrise(task.modules["model"].head, "weight", Scaled())
+        return task
+
+    done = grids.run(tmp_path, grid=Grid(grids.settings, make_task, runner=runner))
+    weights = done.weights("model")
+    assert weights.keys() == plain.keys()
+    factor = weights["head.weight"] / plain["head.weight"]
+    torch.testing.assert_close(factor, factor.mean().expand_as(factor))
+    chosen = done.describe["grid"]["members"][done.describe["grid"]["chosen"]]
+    assert done.metrics["val/accuracy"] == chosen["selection"]
 
 
 def test_the_best_members_checkpoints_and_snapshots_stay(grids, tmp_path):

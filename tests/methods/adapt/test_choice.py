@@ -70,6 +70,19 @@ def test_the_verdict_says_which_setting_the_published_model_has(world):
     assert {**setting, "selection": max(merits)} in tried
 
 
+def test_a_schedule_over_steps_is_told_by_its_numbers(world):
+    """The rates of the run, in whose place the benchmark's 1e-3 and 1e-4 stand; what linear takes off is a tenth."""
+    given = world.given()
+    found = world.run("adapt", "run", given=given, history=PAST, strategies=("sequential_fine_tune_linear_lr_decay",))
+    (row,) = found["choice"].describe["rows"].values()
+    lr, names = given.fit.lr, ("starting_learning_rate", "learning_rate_decay_factor")
+    expected = [(lr, lr / 10), (lr / 10, lr / 100)]
+    for setting, tried in zip(row["settings"], row["tried"], strict=True):
+        assert [tuple(one[name] for name in names) for one in tried] == [pytest.approx(one) for one in expected]
+        assert {one["learning_rate_decay"] for one in tried} == {"linear"}
+        assert setting in [{key: one[key] for key in setting} for one in tried]
+
+
 def test_what_breaks_against_the_past_is_told(done):
     rows = done["choice"].describe["rows"]
     for row in rows.values():

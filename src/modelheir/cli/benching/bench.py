@@ -25,7 +25,7 @@ __all__ = ["RunConfig", "main"]
 class RunConfig:
     """Settings of ``bench run``."""
 
-    suite: str = "quick"  #: quick, or a YAML file of sequences, architectures, seeds and settings of train adapt
+    suite: str = "quick"  #: quick, published, compat, or a YAML file of what is crossed and settings of train adapt
     out: str = "runs/bench"  #: folder of the results; the same command again goes on
     workers: Annotated[int, AtLeast(1)] = 1  #: cells at a time; give each its share of the CPU (fit.threads)
     shard: str = ""  #: i/n: this process's part of the cells, where several share OUT (a Slurm array)

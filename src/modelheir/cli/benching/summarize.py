@@ -47,13 +47,17 @@ def main(argv: list[str]) -> int:
     else:
         made_of = tables.sequence_tables(found)
     path = Path(config.csv) if config.csv else out / "summary.csv"
-    columns = [field.name for field in dataclasses.fields(rows.Row)]
+    columns = [field.name for field in dataclasses.fields(rows.Row) if field.name != "steps"]
     write_text(path, to_csv([dataclasses.asdict(row) for row in found], columns))
+    written = [path]
+    if at_steps := tables.step_rows(found):
+        written.append(out / "steps.csv")
+        write_text(written[-1], to_csv(at_steps, list(at_steps[0])))
     one, other = ("sequence", "architecture") if config.by == "network" else ("architecture", "sequence")
     for title, own in _parts(found, one).items():
-        own = sorted(own, key=lambda row: row.steps) if config.by == "length" else own
+        own = sorted(own, key=lambda row: row.length) if config.by == "length" else own
         columns = {
-            name: name if config.by == "network" else f"{rows_of[0].steps} ({name})"
+            name: name if config.by == "network" else f"{rows_of[0].length} ({name})"
             for name, rows_of in _parts(own, other).items()
         }
         table = [
@@ -65,7 +69,7 @@ def main(argv: list[str]) -> int:
     if missing:
         say(f"{len(missing)} cells are not finished; a mean with (n) is of so many seeds alone.")
     made = tables.write_tables(out / "tables", made_of.items())
-    say(f"Rows: {path}", f"Tables as Markdown, LaTeX and CSV: {', '.join(map(str, made))}")
+    say(f"Rows: {', '.join(map(str, written))}", f"Tables as Markdown, LaTeX and CSV: {', '.join(map(str, made))}")
     return 0
 
 

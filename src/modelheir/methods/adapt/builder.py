@@ -38,6 +38,7 @@ class Training:
     start: Node = ()  #: whose best weights it begins from
     layers: Callable[[Done, Classifier], str] | str = ""  #: what moves; "": what the run says
     weighted: bool = False  #: whether each step's images have a weight
+    told: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: JSON, of this one among others
     kind: str = ""  #: of :mod:`modelheir.methods.adapt.domains`; "": images of all steps together
     pull: str = ""  #: of :mod:`modelheir.methods.adapt.pull`
     toward: tuple[tuple[Node, tuple[int, ...]], ...] = ()  #: the earlier models, and steps that each was trained on
@@ -206,7 +207,8 @@ class Builder:
         if layers:
             given = dataclasses.replace(given, model=dataclasses.replace(given.model, trainable=layers))
         earlier = [Earlier(self.model(done, node), self.on(numbers)) for node, numbers in wanted.toward]
-        told = {"steps": list(wanted.numbers), **({"layers": layers} if layers else {})}
+        told: dict[str, Any] = {"steps": list(wanted.numbers), **({"layers": layers} if layers else {})}
+        told |= {"setting": wanted.told} if wanted.told else {}
         told |= {"from": best_of(done, wanted.start).name} if wanted.start else {}
 
         def make(rate: float, pull: float) -> Task:

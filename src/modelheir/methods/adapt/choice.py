@@ -84,7 +84,8 @@ def _tuning(done: Done, seeds: Sequence[Node]) -> dict[str, Any]:
     for node in seeds:
         found = best_of(done, node).name
         each = [(name, row) for name in node for row in settings_of(done[name])]
-        told = [({"stage": name} if len(node) > 1 else {}) | row["setting"] for name, row in each]
+        named = {name: done[name].describe.get("setting") or {"stage": name} for name in node if len(node) > 1}
+        told = [{**named.get(name, {}), **row["setting"]} for name, row in each]
         settings.append(next(one for one, (name, row) in zip(told, each, strict=True) if name == found and row["kept"]))
         tried.append([{**one, "selection": row.get("selection")} for one, (_, row) in zip(told, each, strict=True)])
     return {"settings": settings, "tried": tried}

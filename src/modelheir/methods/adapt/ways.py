@@ -8,7 +8,7 @@ benchmark's 1e-3. Stages of a network are those of :mod:`modelheir.models.groups
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelheir import models
@@ -123,14 +123,25 @@ def decaying(kind: str) -> Way:
         for schedule in PUBLISHED[kind]:
             falling = [rate / BASE for rate in rates(schedule, len(build.history))]
             prefix = f"{kind}{falling[0]:g}_{schedule.change / (BASE if kind == 'linear' else 1):g}_step"
-            node += _sequence(build, name=prefix, falling=falling)[-1]
+            told = {
+                "learning_rate_decay": kind,
+                "starting_learning_rate": schedule.start / BASE * build.given.fit.lr,
+                "learning_rate_decay_factor": schedule.change * (build.given.fit.lr / BASE if kind == "linear" else 1),
+            }
+            node += _sequence(build, name=prefix, falling=falling, told=told)[-1]
         return node
 
     return way
 
 
 def _sequence(
-    build: Builder, *, name: str = "step", pull: str = "", replay: bool = False, falling: Sequence[float] = ()
+    build: Builder,
+    *,
+    name: str = "step",
+    pull: str = "",
+    replay: bool = False,
+    falling: Sequence[float] = (),
+    told: Mapping[str, Any] | None = None,
 ) -> list[Node]:
     """Return the stages of each step; ``falling`` are multipliers of the learning rate, one a step, none: tuned."""
     name = f"{_NAMES[pull]}_step" if pull else "replay_step" if replay else name
@@ -141,6 +152,7 @@ def _sequence(
         toward = toward if pull == "ewc" else toward[-1:]
         kind = "ewc" if pull == "fisher" else pull
         own = {"pull": kind, "toward": toward, "replay": replay, "rates": falling[number : number + 1]}
+        own |= {"told": told} if told else {}
         start = _start(build, nodes[-1], pull)
         nodes.append(tuned(build, f"{name}_{number + 1}", [number], start, recipe, select=[number], **own))
     return nodes
