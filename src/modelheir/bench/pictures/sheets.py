@@ -205,9 +205,7 @@ def _filled(lines: Sequence[BasinLine], order: Sequence[str]) -> list[BasinLine]
 
 def _note(asked: Asked, lacking: Sequence[str]) -> None:
     if lacking:
-        asked.notes.append(
-            f"left out, as no layer's weights are its alone (side modules, two networks): {', '.join(lacking)}"
-        )
+        asked.notes.append(f"left out, with side modules or of two networks: {', '.join(lacking)}")
 
 
 def _need_lines(panels: Panels, member: Member) -> None:
