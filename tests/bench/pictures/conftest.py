@@ -8,7 +8,7 @@ from modelheir.bench.pictures.members import read_members
 
 STRATEGIES = [
     "erm_final", "erm_fine_tune", "linear_probe_fine_tune", "dro_fine_tune", "sequential_fine_tune", "erm_side_tune",
-    "joint_model", "wise_ft",
+    "joint_model", "wise_ft", "dawin",
 ]  # fmt: skip
 SHIFTS = {"data": "synthetic:n=600,classes=3,size=8", "shifts": "rotation:label_flip", "test_size": 30}
 

@@ -57,7 +57,7 @@ def test_strategies_are_drawn_in_the_order_asked_for(bench, tmp_path):
 
 def test_what_is_left_out_is_told(bench, tmp_path):
     found = plot("projection", bench, tmp_path)
-    assert found.notes == ["left out, as weights of side modules are no layer's alone: erm_side_tune"]
+    assert found.notes == ["left out, with side modules or of two networks: erm_side_tune, dawin"]
     found = plot("interpolation", bench, tmp_path, strategies=("erm_final", "erm_fine_tune"))
     assert found.notes[0] == "no line, as they train nothing after the past: erm_final"
     assert "plenty/net/seed0 trains a model of the past on the newest step" in found.notes[1]

@@ -23,6 +23,7 @@ from modelheir.runs.tensors import load_weights
         ("erm_side_tune", ["erm_side_tune_copies"] * 2, "history"),
         ("joint_model", ["joint_model_steps"] * 3, "joint"),
         ("wise_ft", ["wise_ft"], None),
+        ("dawin", ["dawin"], None),
     ],
 )
 def test_a_strategy_comes_by_these_models(members, strategy, stages, kind):

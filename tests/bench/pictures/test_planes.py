@@ -46,7 +46,7 @@ def test_a_model_is_as_alike_as_can_be_to_itself(members):
     """The member is its own oracle: all correlations of erm_final are 1, and those of another network are not."""
     world = Worlds("cpu").of(members[0])
     seen = []
-    panels = alike(members[0], members[0], world, ["erm_final", "erm_side_tune"], mode="fixed", advance=seen.append)
+    panels, _ = alike(members[0], members[0], world, ["erm_final", "erm_side_tune"], mode="fixed", advance=seen.append)
     assert list(panels) == ["conv1", "layer1", "fc", "entire model"]
     for own, side in panels.values():
         assert own.points[0] == pytest.approx((1.0, 1.0), abs=1e-6)
@@ -58,7 +58,7 @@ def test_a_model_is_as_alike_as_can_be_to_itself(members):
 def test_compat_lets_the_images_make_the_statistics(members, oracle):
     world = Worlds("cpu").of(members[0])
     found = {
-        mode: alike(members[0], oracle, world, ["erm_fine_tune"], mode=mode, advance=lambda _: None)
+        mode: alike(members[0], oracle, world, ["erm_fine_tune"], mode=mode, advance=lambda _: None)[0]
         for mode in ("fixed", "compat")
     }
     assert found["fixed"]["layer1"][0].points != found["compat"]["layer1"][0].points

@@ -35,7 +35,7 @@ def projected(member: Member, oracle: Member, strategies: Sequence[str]) -> tupl
         strategies: Which.
 
     Returns:
-        The panels, and the strategies that have no place in them since their layers have side modules.
+        The panels, and the strategies that have no place in them: with side modules, or of two networks (``dawin``).
 
     Raises:
         InputError: If a model is missing, or the oracle is of another shape.
@@ -47,7 +47,7 @@ def projected(member: Member, oracle: Member, strategies: Sequence[str]) -> tupl
     lacking = []
     for strategy in strategies:
         every = [one.load() for one in models_of(member, strategy)]
-        if any("side" in one.spec for one in every):
+        if any({"side", "dawin"} & one.spec.keys() for one in every):
             lacking.append(strategy)
             continue
         try:
@@ -68,7 +68,7 @@ def alike(
     *,
     mode: Literal["fixed", "compat"],
     advance: Callable[[int], None],
-) -> Panels:
+) -> tuple[Panels, list[str]]:
     """Place layers by how alike they represent the newest reporting images as the oracle's do.
 
     Args:
@@ -78,20 +78,28 @@ def alike(
         strategies: Which.
         mode: ``compat`` runs single models with the statistics of the images themselves, as the older code did.
         advance: Called after each model, with the number of images.
+
+    Returns:
+        The panels, and the strategies that are left out as they are of two networks (``dawin``).
     """
     star = _seen(model_of(oracle.end("erm_final", "that is what an oracle is read from")), world, mode)
     found: Panels = {}
+    lacking = []
     for strategy in strategies:
         places = []
-        for one in models_of(member, strategy):
-            own = _seen(one.load(), world, "fixed" if one.copies else mode)
+        every = [(one.load(), one.copies) for one in models_of(member, strategy)]
+        if any("dawin" in model.spec for model, _ in every):
+            lacking.append(strategy)
+            continue
+        for model, copies in every:
+            own = _seen(model, world, "fixed" if copies else mode)
             if list(own) != list(star):
                 raise _other(oracle, member, f"layers {', '.join(star)} and {', '.join(own)} of {strategy}")
             places.append(mean_correlations(own, star))
             advance(len(world.newest.splits["test"]))
         for layer in places[0]:
             found.setdefault(layer, []).append(Path(strategy, [(one[layer][0], one[layer][1]) for one in places]))
-    return found
+    return found, lacking
 
 
 def moves(member: Member, strategies: Sequence[str]) -> tuple[Panels, list[str]]:
@@ -103,13 +111,13 @@ def moves(member: Member, strategies: Sequence[str]) -> tuple[Panels, list[str]]
 
     Returns:
         Layer -> a line a strategy: the number of the later model, from 2, and the length; and the strategies that are
-        left out since their layers have side modules.
+        left out: with side modules, or of two networks (``dawin``).
     """
     found: Panels = {}
     lacking = []
     for strategy in strategies:
         every = [one.load() for one in models_of(member, strategy)]
-        if any("side" in one.spec for one in every):
+        if any({"side", "dawin"} & one.spec.keys() for one in every):
             lacking.append(strategy)
         elif len(every) > 1:
             for layer, lengths in weight_change([weight_rows(one) for one in every]).items():

@@ -110,7 +110,7 @@ def projections(members: Sequence[Member], asked: Asked) -> Iterator[Picture]:
     """Yield where weights stand between three models, a panel a layer."""
     member = asked.seed(members)
     panels, lacking = projected(member, like(member, asked.oracles), asked.strategies(member))
-    _note_side(asked, lacking)
+    _note(asked, lacking)
     yield _planes(panels, figure_of_paths.WEIGHTS, f"Weights of {member.title}")
 
 
@@ -118,7 +118,7 @@ def likenesses(members: Sequence[Member], asked: Asked) -> Iterator[Picture]:
     """Yield how alike layers are to the oracle's, a panel a layer."""
     member = asked.seed(members)
     asked.progress.stage(f"{member.title}: layers", 0)
-    panels = alike(
+    panels, lacking = alike(
         member,
         like(member, asked.oracles),
         asked.worlds.of(member),
@@ -126,6 +126,7 @@ def likenesses(members: Sequence[Member], asked: Asked) -> Iterator[Picture]:
         mode=asked.config.mode,  # pyright: ignore[reportArgumentType]
         advance=asked.progress.advance,
     )
+    _note(asked, lacking)
     yield _planes(panels, figure_of_paths.LIKENESS, f"Layers of {member.title}")
 
 
@@ -133,7 +134,7 @@ def changes(members: Sequence[Member], asked: Asked) -> Iterator[Picture]:
     """Yield how far each layer moves from step to step, a panel a layer."""
     member = asked.seed(members)
     panels, lacking = moves(member, asked.strategies(member))
-    _note_side(asked, lacking)
+    _note(asked, lacking)
     _need_lines(panels, member)
     order = [one.name for one in next(iter(panels.values()))]
     drawn = [
@@ -202,9 +203,9 @@ def _filled(lines: Sequence[BasinLine], order: Sequence[str]) -> list[BasinLine]
     return [held.get(name) or BasinLine(name, "history", ()) for name in order]
 
 
-def _note_side(asked: Asked, lacking: Sequence[str]) -> None:
+def _note(asked: Asked, lacking: Sequence[str]) -> None:
     if lacking:
-        asked.notes.append(f"left out, as weights of side modules are no layer's alone: {', '.join(lacking)}")
+        asked.notes.append(f"left out, with side modules or of two networks: {', '.join(lacking)}")
 
 
 def _need_lines(panels: Panels, member: Member) -> None:
