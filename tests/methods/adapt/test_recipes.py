@@ -93,7 +93,7 @@ def test_a_search_over_many_layers_is_refused(make):
     [
         ("layer2", 1, "method.layers = 'layer2': 'layer2' is no layer. Did you mean 'layer1'"),
         ("searchs", 1, "'searchs' is no layer. Did you mean 'search'"),
-        ("fc:all", 1, "holds recipes for 2 steps, and there is only one"),
+        ("fc:all", 1, "holds recipes for 2 steps, and one step alone is tuned"),
         ("fc:all:fc", 2, "holds recipes for 3 steps, and 2 follow the first one"),
     ],
 )
