@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Row:
     accuracy: float | None = None  #: on the newest reporting images, a fraction
     selection: float | None = None  #: on the newest selection images
     images: int = 0  #: the reporting images
+    steps: int = 0  #: of the sequence; 0 where its settings do not say
 
 
 def read_rows(out: Path) -> list[Row]:
@@ -48,9 +49,22 @@ def _rows_of(place: Path) -> Iterator[Row]:
     where = (place.parent.parent.name, place.parent.name, int(place.stem.removeprefix("seed")))
     state = folder.status().get("state", "missing")
     found: dict[str, Any] = read_json(folder.result) if state == "finished" else {}
+    steps = _steps_of(settings, place.parents[3] / "sequences" / f"{where[0]}.yaml")
     for strategy in settings.get("method", {}).get("strategies") or METHODS[METHOD].config().strategies:
         one = found.get(f"strategy/{strategy}")
         if one is None:
-            yield Row(*where, strategy, state if state != "finished" else "missing")
+            yield Row(*where, strategy, state if state != "finished" else "missing", steps=steps)
         else:
-            yield Row(*where, strategy, "finished", one["value"], one["selection"], one["count"])
+            yield Row(*where, strategy, "finished", one["value"], one["selection"], one["count"], steps)
+
+
+def _steps_of(settings: Mapping[str, Any], described: Path) -> int:
+    """Return how many steps a cell's settings, or the file that describes its sequence, say that there are."""
+    own = settings.get("method", {})
+    if own.get("history") or own.get("steps"):
+        return len(own["history"]) + 1 if own.get("history") else int(own["steps"])
+    found = read_yaml(str(described)) if described.is_file() else {}
+    if found.get("shifts"):
+        return str(found["shifts"]).count(":") + 2  # and the source
+    data = found.get("data")
+    return len(data) if isinstance(data, list) else int(found.get("steps") or 0)

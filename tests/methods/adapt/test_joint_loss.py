@@ -105,6 +105,35 @@ def test_equal_copies_are_at_no_distance_and_are_a_pooled_network(copies, batche
     torch.testing.assert_close(terms["task"], pooled)
 
 
+def test_tied_copies_have_the_gradient_of_pooled_training(copies, batches):
+    """As the distance counts more and more, copies move as one: by the sum of what each would."""
+    model = copies()
+    for name in model.names:
+        for one in list(model.held(name))[1:]:
+            one.load_state_dict(model.held(name)[0].state_dict())
+    made_loss(model, newest_weight=1.0)(batches, Step()).total.backward()
+    single = copies()
+    single.load_state_dict(model.state_dict())
+    logits = single(torch.cat([one.inputs for one in batches.values()]), 0).logits
+    F.cross_entropy(logits, torch.cat([one.labels for one in batches.values()])).backward()
+    for name in model.names:
+        every = zip(*(one.parameters() for one in model.held(name)), strict=True)
+        for tied, alone in zip(every, single.held(name)[0].parameters(), strict=True):
+            torch.testing.assert_close(sum(one.grad for one in tied), alone.grad, atol=1e-6, rtol=1e-4)
+
+
+def test_without_a_distance_the_newest_copies_train_on_the_newest_images(copies, batches):
+    """With a weight of as many as there are steps, as if these were all there is."""
+    model = copies()
+    made_loss(model, kind="none", newest_weight=STEPS)(batches, Step()).total.backward()
+    found = [model.held(name)[2].parameters() for name in model.names]
+    own = [one for some in found for one in some]
+    batch = batches["step_3"]
+    alone = torch.autograd.grad(F.cross_entropy(model(batch.inputs, 2).logits, batch.labels), own)
+    for one, wanted in zip(own, alone, strict=True):
+        torch.testing.assert_close(one.grad, wanted)
+
+
 def test_the_ablation_has_the_gradient_of_pooled_training(copies, batches):
     model = copies(mode="low_rank_adapt", adapter_rank=1, all_layers_efficient=True, ablate=True)
     task = made_loss(model, kind="none", newest_weight=1.0)(batches, Step()).terms["task"]

@@ -37,6 +37,8 @@ def test_dawin_answers_as_the_two_models_it_is_between(world):
     assert done["choice"].metrics["val/accuracy"] == done["dawin"].metrics["val/accuracy"]
     with pytest.raises(InputError, match="the model to begin from answers each image with weights of its own"):
         world.given().model.begin_from(found)
+    with pytest.raises(InputError, match="--old answers each image with weights of its own"):
+        world.run("bct", "next", given=world.given(old=(f"run:{world.tmp_path / 'run'}#dawin",)))
 
 
 def test_shares_are_from_none_to_all_of_the_past():
