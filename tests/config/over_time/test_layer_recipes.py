@@ -76,7 +76,7 @@ def test_subsets_and_leading_layers():
         ("", 1, "has an empty piece"),
         ("fc,fc", 1, "'fc' leaves nothing"),
         ("fc,all", 1, "'all' leaves nothing"),
-        ("fc:all", 1, "there is only one: leave the colons out"),
+        ("fc:all", 1, "one step alone is tuned: leave the colons out"),
         ("fc:all", 3, "holds recipes for 2 steps, and 3 follow the first one"),
     ],
 )

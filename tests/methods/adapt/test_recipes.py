@@ -92,8 +92,8 @@ def test_a_search_over_many_layers_is_refused(make):
     ("text", "steps", "sentence"),
     [
         ("layer2", 1, "method.layers = 'layer2': 'layer2' is no layer. Did you mean 'layer1'"),
-        ("searchs", 1, "'searchs' is no layer. Did you mean 'search'"),
-        ("fc:all", 1, "holds recipes for 2 steps, and there is only one"),
+        ("search_", 1, "'search_' is no layer. Did you mean 'search'"),
+        ("fc:all", 1, "holds recipes for 2 steps, and one step alone is tuned"),
         ("fc:all:fc", 2, "holds recipes for 3 steps, and 2 follow the first one"),
     ],
 )

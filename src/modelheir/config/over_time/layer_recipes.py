@@ -67,7 +67,7 @@ def parse_recipe(
             f"{said} holds recipes for {len(parts)} steps, and {steps} follow the first one: give one recipe for all "
             f"of them, or {steps} with colons between."
             if steps > 1
-            else f"{said} holds recipes for {len(parts)} steps, and there is only one: leave the colons out."
+            else f"{said} holds recipes for {len(parts)} steps, and one step alone is tuned: leave the colons out."
         )
     recipes = [tuple(_stage(stage, names, said) for stage in part.split("-")) for part in parts]
     return tuple(recipes if len(recipes) == steps else recipes * steps)
