@@ -12,7 +12,9 @@ import torch
 from modelheir.assemble import export, train
 from modelheir.checks import InputError
 from modelheir.methods import METHODS
-from modelheir.models import load, state_hash
+from modelheir.models import build, load, state_hash
+from modelheir.models.blends import DaWin
+from modelheir.models.files import export_safetensors
 from modelheir.runs.tensors import load_weights
 
 
@@ -89,3 +91,11 @@ def test_an_output_is_nothing_for_weights_alone(tmp_path):
         export("run:nowhere", tmp_path, to=("onnx", "safetensors"), output="softmax")
     with pytest.raises(InputError, match=r"unknown output 'sofmax'. Did you mean 'softmax'"):
         export("run:nowhere", tmp_path, output="sofmax")
+
+
+def test_a_model_without_one_set_of_weights_is_refused_before_anything_is_written(tmp_path):
+    start, tuned = (build("mlp", classes=("a", "b"), image_size=8, seed=seed) for seed in (1, 2))
+    export_safetensors(DaWin(start, tuned), tmp_path / "both.safetensors")
+    with pytest.raises(InputError, match=r"weights of its own \(dawin\), and an ONNX file needs one network"):
+        export(f"file:{tmp_path / 'both.safetensors'}", tmp_path / "out", to=("safetensors", "onnx"))
+    assert not (tmp_path / "out").exists()

@@ -59,3 +59,23 @@ def test_a_strategy_that_a_finished_cell_lacks_is_missing(tmp_path):
 def test_a_folder_without_cells_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"holds no cells of a benchmark: modelheir bench run seq-to-final --out"):
         read_rows(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("method", "described", "steps"),
+    [
+        ({}, None, 0),
+        ({"steps": 5}, None, 5),
+        ({"history": ["a", "b"]}, None, 3),
+        ({}, {"data": "digits", "shifts": "rotation:rotation,recolor"}, 3),
+        ({}, {"data": ["a", "b"]}, 2),
+        ({}, {"data": "digits", "steps": 4}, 4),
+    ],
+)
+def test_the_number_of_steps_is_what_settings_say(tmp_path, method, described, steps):
+    write_cell(tmp_path, "a/net/seed0")
+    (tmp_path / "cells/a/net/seed0.yaml").write_text(yaml.safe_dump({"train": "adapt", "method": method}))
+    if described:
+        (tmp_path / "sequences").mkdir()
+        (tmp_path / "sequences/a.yaml").write_text(yaml.safe_dump(described))
+    assert {row.steps for row in read_rows(tmp_path)} == {steps}

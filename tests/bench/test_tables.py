@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from modelheir.bench.rows import Row
-from modelheir.bench.tables import sequence_tables, step_rows, write_tables
+from modelheir.bench.tables import length_tables, sequence_tables, step_rows, write_tables
+from modelheir.checks import InputError
 
 
 def rows(*, missing=()):
@@ -56,7 +57,7 @@ def test_deviations_over_seeds_have_a_table_of_their_own(tmp_path):
 
 def test_every_step_with_images_is_a_row():
     steps = {"names": ["a", "b", "c"], "images": [10, 0, 20], "accuracy": [[None] * 3, [None] * 3, [0.25, None, 0.75]]}
-    found = step_rows([*rows(), Row("s", "net", 2, "erm_all", "finished", 0.75, 0.5, 20, steps=steps)])
+    found = step_rows([*rows(), Row("s", "net", 2, "erm_all", "finished", 0.75, 0.5, 20, at_steps=steps)])
     assert [(one["time_step"], one["name"], one["images"], one["accuracy"]) for one in found] == [
         (0, "a", 10, 0.25), (2, "c", 20, 0.75),
     ]  # fmt: skip
@@ -71,3 +72,21 @@ def test_three_kinds_of_file_hold_the_same(tmp_path):
     assert float(value) == pytest.approx(0.61)
     assert "LP-FT" in made[0].read_text()
     assert r"\begin{tabular}" in (tmp_path / "tables" / "s.tex").read_text()
+
+
+def test_a_row_is_a_length_of_the_sequence(tmp_path):
+    """Sequences in the order of their steps; of one length by their names too; a table a network."""
+    found = [
+        Row(sequence, network, 0, "erm_final", "finished", value, 0.5, 100, steps)
+        for network in ("net", "mlp")
+        for sequence, steps, value in (("long", 8, 0.2), ("short", 2, 0.6), ("other", 8, 0.4))
+    ]
+    tables = length_tables(found)
+    assert list(tables) == ["net", "mlp"]
+    assert [(row.name, row.cells["Final"].mean) for row in tables["net"].rows] == [
+        ("2", 0.6), ("8 (long)", 0.2), ("8 (other)", 0.4),
+    ]  # fmt: skip
+    (path, _) = write_tables(tmp_path, tables.items())
+    assert path.read_text().startswith("| Steps |")
+    with pytest.raises(InputError, match=r"sequence s does not say how many steps it has: give it method\.steps"):
+        length_tables(rows())

@@ -7,7 +7,7 @@ import pytest
 
 from modelheir.checks import InputError
 from modelheir.cli import COMMANDS, cache, compare, ensemble, main
-from modelheir.cli.benching import bench, summarize
+from modelheir.cli.benching import bench, shifts, summarize
 from modelheir.cli.searching.search import search_spec
 from modelheir.cli.settings import parse
 from modelheir.cli.train import parse_train, spec_of
@@ -25,7 +25,7 @@ SPECS = {
 }
 SPECS |= {f"{word} {name}": of(method) for word, of in PER_METHOD.items() for name, method in METHODS.items()}
 SPECS["cache write"] = cache.WRITE
-SPECS |= {"bench run": bench.SPEC, "bench summarize": summarize.SPEC}
+SPECS |= {"bench run": bench.SPEC, "bench summarize": summarize.SPEC, "bench shifts": shifts.SPEC}
 
 
 def as_words(setting):

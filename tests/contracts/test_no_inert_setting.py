@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
-COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 28}
+COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34}
 COUNTS |= {"fit": 50, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -71,7 +71,9 @@ MAPS = [
 
 PAST = {"method.history": ("POOL", "synthetic:n=40,classes=3,size=8,seed=8")}
 
-COPIES = {"model": "blocks_convnet", "network.kwargs": {"blocks": 1}, "method.joint.adjacent_weights": (0.1,)}
+NET = {"model": "blocks_convnet", "network.kwargs": {"blocks": 1}}
+COPIES = {**NET, "method.joint.adjacent_weights": (0.1,)}
+EFFICIENT = {**COPIES, "method.strategies": ("joint_low_rank_adapt",), "method.joint.adapter_rank": 1}
 
 #: end of a setting's key -> another value (``...``: the next one), and what makes it read; "~" is the group it is in
 CASES = {
@@ -165,6 +167,7 @@ CASES = {
     "adapt method.pulls": ((1.0,), {"method.strategies": ("l2_fine_tune",), "method.rates": (1.0,)}),
     "adapt method.replay": (0.2, {"method.strategies": ("sequential_replay",), "method.rates": (1.0,)}),
     "adapt method.layers": ("fc", {"method.strategies": ("erm_fine_tune",), "method.rates": (1.0,)}),
+    "adapt method.further": (2, {"fit.epochs": 1, "fit.lr": 1e-5}),
     "adapt method.start_anew": (
         ...,
         {"method.strategies": ("l2_fine_tune",), "method.rates": (1.0,), "method.pulls": (0.1,)},
@@ -178,20 +181,25 @@ CASES = {
     "adapt method.joint.adjacent": ("l1", {**COPIES, "method.strategies": ("joint_model",)}),
     "adapt method.joint.adjacent_weights": ((1.0,), {**COPIES, "method.strategies": ("joint_model",)}),
     "adapt method.joint.newest_weight": (..., {**COPIES, "method.strategies": ("joint_model",)}),
+    "adapt method.joint.loss_by_time": (..., {**COPIES, "method.strategies": ("joint_model",)}),
+    "adapt method.joint.penalty_by_time": (..., {**COPIES, "method.strategies": ("joint_model",)}),
+    "adapt method.joint.samples": ("nearest", {**COPIES, "method.strategies": ("joint_model",)}),
+    "adapt method.joint.efficient_decays": ((0.5,), EFFICIENT),
+    "adapt method.joint.ablate": (..., EFFICIENT),
     "adapt method.joint.side_layer_sizes": (
         "4",
         {
-            **COPIES,
+            **NET,
             "model": "blocks_resnet",
             "method.strategies": ("erm_side_tune",),
             "method.joint.side_layer_sizes": "",
         },
     ),
-    "adapt method.joint.adapter_rank": (1, {**COPIES, "method.strategies": ("erm_low_rank_adapt",)}),
-    "adapt method.joint.adapter_mode": (..., {**COPIES, "method.strategies": ("erm_low_rank_adapt",)}),
+    "adapt method.joint.adapter_rank": (1, {**NET, "method.strategies": ("erm_low_rank_adapt",)}),
+    "adapt method.joint.adapter_mode": (..., {**NET, "method.strategies": ("erm_low_rank_adapt",)}),
     "adapt method.joint.all_layers_efficient": (
         ...,
-        {**COPIES, "method.strategies": ("erm_low_rank_adapt",), "method.joint.adapter_rank": 1},
+        {**NET, "method.strategies": ("erm_low_rank_adapt",), "method.joint.adapter_rank": 1},
     ),
     "adapt method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch

@@ -24,6 +24,7 @@ NAMED = {"sklearn": "scikit-learn"}
 NEEDS = {
     "train": ["finetune", "--data", "synthetic", "--out", "made"],
     "bench": ["run", "seq-to-final"],
+    "plot": ["interpolation", "run"],
     "cache": ["write", "--teacher", "run:run", "--data", "synthetic", "--out", "made"],
     "search": ["finetune", "--data", "synthetic", "--search.fit.lr", "0.1", "--out", "made"],
     "predict": ["run", "--data", "synthetic", "--out", "made.parquet"],

@@ -9,7 +9,7 @@ from typing import Any
 from modelheir import models
 from modelheir.checks import InputError, one_of
 from modelheir.extras import need_train
-from modelheir.models import files
+from modelheir.models import blends, files
 from modelheir.runs.folder import owner_of
 
 __all__ = ["export"]
@@ -53,6 +53,8 @@ def export(
     folder = Path(out)
     _check(model, folder)
     network = models.load(model)
+    if "onnx" in to:
+        blends.need_one_network(network, model, "an ONNX file")
     _make(folder)
     found: dict[str, Any] = {}
     for name in to:

@@ -31,11 +31,12 @@ class Row:
     accuracy: float | None = None  #: on the newest reporting images, a fraction
     selection: float | None = None  #: on the newest selection images
     images: int = 0  #: the reporting images
+    steps: int = 0  #: of the sequence; 0 where its settings do not say
     setting: str = ""  #: that was taken, of those that were tried
     learning_rate_decay: str = ""  #: over the steps of a sequence: ``none``, ``linear``, ``exponential``
     starting_learning_rate: float | None = None  #: at its first step, where it falls
     learning_rate_decay_factor: float | None = None  #: linear: taken off a step; exponential: factor a step
-    steps: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: how it fares at every step, where known
+    at_steps: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: how it fares at every step, where known
 
 
 def read_rows(out: Path) -> list[Row]:
@@ -55,12 +56,13 @@ def _rows_of(place: Path) -> Iterator[Row]:
     where = (place.parent.parent.name, place.parent.name, int(place.stem.removeprefix("seed")))
     state = folder.status().get("state", "missing")
     found: dict[str, Any] = read_json(folder.result) if state == "finished" else {}
+    steps = _steps_of(settings, place.parents[3] / "sequences" / f"{where[0]}.yaml")
     for strategy in settings.get("method", {}).get("strategies") or METHODS[METHOD].config().strategies:
         one = found.get(f"strategy/{strategy}")
         if one is None:
-            yield Row(*where, strategy, state if state != "finished" else "missing")
+            yield Row(*where, strategy, state if state != "finished" else "missing", steps=steps)
         else:
-            yield Row(*where, strategy, "finished", one["value"], one["selection"], one["count"], **_more(one))
+            yield Row(*where, strategy, "finished", one["value"], one["selection"], one["count"], steps, **_more(one))
 
 
 def _more(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,4 +70,16 @@ def _more(row: Mapping[str, Any]) -> dict[str, Any]:
     (setting,) = row.get("settings") or [{}]
     decay = {name: setting[name] for name in _DECAY if name in setting}
     told = ", ".join(f"{name} = {value}" for name, value in setting.items())
-    return {"setting": told, **decay, "steps": row.get("steps", {})}
+    return {"setting": told, **decay, "at_steps": row.get("steps", {})}
+
+
+def _steps_of(settings: Mapping[str, Any], described: Path) -> int:
+    """Return how many steps a cell's settings, or the file that describes its sequence, say that there are."""
+    own = settings.get("method", {})
+    if own.get("history") or own.get("steps"):
+        return len(own["history"]) + 1 if own.get("history") else int(own["steps"])
+    found = read_yaml(str(described)) if described.is_file() else {}
+    if found.get("shifts"):
+        return str(found["shifts"]).count(":") + 2  # and the source
+    data = found.get("data")
+    return len(data) if isinstance(data, list) else int(found.get("steps") or 0)

@@ -18,6 +18,7 @@ from modelheir.checks import InputError, nearest, validate
 from modelheir.config.mapping import from_mapping
 from modelheir.config.network import NetworkConfig
 from modelheir.models.adapters.side import add_side_modules
+from modelheir.models.blends import dawin
 from modelheir.models.bodies import library
 from modelheir.models.bodies.families import Split, split_timm, split_torchvision
 from modelheir.models.bodies.mimo import widen_input
@@ -97,6 +98,8 @@ def from_spec(spec: Mapping[str, Any]) -> Classifier:
     model = _build(given, config, fetch=False, fixed=fixed)
     if "side" in spec:
         model = add_side_modules(model, spec["side"])
+    if "dawin" in spec:
+        return dawin.rebuild(model, spec["dawin"])  # type: ignore[return-value]
     if "transplant" in spec:
         from modelheir.models.backward_compatible import rebuild
 

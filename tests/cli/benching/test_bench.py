@@ -81,6 +81,17 @@ def test_a_summary_shows_means_and_what_is_missing(tmp_path, suite, made, capsys
     assert {row["state"] for row in rows} == {"finished", "failed"}
 
 
+def test_a_summary_by_length_has_a_table_a_network(tmp_path, suite, made, capsys):
+    out = tmp_path / "out"
+    cli.main(["bench", "run", "seq-to-final", "--suite", suite, "--out", str(out), "--quiet"])
+    capsys.readouterr()
+    assert cli.main(["bench", "summarize", str(out), "--by", "length"]) == 0
+    said = capsys.readouterr().out
+    assert "3 (writers)" in said
+    assert "mlp: newest reporting images right" in said
+    assert sorted(path.name for path in (out / "tables").glob("*.md")) == ["length_mlp.md", "length_net.md"]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

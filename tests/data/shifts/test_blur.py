@@ -97,3 +97,12 @@ def test_zoom_blur_averages_enlargements():
     factors = [1, 1.01, 1.02, 1.03]
     expected = (PICTURE + sum(blur.zoom(PICTURE, factor) for factor in factors)) / 5
     assert np.allclose(blur.zoom_blur(PICTURE, 1.03), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("towards", "axis", "sign"), [(0, 2, 1), (90, 1, 1), (-90, 1, -1)])
+def test_motion_goes_where_it_is_sent(towards, axis, sign):
+    spot = np.zeros((20, 33, 33, 3), np.float32)
+    spot[:, 16, 16] = 1
+    out = blur.motion_blur(spot, (6, 2), np.random.default_rng(0), towards=towards)
+    place = (np.arange(33) - 16) * out.sum(axis=tuple({1, 2, 3} - {axis})) / 3
+    assert (sign * place.sum(axis=1) > 0.5).all()

@@ -16,6 +16,17 @@ def test_brightness_raises_hsv_s_value_alone():
     assert np.allclose(light.brightness(PICTURE * 0, 0.2), 0.2)
 
 
+@pytest.mark.parametrize("change", [(0.3, 0.0), (2.5, 0.2)])
+def test_saturate_changes_hsv_s_saturation_alone(change):
+    picture = PICTURE.copy()
+    picture[0, 0, :3] = [[0, 0, 0], [0.5, 0.5, 0.5], [1, 1, 1]]
+    out = light.saturate(picture, change)
+    for new, old in zip(out.reshape(-1, 3), picture.reshape(-1, 3), strict=True):
+        hue, saturation, value = colorsys.rgb_to_hsv(*old.tolist())
+        wanted = min(max(saturation * change[0] + change[1], 0), 1)
+        assert np.allclose(new, colorsys.hsv_to_rgb(hue, wanted, value), atol=1e-5)
+
+
 def test_contrast_keeps_the_mean_of_each_image_and_channel():
     out = light.contrast(PICTURE, 0.4)
     assert np.allclose(out.mean(axis=(1, 2)), PICTURE.mean(axis=(1, 2)), atol=1e-6)

@@ -123,7 +123,7 @@ def test_what_a_shift_changes_is_known(table):
 def test_the_table_is_in_order():
     changes = [shift.changes for shift in SHIFTS.values()]
     assert changes == sorted(changes, key=["sampling", "images", "labels"].index)
-    assert len(SHIFTS) == 8 + 16 + 1
+    assert len(SHIFTS) == 8 + 20 + 1
     assert all(isinstance(shift, Shift) and shift.joins in ("", *SHIFTS) for shift in SHIFTS.values())
 
 

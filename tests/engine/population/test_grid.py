@@ -96,6 +96,27 @@ def test_the_best_members_checkpoints_and_snapshots_stay(grids, tmp_path):
     assert kept.read_bytes() == (done.folder / "weights.safetensors").read_bytes()
 
 
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_what_a_task_measures_is_of_each_members_kept_weights(runner, grids, tmp_path):
+    """The grid's own is that of the member it chose, whose weights are there to be measured again."""
+
+    def measured(setting):
+        task = grids.task(setting)
+        model = task.modules["model"]
+        return dataclasses.replace(
+            task, measure=lambda: {"sum": float(sum(one.detach().double().sum() for one in model.parameters()))}
+        )
+
+    done = grids.run(tmp_path, grid=Grid(grids.settings, measured, share=True, runner=runner))
+    table, chosen = done.describe["grid"]["members"], done.describe["grid"]["chosen"]
+    held = grids.net(0.0, 8)
+    held.load_state_dict(done.weights("model"))
+    total = float(sum(one.detach().double().sum() for one in held.parameters()))
+    assert table[chosen]["measured"]["sum"] == pytest.approx(total, rel=1e-6)
+    assert done.describe["measured"]["sum"] == pytest.approx(total, rel=1e-6)
+    assert len({row["measured"]["sum"] for row in table}) == len(table)
+
+
 def wrong(settings, runner="sequential"):
     return Grid(settings, lambda setting: None, runner=runner)
 

@@ -39,6 +39,19 @@ def test_what_was_handed_out_stays():
     assert running.importance["w"].item() == 9
 
 
+def test_what_was_collected_is_a_state():
+    first, second = (RunningFisher({"w": torch.zeros(2)}) for _ in range(2))
+    first.observe({"w": torch.tensor([1.0, 2.0])}, images=1)
+    first.end_epoch()
+    first.observe({"w": torch.tensor([3.0, 4.0])}, images=2)
+    second.load_state_dict(first.state_dict())
+    assert second.importance["w"].tolist() == [1, 4]
+    for one in (first, second):
+        one.observe({"w": torch.tensor([1.0, 0.0])}, images=2)
+        one.end_epoch()
+        assert one.importance["w"].tolist() == [2.5, 4]
+
+
 def test_says_what_is_wrong():
     running = RunningFisher({"w": torch.zeros(1)})
     with pytest.raises(ValueError, match="parameter w has no gradient"):

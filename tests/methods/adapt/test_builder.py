@@ -41,7 +41,7 @@ def test_a_stage_trains_on_its_steps_and_is_chosen_on_the_newest(build):
     assert task.streams["train"].ids.tolist() == [*parts[0]["train"].ids, *parts[2]["train"].ids]
     assert task.evaluate["val"].ids.tolist() == parts[2]["val"].ids.tolist()
     assert task.evaluate["test"].ids.tolist() == parts[2]["test"].ids.tolist()
-    assert task.fit is None
+    assert task.fit == build.given.fit
 
 
 def test_a_stage_of_the_past_is_chosen_on_the_past(build):
@@ -64,6 +64,16 @@ def test_training_goes_on_from_the_best_at_each_rate(build):
     fit = build.given.fit
     assert tasks[0].fit == dataclasses.replace(fit, head_multiplier=1.0)
     assert tasks[1].fit == dataclasses.replace(fit, lr=fit.lr / 4, head_multiplier=1.0)
+
+
+def test_a_classifier_that_was_trained_learns_as_the_rest_does(build):
+    build.given = dataclasses.replace(build.given, fit=dataclasses.replace(build.given.fit, head_multiplier=10.0))
+    build.train("first", [0])
+    build.train("next", [2], start=("first",), rates=(1.0,))
+    first = build.stages["first"].prepare({})
+    assert {rate for _, rate, _ in first.parameter_groups(first.modules["model"])} == {1.0, 10.0}
+    following = build.stages["next"].prepare({"first": finished(build, "first")})
+    assert following.parameter_groups is None
 
 
 def test_of_equal_accuracies_the_lower_loss_is_best(build):

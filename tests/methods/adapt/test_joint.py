@@ -1,5 +1,7 @@
 """Copies over time as stages: their loss by hand, what stays frozen, and the model that is published."""
 
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -70,7 +72,8 @@ def test_the_joint_loss_is_the_benchmark_s(build):
 @pytest.mark.parametrize("name", ["joint_model", "joint_side_tune", "erm_side_tune", "sequential_low_rank_adapt"])
 def test_what_is_published_says_what_the_newest_step_says(world, name):
     """An ordinary classifier, built from its description alone."""
-    settings = {"joint__adjacent_weights": (0.1,), "joint__side_layer_sizes": "block", "rates": (1.0,)}
+    settings = {"joint__adjacent_weights": (0.1,)} if name.startswith("joint_") else {"rates": (1.0,)}
+    settings |= {"joint__side_layer_sizes": "block"} if name.endswith("side_tune") else {}
     given = world.given(**NET)
     done = world.run("adapt", "run", given=given, history=PAST, strategies=(name,), seeds=1, **settings)
     published = done[name]
@@ -121,3 +124,85 @@ def test_a_network_without_such_layers_is_refused_before_training(world):
 def test_an_unknown_layer_is_answered_with_the_nearest(world):
     with pytest.raises(InputError, match=r"'layer2'.*Did you mean 'layer1'"):
         world.plan("adapt", world.given(**NET), history=PAST, strategies=("joint_model",), joint__layers="layer2")
+
+
+def settled(build, **settings):
+    build.tuning = Tuning(joint=JointConfig(**settings))
+    return build
+
+
+def test_a_search_tries_every_set_of_layers(build, world):
+    node = joint("separate")(settled(build, layers="search", adjacent_weights=(0.1,)))
+    layers = ("conv1", "layer1", "fc")
+    sets = [set(name.removeprefix("joint_model_steps_").split("+")) for name in build.stages if "_steps_" in name]
+    wanted = [set(some) for size in (1, 2, 3) for some in itertools.combinations(layers, size)]
+    assert sets == wanted
+    assert node == ("joint_model",)
+    task = build.stages["joint_model_steps_conv1+fc"].prepare({})
+    model = task.modules["model_over_time"]
+    assert {name: len(model.held(name)) for name in model.names} == {"conv1": 3, "layer1": 1, "fc": 3}
+    assert task.describe["layers"] == "conv1,fc"
+
+
+def test_the_best_set_of_layers_is_published(world):
+    given = world.given(**NET)
+    own = {"joint__layers": "search", "joint__adjacent": "none", "seeds": 1}
+    done = world.run("adapt", "run", given=given, history=PAST[:1], strategies=("joint_model",), **own)
+    tried = [one for name, one in done.items() if "_steps_" in name]
+    assert len(tried) == 7
+    best = max(one.metrics["val/accuracy"] for one in tried)
+    published = done["joint_model"]
+    assert published.metrics["val/accuracy"] == best == done[published.describe["from"]].metrics["val/accuracy"]
+    assert published.describe["layers"] == done[published.describe["from"]].describe["layers"]
+
+
+def test_fisher_weights_go_on_after_an_interruption(world):
+    own = {"history": PAST, "strategies": ("joint_model",), "seeds": 1}
+    own |= {"joint__adjacent": "l2_fisher", "joint__adjacent_weights": (0.1, 1.0)}
+    given = world.given(**NET)
+    with pytest.raises(KeyboardInterrupt):
+        world.run("adapt", "broken", given=given, stop_after=20, **own)
+    found = [
+        world.run("adapt", name, given=given, **own)["joint_model"].weights("model") for name in ("broken", "whole")
+    ]
+    assert all(torch.equal(found[0][key], found[1][key]) for key in found[1])
+
+
+def test_penalties_by_time_reach_the_optimiser(build):
+    joint("separate")(settled(build, penalty_by_time=True, adjacent="none"))
+    task = build.stages["joint_model_steps"].prepare({})
+    groups = task.parameter_groups(task.modules["model_over_time"])
+    decays = sorted({decay for some, _, decay in groups if some})
+    assert decays == pytest.approx([5e-4 / 3, 5e-4 / 2, 5e-4])
+
+
+def test_decays_of_side_modules_are_tried(build):
+    own = {"efficient_decays": (0.0, 0.5), "adjacent_weights": (0.1, 1.0), "side_layer_sizes": "block"}
+    joint("side_tune")(settled(build, **own))
+    grid = build.stages["joint_side_tune_steps"].prepare({})
+    assert [tuple(one.values()) for one in grid.settings] == [(0.1, 0.0), (0.1, 0.5), (1.0, 0.0), (1.0, 0.5)]
+    for setting in grid.settings:
+        task = grid.make_task(setting)
+        model = task.modules["model_over_time"]
+        own = {id(one) for one in model.held("layer1")[2].parameters()}
+        groups = task.parameter_groups(model)
+        assert {decay for some, _, decay in groups for one in some if id(one) in own} == {setting["efficient_decay"]}
+
+
+def test_without_side_modules_steps_share_their_blocks(world):
+    own = {"history": PAST, "strategies": ("joint_side_tune",), "seeds": 1, "joint__side_layer_sizes": "block"}
+    own |= {"joint__ablate": True, "joint__all_layers_efficient": True}
+    done = world.run("adapt", "run", given=world.given(**NET), **own)
+    steps, published = done["joint_side_tune_steps"], done["joint_side_tune"]
+    assert set(steps.weights("model_over_time")) == {
+        key for key in steps.weights("model_over_time") if key.split(".")[2] == "0"
+    }
+    assert published.metrics["val/loss"] == pytest.approx(steps.metrics["val/loss"], rel=1e-4)
+
+
+def test_where_nothing_is_copied_there_is_no_distance(build):
+    joint("separate")(settled(build, layers="none"))
+    assert [name for name in build.stages if "_steps" in name] == ["joint_model_steps"]
+    task = build.stages["joint_model_steps"].prepare({})
+    batches = {key: next(iter(stream.epoch(0))) for key, stream in task.streams.items()}
+    assert set(task.objective(batches, Step()).terms) == {"task"}

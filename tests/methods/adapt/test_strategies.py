@@ -37,6 +37,7 @@ def build(world):
         ("linear_probe_fine_tune", ["history", "linear_probe", "linear_probe_fine_tune"]),
         ("sequential_fine_tune", ["step_1", "step_2", "step_3"]),
         ("wise_ft", ["history", "erm_fine_tune", "wise_ft"]),
+        ("dawin", ["history", "erm_fine_tune", "dawin"]),
         ("irm_all", ["irm_all"]),
         ("dro_fine_tune", ["history_dro", "dro_fine_tune"]),
         ("l2_fine_tune", ["history", "l2_fine_tune"]),

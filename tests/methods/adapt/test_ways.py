@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from modelheir import models
+from modelheir.checks import InputError
 from modelheir.methods.adapt.ways import SHARES
 from modelheir.models import blends, gradients
 
@@ -20,6 +21,24 @@ def test_wise_ft_is_the_blend_that_is_best_on_selection(world):
     for key, value in done["wise_ft"].weights("model").items():
         torch.testing.assert_close(value, expected[key])
     assert scores[0.0] == pytest.approx(done["erm_fine_tune"].metrics["val/accuracy"])
+
+
+def test_dawin_answers_as_the_two_models_it_is_between(world):
+    done = world.run("adapt", "run", history=PAST, strategies=("dawin",), seeds=1, rates=(1.0,))
+    start, tuned = (models.from_spec(done[name].describe["model"]).eval() for name in ("history", "erm_fine_tune"))
+    start.load_state_dict(done["history"].weights("model"))
+    tuned.load_state_dict(done["erm_fine_tune"].weights("model"))
+    found = models.from_spec(done["choice"].describe["model"]).eval()
+    found.load_state_dict(done["choice"].weights("model"))
+    images = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    wanted = blends.DaWin(start, tuned)(images).logits
+    torch.testing.assert_close(found(images).logits, wanted)
+    assert done["dawin"].describe["of"] == ["history", "erm_fine_tune"]
+    assert done["choice"].metrics["val/accuracy"] == done["dawin"].metrics["val/accuracy"]
+    with pytest.raises(InputError, match="the model to begin from answers each image with weights of its own"):
+        world.given().model.begin_from(found)
+    with pytest.raises(InputError, match="--old answers each image with weights of its own"):
+        world.run("bct", "next", given=world.given(old=(f"run:{world.tmp_path / 'run'}#dawin",)))
 
 
 def test_shares_are_from_none_to_all_of_the_past():
@@ -49,8 +68,9 @@ def test_surgery_moves_the_stages_that_gradients_ask_for(world):
     assert set(done[f"surgical_rgn_{len(layers)}"].describe["layers"].split(",")) == set(layers)
 
 
-def test_a_low_rank_change_is_one(world):
-    done = world.run("adapt", "run", history=PAST, strategies=("low_rank_fine_tune",), seeds=1, rates=(1.0,))
+@pytest.mark.parametrize("rates", [(1.0,), (1.0, 0.1)])
+def test_a_low_rank_change_is_one(world, rates):
+    done = world.run("adapt", "run", history=PAST, strategies=("low_rank_fine_tune",), seeds=1, rates=rates)
     past, now = (done[name].weights("model") for name in ("history", "low_rank_fine_tune"))
     key = next(key for key, value in past.items() if value.ndim == 2 and min(value.shape) > 8)
     plain = {name.replace("parametrizations.", "").removesuffix(".original"): value for name, value in now.items()}

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from modelheir.models import build, stages
-from modelheir.models.adapters import add_low_rank, is_function, merge_weights, plain_state, reparametrise
+from modelheir.models.adapters import add_low_rank, is_function, load_plain, merge_weights, plain_state, reparametrise
 
 
 class Twice(nn.Module):
@@ -75,3 +75,17 @@ def test_stages_of_a_network_stay_where_they_are(name):
 def test_what_is_no_parameter_of_the_layer_is_refused():
     with pytest.raises(ValueError, match="Linear has no parameter 'wieght' of its own"):
         reparametrise(nn.Linear(2, 2), "wieght", Twice())
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_plain_weights_are_loaded_where_functions_begin(adapted):
+    model = build("convnet", classes=("a", "b", "c"), image_size=8)
+    if adapted:
+        add_low_rank(model.get_submodule("body"), rank=2, seed=0)
+    other = build("convnet", classes=("a", "b", "c"), image_size=8, seed=9)
+    load_plain(model, other.state_dict())
+    assert is_function(model) == adapted
+    found = plain_state(model)
+    assert all(torch.equal(value, found[key]) for key, value in other.state_dict().items())
+    with pytest.raises(RuntimeError, match=r"head\.bias"):
+        load_plain(model, {key: value for key, value in other.state_dict().items() if key != "head.bias"})

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from modelheir.models.blends.dawin import DaWin, dawin_share
+from modelheir.checks import InputError
+from modelheir.models import build, from_spec, load
+from modelheir.models.blends.dawin import DaWin, dawin_share, need_one_network
+from modelheir.models.files import export_onnx, export_safetensors
 from modelheir.types import Outputs
 
 
@@ -95,3 +98,38 @@ def test_says_what_is_wrong():
         dawin_share(one, one, levels=1)
     with pytest.raises(ValueError, match="name different tensors"):
         DaWin(Net(1), nn.Linear(1, 1))
+
+
+@pytest.fixture
+def between():
+    start, tuned = (build("convnet", classes=("a", "b", "c"), image_size=8, seed=seed) for seed in (1, 2))
+    return DaWin(start, tuned, levels=5).eval()
+
+
+def test_it_is_built_again_from_its_description(between):
+    again = from_spec(between.spec).eval()
+    assert isinstance(again, DaWin)
+    assert (again.levels, again.classes, again.spec) == (5, ("a", "b", "c"), between.spec)
+    again.load_state_dict(between.state_dict())
+    images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(again(images).logits, between(images).logits)
+
+
+def test_a_file_of_it_is_loaded(between, tmp_path):
+    export_safetensors(between, tmp_path / "both.safetensors")
+    again = load(f"file:{tmp_path / 'both.safetensors'}").eval()
+    images = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(again(images).logits, between(images).logits)
+    again.rename(("x", "y", "z"))
+    assert again.classes == again.class_list == tuple(again.spec["classes"]) == ("x", "y", "z")
+
+
+def test_what_needs_one_network_is_refused(between, tmp_path):
+    export_safetensors(between, tmp_path / "both.safetensors")
+    for act in (
+        lambda: load(f"file:{tmp_path / 'both.safetensors'}", classes=("d", "e"), replace_head=True),
+        lambda: export_onnx(between, tmp_path / "both.onnx", 8),
+        lambda: need_one_network(between, "it", "training"),
+    ):
+        with pytest.raises(InputError, match=r"weights of its own \(dawin\), and .* needs one network"):
+            act()

@@ -1,11 +1,13 @@
 """A network over steps of time: who shares what, what is frozen, and where a step begins."""
 
 import copy
+import importlib
 
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from torchvision.models import get_model
 
 from modelheir.checks import InputError
 from modelheir.config.network import NetworkConfig
@@ -266,3 +268,22 @@ def test_mistakes(classifier):
         OverTime(classifier(), [[0, 0]])
     with pytest.raises(ValueError, match="step must be from 1 to 1, got 0"):
         OverTime(classifier(), [[0, 0, 0], [1, 1, 1]]).freeze_before(0)
+
+
+@pytest.mark.parametrize("mode", ["separate", "side_tune"])
+def test_later_copies_of_a_pretrained_body_begin_as_the_first(monkeypatch, mode):
+    """The stem and the blocks, where they are copied whole; the head and side modules are drawn."""
+    module = importlib.import_module("modelheir.models.bodies.blocks")
+    net = get_model("resnet18", weights=None)
+    monkeypatch.setattr(module, "get_model", lambda name, weights: net)
+    config = NetworkConfig(pretrained=True)
+    made = build("blocks_resnet", classes=("a", "b"), image_size=32, config=config)
+    routes = parse_routes("all", steps=3, layers=layer_names(made))
+    model = OverTime(made, routes, OverTimeConfig(mode=mode))
+    for name in model.names:
+        first, *others = (one.state_dict() for one in model.held(name))
+        alike = name == "conv1" or (mode == "separate" and name != "fc")
+        for one in others:
+            same = one.keys() == first.keys() and all(torch.equal(one[key], first[key]) for key in one)
+            assert same == alike, name
+    torch.testing.assert_close(model.held("conv1")[2][0].weight, net.conv1.weight)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from modelheir.models.over_time import distances
+from modelheir.models.over_time import distances, tied_layers
 
 
 def by_hand(model, before, after, name, power, fisher=None):
@@ -83,3 +83,10 @@ def test_mistakes(over_time):
     for kind, fisher in (("l2_fisher", None), ("l2", {})):
         with pytest.raises(ValueError, match="fisher belongs to kind 'l2_fisher' and to no other"):
             distances(model, kind, fisher=fisher)
+
+
+def test_layers_between_whose_copies_there_are_distances(over_time):
+    for config in ({"separate": "layer1:fc,layer1"}, {"mode": "side_tune"}, {"separate": "none"}):
+        model = over_time(**config)
+        assert set(tied_layers(model)) == {name for _, name in distances(model)}
+    assert tied_layers(over_time(mode="side_tune")) == ("conv1", "fc")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from modelheir.bench.pictures import sheets
 from modelheir.bench.pictures.folder import PictureFolder, file_name
 from modelheir.bench.pictures.lineage import need_models
-from modelheir.bench.pictures.members import Member, grouped, oracle_of, read_members
+from modelheir.bench.pictures.members import Member, NothingToDraw, grouped, oracle_of, read_members
 from modelheir.bench.pictures.settings import PlotConfig, accept
 from modelheir.bench.pictures.sheets import Asked, Picture
 from modelheir.bench.pictures.worlds import Worlds, open_dated
@@ -73,13 +73,19 @@ def draw_pictures(kind: str, runs: Sequence[str] = (), config: PlotConfig | None
     names = _names(kind, parts, together)
     endings = ("_accuracy", "_change") if kind == "penalty" else ("",)
     folder.accept([name + ending for name in names for ending in endings])
-    made = []
+    made, empty = [], []
     with make_progress(quiet=config.quiet) as progress:
         asked = Asked(config, oracles, Worlds(config.device, config.data), progress, notes)
         for name, part in zip(names, parts, strict=True):
-            for ending, picture in zip(endings, list(draw(part, asked)), strict=True):
-                made.append(folder.write(name + ending, *picture))
-    return Plotted(made, list(dict.fromkeys(notes)))
+            try:
+                drawn = list(draw(part, asked))
+            except NothingToDraw as error:
+                empty.append(error)
+                continue
+            made += [folder.write(name + ending, *one) for ending, one in zip(endings, drawn, strict=True)]
+    if not made:
+        raise empty[0]
+    return Plotted(made, list(dict.fromkeys([*notes, *map(str, empty)])))
 
 
 def _of_data(config: PlotConfig) -> Plotted:

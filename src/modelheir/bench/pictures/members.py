@@ -15,9 +15,13 @@ from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
 from modelheir.types import StageResult
 
-__all__ = ["Member", "grouped", "like", "oracle_of", "read_members"]
+__all__ = ["Member", "NothingToDraw", "grouped", "like", "oracle_of", "read_members"]
 
 _ROW = "strategy/"
+
+
+class NothingToDraw(InputError):
+    """A run has nothing of the kind that is asked for; others that are asked for may have."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,10 +54,10 @@ class Member:
         """Return the last stage of a strategy that a picture needs.
 
         Raises:
-            InputError: If the run did not try it.
+            NothingToDraw: If the run did not try it.
         """
         if strategy not in self.ends:
-            raise InputError(
+            raise NothingToDraw(
                 f"{self.folder.path} did not try {strategy}, and {why}: train with it among --method.strategies."
             )
         return self.stage(self.ends[strategy])

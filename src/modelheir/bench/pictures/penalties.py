@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelheir.analysis.arms import over_seeds
-from modelheir.bench.pictures.members import Member
+from modelheir.bench.pictures.members import Member, NothingToDraw
 from modelheir.checks import InputError
 from modelheir.report.figures.penalty import PenaltyLine
 
@@ -26,7 +26,7 @@ def accuracy_lines(members: Sequence[Member]) -> list[PenaltyLine]:
         members: The seeds of one network on one sequence.
 
     Raises:
-        InputError: If a run tried fewer than two strengths.
+        NothingToDraw: If a run tried fewer than two strengths.
     """
     values: dict[float, list[float]] = {}
     for member in members:
@@ -65,7 +65,7 @@ def _tried(member: Member) -> dict[float, Mapping[str, Any]]:
     rows = [row for row in about.get("grid", {}).get("members", ()) if row.get("selection") is not None]
     found = {float(row["setting"]["adjacent_weight"]): row for row in rows}
     if len(found) < 2:
-        raise InputError(
+        raise NothingToDraw(
             f"{member.folder.path} has joint_model at fewer than two strengths of the penalty, and the picture is over "
             "several: train with more of --method.joint.adjacent_weights, such as 0, 0.01, 0.1 and 1."
         )

@@ -9,7 +9,7 @@ import numpy as np
 
 from modelheir import models
 from modelheir.bench.pictures.lineage import model_of, models_of
-from modelheir.bench.pictures.members import Member
+from modelheir.bench.pictures.members import Member, NothingToDraw
 from modelheir.bench.pictures.worlds import World
 from modelheir.checks import InputError
 from modelheir.metrics.geometry.svcca import Directions, directions, mean_correlations
@@ -126,7 +126,7 @@ def weight_rows(model: Classifier) -> dict[str, np.ndarray]:
 def _past(member: Member) -> str:
     name = f"history{member.suffix}"
     if not any(path.name.partition("_")[2] == name for path in (member.folder.path / "stages").glob("[0-9]*_*")):
-        raise InputError(
+        raise NothingToDraw(
             f"{member.folder.path} has no network of the past, and the plane of weights is made of it: train with "
             "erm_fine_tune among --method.strategies."
         )

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from modelheir.bench.pictures.images import example_grid
 from modelheir.bench.pictures.interpolation import COLUMNS, basin
-from modelheir.bench.pictures.members import Member, grouped, like
+from modelheir.bench.pictures.members import Member, NothingToDraw, grouped, like
 from modelheir.bench.pictures.penalties import accuracy_lines, change_lines, levels
 from modelheir.bench.pictures.planes import Panels, alike, moves, projected
 from modelheir.bench.pictures.settings import PlotConfig
@@ -88,7 +88,7 @@ def interpolations(members: Sequence[Member], asked: Asked) -> Iterator[Picture]
         rows += [{"panel": network, **row} for row in numbers]
     order = list(dict.fromkeys(line.name for lines in panels.values() for line in lines))
     if not order:
-        raise InputError(
+        raise NothingToDraw(
             f"no strategy of {members[0].folder.path} trains a model of the past on the newest step: there is no line "
             "to draw. Train with erm_fine_tune or sequential_fine_tune among --method.strategies."
         )
@@ -186,7 +186,9 @@ def of_history(history: History, config: PlotConfig) -> Picture:
 
 def _planes(panels: Panels, plane: Any, label: str) -> Picture:
     if not panels:
-        raise InputError("every strategy has side modules, which have no place in a plane of weights: choose others.")
+        raise NothingToDraw(
+            "every strategy has side modules, which have no place in a plane of weights: choose others."
+        )
     drawn = [(layer, figure_of_paths.paths(own, plane)) for layer, own in panels.items()]
     key = figure_of_paths.path_key(next(iter(panels.values())))
     rows = [row for layer, own in panels.items() for row in figure_of_paths.path_rows(own, panel=layer)]
@@ -207,7 +209,7 @@ def _note_side(asked: Asked, lacking: Sequence[str]) -> None:
 
 def _need_lines(panels: Panels, member: Member) -> None:
     if not panels:
-        raise InputError(
+        raise NothingToDraw(
             f"no strategy of {member.folder.path} that is asked for comes by several models without side modules: "
             "take sequential_fine_tune, joint_model or erm_fine_tune."
         )

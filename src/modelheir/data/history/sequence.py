@@ -17,9 +17,11 @@ from typing import Annotated, Any
 import numpy as np
 
 from modelheir.checks import AtLeast, InputError, OneOf, validate
+from modelheir.config.unread import refuse_unread
 from modelheir.data.history.history import History
 from modelheir.data.history.sampling import allot, draw, quotas, step_seeds, train_part
 from modelheir.data.history.superclasses import Units, units_of
+from modelheir.data.history.variants import VARIANTS, add_variants
 from modelheir.data.images import ArrayPixels, ImageSet
 from modelheir.data.shifts.blocks import rotate
 from modelheir.data.shifts.grammar import accumulate, parse_shifts
@@ -48,8 +50,14 @@ class SequenceConfig:
     test: Annotated[str, OneOf("last", "every")] = "last"  #: which steps after the source have a test split
     mode: Annotated[str, OneOf(*MODES)] = "fixed"  #: as described, or as published, faults included
     seed: Annotated[int, AtLeast(0)] = 1007
+    variants: Annotated[str, OneOf(*VARIANTS)] = "none"  #: changed copies of training images, kept beside them
+    drawn: Annotated[int, AtLeast(0)] = 0  #: variants of an image that are kept, drawn; 0 is all
     groups: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)  #: class -> finer classes in the order
     #: of subpop; {} is CIFAR-100's own 20, and none for other data
+
+    def unread(self) -> dict[str, str]:
+        """Return what is left aside where there are no variants."""
+        return {"drawn": "variants = 'none'"} if self.variants == "none" else {}
 
 
 def make_sequence(train: ImageSet, test: ImageSet, config: SequenceConfig, *, name: str = "sequence") -> History:
@@ -70,6 +78,7 @@ def make_sequence(train: ImageSet, test: ImageSet, config: SequenceConfig, *, na
             far, or there are fewer images of a class than asked for.
     """
     validate(config)
+    refuse_unread(config, SequenceConfig("", ()), "sequence")
     if train.classes != test.classes:
         raise InputError(f"{name}: {train.name} and {test.name} have other class lists.")
     compat = config.mode == "compat"
@@ -95,6 +104,9 @@ def make_sequence(train: ImageSet, test: ImageSet, config: SequenceConfig, *, na
             random = np.random.Generator(np.random.PCG64([seed, number, _SPLITS.index(split)]))
             label = f"{name}, step {number} ({texts[number]}), {split}"
             made[split] = _shifted(base, rows, units, number, state, random, label, compat)
+        made["train"] = add_variants(
+            made["train"], config.variants, drawn=config.drawn, random=np.random.default_rng([seed, number, 3])
+        )
         steps.append(made)
     return History(name, tuple(steps), texts, COMPAT_SETTINGS if compat else {})
 

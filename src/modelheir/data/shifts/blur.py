@@ -48,8 +48,10 @@ def glass_blur(images: np.ndarray, glass: tuple[float, int, int], random: np.ran
     return gaussian_blur(out, deviation)
 
 
-def motion_blur(images: np.ndarray, motion: tuple[int, float], random: np.random.Generator) -> np.ndarray:
-    """Smear along a direction of each image, from -45 to 45 degrees to the right.
+def motion_blur(
+    images: np.ndarray, motion: tuple[int, float], random: np.random.Generator, *, towards: float = 0
+) -> np.ndarray:
+    """Smear along a direction of each image, up to 45 degrees from ``towards``: 0 is to the right, 90 down.
 
     Pixels up to ``2 * motion[0]`` behind weigh by a Gaussian of ``motion[1]`` pixels; the border pixel stands for those
     beyond it.
@@ -57,7 +59,7 @@ def motion_blur(images: np.ndarray, motion: tuple[int, float], random: np.random
     radius, deviation = motion
     steps = np.arange(2 * radius + 1)
     weights = np.exp(-(steps**2) / (2 * deviation**2))
-    angle = np.deg2rad(random.uniform(-45, 45, len(images)))
+    angle = np.deg2rad(towards + random.uniform(-45, 45, len(images)))
     height, width = images.shape[1:3]
     rows, columns = np.arange(height), np.arange(width)
     every = np.arange(len(images))[:, None, None]

@@ -1,4 +1,8 @@
-"""What a picture shows and in which detail: mirrored, its middle enlarged, stored as JPEG, in coarse pixels."""
+"""What a picture shows and in which detail: mirrored, its middle enlarged, warped, stored as JPEG, in coarse pixels.
+
+The warp: Hendrycks and Dietterich, 2019, after Simard et al., 2003. Departure: the picture is sampled once, where the
+original samples the affine part and the elastic part one after the other.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,11 @@ import io
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from modelheir.data.shifts.blur import zoom
 
-__all__ = ["crop_zoom", "jpeg", "mirror", "pixelate"]
+__all__ = ["crop_zoom", "elastic", "jpeg", "mirror", "pixelate"]
 
 
 def mirror(images: np.ndarray, amount: np.ndarray, random: np.random.Generator | None = None) -> np.ndarray:
@@ -20,6 +25,33 @@ def mirror(images: np.ndarray, amount: np.ndarray, random: np.random.Generator |
 def crop_zoom(images: np.ndarray, kept: float, random: np.random.Generator | None = None) -> np.ndarray:
     """Cut the middle, a share of each side, and enlarge it to the old size, bilinearly; floats of 0 to 1."""
     return zoom(images, 1 / kept)
+
+
+def elastic(images: np.ndarray, warp: tuple[float, float, float], random: np.random.Generator) -> np.ndarray:
+    """Move three points of each picture, and the whole with them, then every pixel; bilinear, mirrored at the border.
+
+    Args:
+        images: Floats of 0 to 1.
+        warp: As shares of the shorter side: how far pixels move before they are smoothed, the Gaussian that smooths
+            these moves, and how far the points move at most.
+        random: Of the moves.
+    """
+    height, width = images.shape[1:3]
+    far, smooth, points = (share * min(height, width) for share in warp)
+    middle, reach = np.array([height // 2, width // 2]), min(height, width) // 3
+    fixed = middle + reach * np.array([[1, 1], [1, -1], [-1, -1]])
+    grid = np.indices((height, width)).reshape(2, -1)
+    out = np.empty_like(images)
+    for place, one in enumerate(images):
+        moved = fixed + random.uniform(-points, points, fixed.shape)
+        back = np.linalg.solve(np.column_stack([moved, np.ones(3)]), fixed).T  # a place of the result to the picture
+        moves = random.uniform(-1, 1, (2, height, width))
+        moves = ndimage.gaussian_filter(moves, (0, smooth, smooth), mode="reflect", truncate=3) * far
+        source = back @ np.vstack([grid + moves.reshape(2, -1), np.ones(height * width)])
+        for channel in range(one.shape[2]):
+            seen = ndimage.map_coordinates(one[..., channel], source, order=1, mode="mirror")
+            out[place, ..., channel] = seen.reshape(height, width)
+    return out
 
 
 def jpeg(images: np.ndarray, quality: int, random: np.random.Generator | None = None) -> np.ndarray:

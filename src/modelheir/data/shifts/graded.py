@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modelheir.data.shifts import blur, framing, light, noise
+from modelheir.data.shifts import blur, framing, light, noise, weather
 
 __all__ = ["GRADED", "graded"]
 
@@ -21,6 +21,7 @@ _PART = 512  #: images at a time, so that copies stay small
 Change = Callable[[np.ndarray, Any, np.random.Generator], np.ndarray]
 
 #: name -> what it does to floats of 0 to 1, and its setting at each strength
+# fmt: off
 _STRENGTHS: dict[str, tuple[Change, Sequence[Any]]] = {
     "gaussian_noise": (noise.gaussian_noise, (0.04, 0.06, 0.08, 0.09, 0.10)),
     "shot_noise": (noise.shot_noise, (500, 250, 100, 75, 50)),
@@ -33,12 +34,32 @@ _STRENGTHS: dict[str, tuple[Change, Sequence[Any]]] = {
     "zoom_blur": (blur.zoom_blur, (1.06, 1.11, 1.16, 1.21, 1.26)),
     "fog": (light.fog, ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))),
     "frost": (light.frost, ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))),
+    "snow": (
+        weather.snow,
+        (
+            (0.1, 0.2, 1, 0.6, 8, 3, 0.95), (0.1, 0.2, 1, 0.5, 10, 4, 0.9), (0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
+            (0.25, 0.3, 2.25, 0.6, 12, 6, 0.85), (0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
+        ),
+    ),
+    "spatter": (
+        weather.spatter,
+        (
+            (0.62, 0.1, 0.7, 0.7, 0.5, 0), (0.65, 0.1, 0.8, 0.7, 0.5, 0), (0.65, 0.3, 1, 0.69, 0.5, 0),
+            (0.65, 0.1, 0.7, 0.69, 0.6, 1), (0.65, 0.1, 0.5, 0.68, 0.6, 1),
+        ),
+    ),
     "brightness": (light.brightness, (0.05, 0.1, 0.15, 0.2, 0.3)),
     "contrast": (light.contrast, (0.75, 0.5, 0.4, 0.3, 0.15)),
+    "saturate": (light.saturate, ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2))),
+    "elastic": (
+        framing.elastic,
+        ((0, 0, 0.08), (0.05, 0.2, 0.07), (0.08, 0.06, 0.06), (0.1, 0.04, 0.05), (0.1, 0.03, 0.03)),
+    ),
     "jpeg": (framing.jpeg, (80, 65, 58, 50, 40)),
     "pixelate": (framing.pixelate, (0.95, 0.9, 0.85, 0.75, 0.65)),
     "crop_zoom": (framing.crop_zoom, (30 / 32, 28 / 32, 26 / 32, 24 / 32)),
 }
+# fmt: on
 
 
 def graded(

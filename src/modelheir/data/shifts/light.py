@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["brightness", "contrast", "fog", "frost", "plasma"]
+__all__ = ["brightness", "contrast", "fog", "frost", "plasma", "saturate"]
 
 _ICE = np.array([0.82, 0.91, 1.0], dtype=np.float32)  #: colour of frost
 
@@ -18,6 +18,20 @@ def brightness(images: np.ndarray, more: float, random: np.random.Generator | No
     value = images.max(axis=3, keepdims=True)
     brighter = np.clip(value + np.float32(more), 0, 1)
     return np.where(value > 0, images * (brighter / np.maximum(value, np.float32(1e-6))), brighter)
+
+
+def saturate(images: np.ndarray, change: tuple[float, float], random: np.random.Generator | None = None) -> np.ndarray:
+    """Multiply HSV's saturation by ``change[0]`` and add ``change[1]``, within 0 and 1; hue and value stay.
+
+    A grey pixel has the hue of red, as the colour model says.
+    """
+    value = images.max(axis=3, keepdims=True)
+    chroma = value - images.min(axis=3, keepdims=True)
+    old = np.where(value > 0, chroma / np.maximum(value, np.float32(1e-6)), 0)
+    new = np.clip(old * np.float32(change[0]) + np.float32(change[1]), 0, 1)
+    red = np.array([0, 1, 1], dtype=np.float32)
+    lacking = np.where(chroma > 0, (value - images) / np.maximum(chroma, np.float32(1e-6)), red)
+    return value * (1 - new * lacking)
 
 
 def contrast(images: np.ndarray, share: float, random: np.random.Generator | None = None) -> np.ndarray:

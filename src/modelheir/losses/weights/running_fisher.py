@@ -60,3 +60,15 @@ class RunningFisher:
         if self._images:
             self.importance = {name: total / self._images for name, total in self._sums.items()}
             self._begin()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what was collected, and what is offered."""
+        every = {"importance": self.importance, "sum": self._sums}
+        found = {f"{kind}.{name}": value for kind, values in every.items() for name, value in values.items()}
+        return {**found, "images": torch.tensor(self._images)}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take them back."""
+        for kind, values in (("importance", self.importance), ("sum", self._sums)):
+            values |= {name: state[f"{kind}.{name}"].to(value, copy=True) for name, value in values.items()}
+        self._images = int(state["images"])

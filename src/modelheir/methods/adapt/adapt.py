@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 from modelheir.checks import Above, AtLeast, InputError, OneOf
 from modelheir.methods.adapt.builder import Builder
 from modelheir.methods.adapt.choice import choice
+from modelheir.methods.adapt.further import further
 from modelheir.methods.adapt.strategies import STRATEGIES
-from modelheir.methods.adapt.tuning import DomainConfig, JointConfig, Tuning
+from modelheir.methods.adapt.tuning import JOINT_READ_BY, DomainConfig, JointConfig, Tuning
 from modelheir.methods.adapt.ways import HISTORY
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.steps import cut_steps, steps_of_sources
@@ -33,7 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["METHOD", "Config", "accept", "history_of", "plan"]
 
 #: strategies whose fine-tuning moves the layers that ``layers`` says
-_RECIPE = re.compile(r"(erm|irm|dro|l2|l1|ewc)_fine_tune|wise_ft|sequential_(?!side_tune|low_rank_adapt).*")
+_RECIPE = re.compile(
+    r"(erm|irm|dro|l2|l1|ewc)_fine_tune|wise_ft|dawin|sequential_(?!side_tune|low_rank_adapt|.*using_joint).*"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Config:
     layers: str = "all"  #: that fine-tuning moves: conv1,layer1 together; fc-all one stage after another; all:fc step
     #: by step of a sequence; linear_probe; gradual_unfreeze_...; or chosen by search, surgical_rgn, surgical_snr
     start_anew: bool = False  #: strategies with a pull begin from drawn weights, so that it alone tells of the past
+    further: Annotated[int, AtLeast(0)] = 0  #: epochs for which the best setting of a strategy trains on; the better is
+    #: taken, and blends of weights stay as they are
     domains: DomainConfig = dataclasses.field(default_factory=DomainConfig)
     joint: JointConfig = dataclasses.field(default_factory=JointConfig)
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
@@ -74,6 +79,7 @@ class Config:
         tuned = any(_RECIPE.fullmatch(name) for name in self.strategies)
         found |= {} if pulled else {"pulls": why, "start_anew": why}
         found |= {} if tuned else {"layers": why}
+        found |= {} if set(self.strategies) - {"wise_ft", "dawin", "sequential_average"} else {"further": why}
         found |= {} if "replay" in text else {"replay": why}
         copies = any(word in text for word in ("joint_", "side_tune", "low_rank_adapt"))
         found |= {} if copies else {"joint": why}
@@ -86,9 +92,31 @@ def accept(config: Config, run: TrainConfig) -> None:
         if not values or len(set(values)) < len(values):
             raise InputError(f"method.{name} = {list(values)!r}: name at least one, each once.")
     accept_supervised(config.supervised, run.inputs)
+    _accept_joint(config)
     for name in config.strategies:
         if name == "erm_all_weighted" or name.startswith(("irm_", "dro_", "coral_")):
             need_unmixed(run.inputs, f"method.strategies = {name!r}", instead=", or leave that strategy out")
+
+
+def _accept_joint(config: Config) -> None:
+    """Refuse settings of copies over time that none of the strategies reads, and a search where none is made."""
+    for field in dataclasses.fields(JointConfig):
+        value, endings = getattr(config.joint, field.name), JOINT_READ_BY.get(field.name, ("",))
+        if value != field.default and not any(name.endswith(endings) for name in config.strategies):
+            raise InputError(
+                f"method.joint.{field.name} = {value!r} has no effect with method.strategies = "
+                f"{list(config.strategies)}: leave it out."
+            )
+    if len(set(config.joint.efficient_decays)) < len(config.joint.efficient_decays):
+        raise InputError(f"method.joint.efficient_decays = {list(config.joint.efficient_decays)}: name each once.")
+    copied = [name for name in config.strategies if name.endswith(("side_tune", "low_rank_adapt"))]
+    frozen = [name for name in copied if not name.startswith("joint_")]
+    for name, value in (("layers", "search"), ("ablate", True)):
+        if frozen and getattr(config.joint, name) == value:
+            raise InputError(
+                f"method.joint.{name} = {value!r} is for steps that train together, and {frozen[0]} has a frozen past: "
+                "leave the one or the other out."
+            )
 
 
 def plan(config: Config, given: Given) -> list[Stage]:
@@ -99,9 +127,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
     """
     sources = {name: one.splits for name, one in given.sources.items()}
     history = history_of(config, given.data.splits, sources, resident_gib=given.data.inputs.resident_gib)
-    tuning = Tuning(
-        config.rates, config.pulls, config.replay, config.layers, config.start_anew, config.domains, config.joint
-    )
+    tuning = Tuning(**{field.name: getattr(config, field.name) for field in dataclasses.fields(Tuning)})
     builders, nodes = [], {name: [] for name in config.strategies}
     for number in range(config.seeds):
         build = Builder(
@@ -110,7 +136,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
         )  # fmt: skip
         builders.append(build)
         for name in config.strategies:
-            nodes[name].append(STRATEGIES[name].build(build))
+            nodes[name].append(further(build, name, STRATEGIES[name].build(build)))
     stages = [stage for build in builders for stage in build.stages.values()]
     pasts = [f"{HISTORY}{build.suffix}" for build in builders]
     return [*stages, choice(builders, nodes, pasts)]

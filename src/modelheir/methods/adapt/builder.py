@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from modelheir import models
 from modelheir.methods.adapt.domains import DomainObjective
-from modelheir.methods.adapt.pull import Earlier, Pull
+from modelheir.methods.adapt.pull import Earlier, Pull, pulled
 from modelheir.methods.given.steps import data_of_steps
 from modelheir.objective.supervised import make_supervised
 from modelheir.plans import Grid, Stage, Task
 from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
-    from modelheir.data import History
+    from modelheir.data import History, ImageSet
     from modelheir.methods.adapt.tuning import Tuning
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
@@ -81,6 +81,7 @@ class Builder:
         self.stages: dict[str, Stage] = {}
         #: trained stage -> the newest step that it learnt from, and the stages whose best it took over from
         self.before: dict[str, tuple[int, Node]] = {}
+        self.blended: set[str] = set()  #: stages that train nothing
         self._data: dict[Any, Given] = {}
 
     @property
@@ -127,8 +128,7 @@ class Builder:
         strengths = self.tuning.pulls if usual.pull else (0.0,)
         settings = [{"rate": rate, "pull": strength} for rate, strength in itertools.product(tried, strengths)]
         node = self.tune(name, settings, lambda done: self._training(given, usual, done))
-        before = usual.start or (usual.toward[-1][0] if usual.toward else ())
-        self.before |= dict.fromkeys(node, (max(numbers), before))
+        self.before[node[0]] = max(numbers), usual.start or (usual.toward[-1][0] if usual.toward else ())
         return node
 
     def tune(
@@ -163,17 +163,26 @@ class Builder:
             task = given.task(model, given.data.stream("train", train=False), None)
             return dataclasses.replace(task, describe={**task.describe, "steps": [], **noted})
 
-        self.before[f"{name}{self.suffix}"] = self.newest, before
-        return (self.add(f"{name}{self.suffix}", prepare),)
+        stage = self.add(f"{name}{self.suffix}", prepare)
+        self.before[stage] = self.newest, before
+        self.blended.add(stage)
+        return (stage,)
 
     def best(self, done: Done, node: Node) -> StageResult:
         """Return a node's best stage."""
         return best_of(done, node)
 
-    def streams_of(self, numbers: Sequence[int]) -> dict[str, Stream]:
-        """Return a stream of each step, the longest first; their batches together are about one of the run's."""
+    def streams_of(self, numbers: Sequence[int], images: Mapping[int, ImageSet] | None = None) -> dict[str, Stream]:
+        """Return a stream of each step, the longest first; their batches together are about one of the run's.
+
+        ``images`` take the place of the training images of their steps.
+        """
         batch = max(2, self.given.data.batch_size // len(numbers))
         each = {f"step_{number + 1}": self.on([number]).data for number in numbers}
+        for number, train in (images or {}).items():
+            data = each[f"step_{number + 1}"]
+            splits = {**data.splits, "train": train}
+            each[f"step_{number + 1}"] = dataclasses.replace(data, splits=splits, stores={})
         streams = {name: dataclasses.replace(data, batch_size=batch).stream() for name, data in each.items()}
         longest = max(streams, key=lambda name: len(streams[name]))
         return {longest: streams[longest], **streams}
@@ -193,6 +202,8 @@ class Builder:
     def _training(self, given: Given, wanted: Training, done: Done) -> Callable[..., Task]:
         start = self.model(done, wanted.start) if wanted.start else given.model.build()
         layers = wanted.layers(done, start) if callable(wanted.layers) else wanted.layers
+        if wanted.start:  # its classifier layer is trained as the rest is
+            given = dataclasses.replace(given, fit=dataclasses.replace(given.fit, head_multiplier=1.0))
         if layers:
             given = dataclasses.replace(given, model=dataclasses.replace(given.model, trainable=layers))
         earlier = [Earlier(self.model(done, node), self.on(numbers)) for node, numbers in wanted.toward]
@@ -204,14 +215,10 @@ class Builder:
             model = copy.deepcopy(start)
             task = self._domain_task(given, wanted, model) if wanted.kind else self._plain_task(given, wanted, model)
             if wanted.pull:
-                objective = _pulled(task, Pull(wanted.pull, pull, model.to(given.data.runtime.device), earlier))
-                task = dataclasses.replace(task, objective=objective)
+                one = Pull(wanted.pull, pull, model.to(given.data.runtime.device), earlier)
+                task = pulled(task, one)
             fit = dataclasses.replace(given.fit, lr=given.fit.lr * rate)
-            if wanted.start:  # its classifier layer is trained as the rest is
-                fit = dataclasses.replace(fit, head_multiplier=1.0)
-            if fit != given.fit:
-                task = dataclasses.replace(task, fit=fit)
-            return dataclasses.replace(task, describe={**task.describe, **told})
+            return dataclasses.replace(task, fit=fit, describe={**task.describe, **told})
 
         return make
 
@@ -234,15 +241,3 @@ class Builder:
         objective = DomainObjective(wanted.kind, model, names, self.tuning.domains, self.supervised)
         task = given.task(model, next(iter(streams.values())), objective, state={"domains": objective})
         return dataclasses.replace(task, streams=streams)
-
-
-def _pulled(task: Task, pull: Pull) -> Callable[[Mapping[str, Batch], Step], LossTerms]:
-    """Return a task's objective with a pull added."""
-    inner = task.objective
-    assert inner is not None
-
-    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
-        found = inner(batches, step)
-        return LossTerms({**found.terms, "pull": pull()}, found.observed)
-
-    return objective

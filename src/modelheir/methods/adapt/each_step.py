@@ -104,11 +104,12 @@ def said_of_steps(found: Mapping[str, Any]) -> str:
     if "mean_drop_per_step" in found:
         lines += f"\nIts models lose {found['mean_drop_per_step']:.1%} from a step to the next ahead of them"
         if "drift_horizon" in found:
-            lines += f", and stay within 5 points for {found['drift_horizon']:.3g} steps"
+            steps = found["drift_horizon"]
+            lines += f", and stay within 5 points for {steps:.3g} step{'' if steps == 1 else 's'}"
         lines += "."
     if found["updates"]:
         broken = ", ".join(f"{one['nfr']:.1%}" for one in found["updates"])
-        lines += f"\nOf its own step's images each model breaks so many that the one before it has right: {broken}."
+        lines += f"\nOf a step's reporting images its model breaks, of what the model before it has right: {broken}."
     return lines
 
 
@@ -140,5 +141,6 @@ def _answers(build: Builder, result: StageResult) -> dict[int, Predictions]:
 
 def _mean(values: Sequence[np.ndarray]) -> Any:
     """Return the mean over seeds as nested lists, ``None`` where nothing was measured."""
-    mean = np.mean(values, axis=0)
-    return np.where(np.isnan(mean), None, mean).tolist()
+    mean = np.mean(values, axis=0).astype(object)
+    mean[np.isnan(mean.astype(float))] = None
+    return mean.tolist()

@@ -1,12 +1,8 @@
-r"""One network over all steps: copies of layers trained together, or added to a frozen past.
+"""One network over all steps: copies of layers trained together, or added to a frozen past.
 
-.. math:: L = \frac1S \sum_t a_t R_t(\theta_t) + \mu \sum_{t < S - 1} D(\theta_t, \theta_{t+1}), \qquad
-          a_t = 1,\ a_{S-1} = \alpha
-
-``R`` are the mean losses of the steps' batches, which share ``fit.batch_size`` evenly, and ``D`` is the distance
-between consecutive copies (:func:`modelheir.models.over_time.distances`). Ji et al., "Seq-to-Final", 2024,
-arXiv:2407.09642. Where the past is frozen, only the newest step's copies train, on its images alone. What is published
-is the newest step's model, an ordinary classifier.
+Trained together, they have one loss (:mod:`modelheir.methods.adapt.joint_loss`). Where the past is frozen, only the
+newest step's copies train, on its images alone. What is published is the newest step's model, an ordinary classifier.
+Ji et al., "Seq-to-Final", 2024, arXiv:2407.09642.
 """
 
 from __future__ import annotations
@@ -17,14 +13,18 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelheir import inference, losses
+from modelheir import inference
 from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
+from modelheir.config.over_time.layer_recipes import layer_subsets
+from modelheir.methods.adapt.further import further
+from modelheir.methods.adapt.joint_loss import FisherSteps, JointLoss, decays_by_copy
+from modelheir.methods.adapt.matched import accept_matching, matched_images
 from modelheir.models import over_time as nets
 from modelheir.objective.supervised import make_supervised
-from modelheir.objective.together import NamedStep
 from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
+    from modelheir.data import ImageSet
     from modelheir.methods.adapt.builder import Builder, Done, Node
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
@@ -37,14 +37,22 @@ __all__ = ["frozen_past", "joint", "over_time"]
 Mode = Literal["separate", "side_tune", "low_rank_adapt"]
 
 
-def over_time(build: Builder, mode: Mode, steps: int, first: Classifier | None = None) -> OverTime:
-    """Build the network over so many steps, whose first is ``first``, else as drawn with the run's seed."""
+def over_time(build: Builder, mode: Mode, steps: int, first: Classifier | None = None, *, layers: str = "") -> OverTime:
+    """Build the network over so many steps.
+
+    Args:
+        build: Settings, and the network.
+        mode: What a copy is.
+        steps: How many.
+        first: The network of the first step; ``None``: as drawn with the run's seed.
+        layers: Those that are new at each step; "": as the settings say.
+    """
     config = build.tuning.joint
     model = first or build.given.model.build()
-    routes = parse_routes(config.layers, steps=steps, layers=nets.layer_names(model))
+    routes = parse_routes(layers or config.layers, steps=steps, layers=nets.layer_names(model))
     own: dict[str, Any] = {"mode": mode}
     if mode != "separate":
-        own["all_layers_efficient"] = config.all_layers_efficient
+        own |= {"all_layers_efficient": config.all_layers_efficient, "ablate": config.ablate}
     if mode == "side_tune":
         own["side_layer_sizes"] = config.side_layer_sizes
     if mode == "low_rank_adapt":
@@ -56,13 +64,24 @@ def joint(mode: Mode) -> Callable[[Builder], Node]:
     """Train the copies of all steps at once."""
 
     def way(build: Builder) -> Node:
-        steps, config = len(build.history), build.tuning.joint
-        name = "joint_model" if mode == "separate" else f"joint_{mode}"
-        over_time(build, mode, steps)  # refuses a network that has no layers to copy, before anything is trained
-        kind = config.adjacent if mode == "separate" or not config.all_layers_efficient else "none"
-        weights = config.adjacent_weights if kind != "none" else (0.0,)
-        settings = [{"adjacent_weight": weight} for weight in weights]
-        node = build.tune(f"{name}_steps", settings, lambda done: functools.partial(_joint_task, build, mode, kind))
+        config, name = build.tuning.joint, "joint_model" if mode == "separate" else f"joint_{mode}"
+        steps, searched = len(build.history), config.layers == "search"
+        names = nets.layer_names(build.given.model.build())
+        sets = [",".join(some) for some in layer_subsets(names)] if searched else [config.layers]
+        if config.samples != "all":
+            accept_matching(build)
+        images = functools.cache(lambda: {} if config.samples == "all" else matched_images(build, config.samples))
+        node = ()
+        for layers in sets:
+            model = over_time(build, mode, steps, layers=layers)  # refuses what does not suit, before any training
+            kind = config.adjacent if nets.tied_layers(model) else "none"
+            weights = config.adjacent_weights if kind != "none" else (0.0,)
+            decays = config.efficient_decays if mode != "separate" and not config.ablate else ()
+            settings = [{"adjacent_weight": weight} for weight in weights]
+            settings = [{**one, "efficient_decay": decay} for one in settings for decay in decays] or settings
+            make = functools.partial(_joint_task, build, mode, layers, kind, images)
+            ending = f"_{layers.replace(',', '+')}" if searched else ""
+            node += build.tune(f"{name}_steps{ending}", settings, lambda done, make=make: make)
         return _published(build, name, node, mode, steps)
 
     return way
@@ -93,40 +112,37 @@ def frozen_past(mode: Mode, *, sequential: bool = False) -> Callable[[Builder], 
 
 def _published(build: Builder, name: str, node: Node, mode: Mode, steps: int) -> Node:
     """Add the stage whose model is that of the newest step."""
+    node = further(build, name, node)
 
     def make(done: Done, given: Given) -> tuple[Classifier, Mapping[str, Any]]:
         found = build.best(done, node)
-        model = over_time(build, mode, steps)
+        layers = found.describe.get("layers", "")
+        model = over_time(build, mode, steps, layers=layers)
         model.load_state_dict(found.weights("model_over_time"))
-        grid = {name: about for name, about in found.describe.items() if name == "grid"}
-        return nets.publish(model), {"from": found.name, **grid}
+        noted = {key: about for key, about in found.describe.items() if key == "grid" or (key == "layers" and about)}
+        return nets.publish(model), {"from": found.name, **noted}
 
     return build.blend(name, make, before=node)
 
 
-def _joint_task(build: Builder, mode: Mode, kind: Any, adjacent_weight: float) -> Task:
-    steps = range(len(build.history))
-    model = over_time(build, mode, len(steps)).to(build.given.data.runtime.device)
-    loss = make_supervised(build.supervised)
-    shares = losses.last_step_weights(len(steps), last=build.tuning.joint.newest_weight)
-    streams = build.streams_of(steps)
-    names = [f"step_{number + 1}" for number in steps]
-
-    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
-        import torch
-
-        risks = []
-        for number, name in enumerate(names):
-            named: Any = NamedStep(step, name)
-            terms = loss(model(batches[name].inputs, number), batches[name], named)
-            risks.append(torch.stack(list(terms.values())).sum())
-        found = {"task": losses.joint_risk(risks, shares)}
-        if kind != "none":
-            apart = nets.distances(model, kind)
-            found["adjacent"] = adjacent_weight * torch.stack(list(apart.values())).sum()
-        return LossTerms(found)
-
-    task = _task(build, model, streams, objective, {"steps": list(steps)})
+def _joint_task(
+    build: Builder,
+    mode: Mode,
+    layers: str,
+    kind: str,
+    images: Callable[[], Mapping[int, ImageSet]],
+    adjacent_weight: float,
+    efficient_decay: float | None = None,
+) -> Task:
+    config, steps = build.tuning.joint, range(len(build.history))
+    model = over_time(build, mode, len(steps), layers=layers).to(build.given.data.runtime.device)
+    loss = JointLoss(model, config, kind=kind, weight=adjacent_weight, supervised=build.supervised)
+    task = _task(build, model, build.streams_of(steps, images()), loss, {"steps": list(steps), "layers": layers})
+    if groups := decays_by_copy(config, build.given.fit, efficient_decay):
+        task = dataclasses.replace(task, parameter_groups=groups)
+    if kind == "l2_fisher":
+        fisher = FisherSteps(loss)
+        task = dataclasses.replace(task, objective=None, update=fisher, state={**task.state, "fisher": fisher})
     return dataclasses.replace(task, measure=functools.partial(_apart, model))
 
 

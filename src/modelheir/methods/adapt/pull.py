@@ -17,14 +17,17 @@ from typing import TYPE_CHECKING
 
 from modelheir import losses
 from modelheir.models import blends
+from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from modelheir.methods.given import Given
     from modelheir.models import Classifier
+    from modelheir.plans import Task
+    from modelheir.types import Batch, Step
 
-__all__ = ["KINDS", "Earlier", "Pull"]
+__all__ = ["KINDS", "Earlier", "Pull", "pulled"]
 
 KINDS = ("l2_sp", "l1_sp", "ewc")
 
@@ -82,3 +85,15 @@ def _values(model: Classifier, names: Sequence[str]) -> dict[str, Tensor]:
 
 def _importance(one: Earlier, names: Sequence[str]) -> dict[str, Tensor]:
     return losses.unit_mean_fisher({name: one.fisher[name] for name in names})
+
+
+def pulled(task: Task, pull: Pull) -> Task:
+    """Return a task whose loss has a pull added."""
+    inner = task.objective
+    assert inner is not None
+
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+        found = inner(batches, step)
+        return LossTerms({**found.terms, "pull": pull()}, found.observed)
+
+    return dataclasses.replace(task, objective=objective)

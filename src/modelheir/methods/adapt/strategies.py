@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from modelheir.methods.adapt import ways
 from modelheir.methods.adapt.joint import frozen_past, joint
+from modelheir.methods.adapt.using_joint import using_joint
 
 if TYPE_CHECKING:
     from modelheir.methods.adapt.builder import Builder, Node
@@ -82,9 +83,25 @@ STRATEGIES: dict[str, Strategy] = {
     "sequential_low_rank_adapt": Strategy(
         "a frozen past that differs by low rank, step after step", frozen_past("low_rank_adapt", sequential=True)
     ),
+    "erm_final_using_joint": Strategy(
+        "a check: erm_final, as new layers in a frozen joint network", using_joint("erm_final", fresh=True)
+    ),
+    "erm_fine_tune_using_joint": Strategy(
+        "a check: erm_fine_tune, inside a frozen joint network", using_joint("erm_fine_tune")
+    ),
+    "l2_fine_tune_using_joint": Strategy(
+        "a check: l2_fine_tune, inside a frozen joint network", using_joint("l2_fine_tune", pull=True)
+    ),
+    "sequential_fine_tune_using_joint": Strategy(
+        "a check: sequential_fine_tune, inside a frozen joint network", using_joint("sequential_fine_tune")
+    ),
+    "sequential_l2_using_joint": Strategy(
+        "a check: sequential_l2, inside a frozen joint network", using_joint("sequential_l2", pull=True)
+    ),
     "joint_model": Strategy("copies of layers at every step, trained together", joint("separate")),
     "joint_side_tune": Strategy("modules beside the layers at every step, trained together", joint("side_tune")),
     "joint_low_rank_adapt": Strategy("low-rank changes at every step, trained together", joint("low_rank_adapt")),
     "sequential_average": Strategy("the mean of the weights after each step", ways.sequential_average),
+    "dawin": Strategy("each image by its own weights between those of the past and of erm_fine_tune", ways.dawin),
     "wise_ft": Strategy("weights between those of the past and of erm_fine_tune", ways.wise_ft),
 }

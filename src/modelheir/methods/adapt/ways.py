@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from modelheir.models import Classifier
 
 __all__ = [
-    "HISTORY", "all_together", "all_weighted", "chosen_layers", "decaying", "domains", "fine_tune", "gradual",
+    "HISTORY", "all_together", "all_weighted", "chosen_layers", "dawin", "decaying", "domains", "fine_tune", "gradual",
     "low_rank", "newest_alone", "probe_then_all", "sequential", "sequential_average", "wise_ft",
 ]  # fmt: skip
 
@@ -195,6 +195,17 @@ def wise_ft(build: Builder) -> Node:
         return blend(share), {"share of the past": share, "scores": list(scores.items()), "of": sources}
 
     return build.blend("wise_ft", make, before=past)
+
+
+def dawin(build: Builder) -> Node:
+    """Keep the network of the past and the one tuned to the newest: each image is answered by weights between them."""
+    past, present = _past(build), fine_tune()(build)
+
+    def make(done: Done, given: Given) -> tuple[Any, dict[str, Any]]:
+        sources = [build.best(done, node).name for node in (past, present)]
+        return blends.DaWin(build.model(done, past), build.model(done, present)), {"of": sources}
+
+    return build.blend("dawin", make, before=past)
 
 
 def _mixed(given: Given) -> Any:

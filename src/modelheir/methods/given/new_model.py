@@ -51,11 +51,12 @@ class NewModel:
         return models.from_spec({**model.spec, "classes": list(self.classes), "seed": self.seed})
 
     def accept_start(self, start: models.Classifier) -> None:
-        """Refuse a ``--model`` that is not the network of ``start``, where training begins from its weights.
+        """Refuse a ``--model`` that is not the network of ``start``, where training begins from its weights, or no one.
 
         Raises:
             InputError: Names both.
         """
+        blends.need_one_network(start, "the model to begin from", "training")
         if self.asked and start.spec.get("name") != self.asked:
             raise InputError(
                 f"--model {self.asked} is asked for, but training begins from the weights of a "

@@ -18,6 +18,7 @@ from modelheir import losses, models, objective
 from modelheir.checks import AtLeast, InputError, InRange, OneOf
 from modelheir.classes import match_classes
 from modelheir.methods.method import Method
+from modelheir.models import blends
 from modelheir.objective.supervised import SupervisedConfig, accept_supervised, make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.types import LossTerms
@@ -61,6 +62,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
 
 def _task(config: Config, given: Given) -> Task:
     old = given.old.one("train bct")
+    blends.need_one_network(old, "--old", "a feature space to stay in")
     model = models.transplant(
         given.model.build(),
         models.thawed_copy(old),

@@ -5,8 +5,9 @@ r"""How far two samples lie apart: the 2-Wasserstein distance, the least work of
 
 Peyre and Cuturi, "Computational Optimal Transport", 2019, arXiv:1803.00567, eq. 2.11 and section 2.2. Three ways to the
 minimum: an assignment, where both sizes go into a small common multiple (each point stands there several times); the
-linear programme itself, for few points; else :func:`~modelheir.metrics.geometry.entropic.transport_bounds`, whose ends
-are certain and close. The result says how far apart they are.
+linear programme itself, for few points that would stand there often; else
+:func:`~modelheir.metrics.geometry.entropic.transport_bounds`, whose ends are certain and close. The result says how far
+apart they are.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def wasserstein2(x: np.ndarray, y: np.ndarray, *, tolerance: float = 0.01) -> Di
     cost = squared_distances(x, y)
     multiple = math.lcm(len(x), len(y))
     if len(x) == len(y) or multiple <= _COPIES or cost.size <= _PAIRS:
-        work = _programme(cost) if multiple > max(_COPIES, len(x)) else _assign(cost, multiple)
+        copied = len(x) != len(y) and multiple > min(_COPIES, 4 * max(cost.shape))  # then the programme is faster
+        work = _programme(cost) if copied and cost.size <= _PAIRS else _assign(cost, multiple)
         value = math.sqrt(max(work, 0.0))
         return Distance(value, value, value)
     low, high = (math.sqrt(end) for end in transport_bounds(cost, tolerance=tolerance))

@@ -1,4 +1,5 @@
 from .door import is_function as is_function
+from .door import load_plain as load_plain
 from .door import merge_weights as merge_weights
 from .door import plain_state as plain_state
 from .door import reparametrise as reparametrise

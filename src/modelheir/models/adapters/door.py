@@ -8,11 +8,13 @@ the network's own names and shapes, so that what a run keeps loads everywhere. O
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-__all__ = ["is_function", "merge_weights", "plain_state", "reparametrise"]
+__all__ = ["is_function", "load_plain", "merge_weights", "plain_state", "reparametrise"]
 
 
 def reparametrise(module: nn.Module, name: str, function: nn.Module) -> None:
@@ -62,6 +64,21 @@ def merge_weights(module: nn.Module) -> None:
     for part in list(module.modules()):
         for name in _names(part):
             parametrize.remove_parametrizations(part, name, leave_parametrized=True)
+
+
+def load_plain(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Load plain weights into ``module``, whose functions must change nothing yet, as adapters do at first.
+
+    Raises:
+        RuntimeError: By torch, if a weight is missing, is none of the module's, or has another shape.
+    """
+    own, names = module.state_dict(), {}
+    for path, part in module.named_modules():
+        for name in _names(part):
+            prefix = f"{path}." if path else ""
+            names[f"{prefix}{name}"] = f"{prefix}parametrizations.{name}.original"
+    functions = {key: value for key, value in own.items() if "parametrizations." in key}
+    module.load_state_dict({**functions, **{names.get(key, key): value for key, value in state.items()}})
 
 
 def _names(part: nn.Module) -> list[str]:

@@ -6,6 +6,7 @@ from .alpha import score_alphas as score_alphas
 from .averages import soup as soup
 from .dawin import DaWin as DaWin
 from .dawin import dawin_share as dawin_share
+from .dawin import need_one_network as need_one_network
 from .fisher import empirical_fisher as empirical_fisher
 from .fisher import fisher_information as fisher_information
 from .interpolation import align_state as align_state

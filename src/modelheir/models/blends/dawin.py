@@ -12,6 +12,8 @@ entropies' spread over the test set is left out for the same reason.
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,11 +21,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from modelheir import checks
+from modelheir.checks import InputError
+from modelheir.classes import ClassList
 from modelheir.losses.precision import full_precision
 from modelheir.models.blends.interpolation import interpolate
 from modelheir.types import Outputs
 
-__all__ = ["DaWin", "dawin_share"]
+__all__ = ["DaWin", "dawin_share", "need_one_network", "rebuild"]
 
 
 def dawin_share(start: Tensor, tuned: Tensor, *, levels: int = 0) -> Tensor:
@@ -73,6 +77,45 @@ class DaWin(nn.Module):
         interpolate(start.state_dict(), tuned.state_dict(), 0.0)  # refuses other names and shapes
         self.start, self.tuned, self.levels = start, tuned, levels
 
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The tuned classifier's specification, with what :func:`rebuild` needs under ``dawin``."""
+        return {**self._classifier.spec, "dawin": {"levels": self.levels}}
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the logits' columns."""
+        return self._classifier.classes
+
+    @property
+    def class_list(self) -> ClassList:
+        """The classes as ``modelheir.classes`` matches them."""
+        return self._classifier.class_list
+
+    def rename(self, classes: Sequence[str]) -> None:
+        """Give the logits' columns these names, in order."""
+        for one in (self.start, self.tuned):
+            one.rename(classes)  # pyright: ignore[reportCallIssue]
+
+    @property
+    def head(self) -> nn.Module:
+        """The tuned classifier's last layer."""
+        return self._classifier.head
+
+    @property
+    def feature_size(self) -> int:
+        """Width ``D`` of the features."""
+        return int(self._classifier.feature_size)
+
+    @property
+    def image_size(self) -> int:
+        """Height and width, in pixels, of the images that the classifiers were made for."""
+        return int(self._classifier.image_size)
+
+    @property
+    def _classifier(self) -> Any:
+        return self.tuned
+
     @torch.no_grad()
     def forward(self, inputs: Any) -> Outputs:
         """Return logits ``(N, C)`` and features ``(N, D)`` of images, each from its own model; without gradient."""
@@ -86,6 +129,24 @@ class DaWin(nn.Module):
             answer: Any = functional_call(self.tuned, state, (inputs[rows],))
             logits[rows], features[rows] = answer.logits.to(logits.dtype), answer.features.to(features.dtype)
         return Outputs(logits, features)
+
+
+def need_one_network(model: Any, said: str, use: str) -> None:
+    """Refuse a model that answers each image with other weights, where one set of them is asked for.
+
+    Raises:
+        InputError: ``said`` names the model, ``use`` what it is for.
+    """
+    if isinstance(model, DaWin):
+        raise InputError(
+            f"{said} answers each image with weights of its own (dawin), and {use} needs one network: take another "
+            "strategy's model, such as wise_ft."
+        )
+
+
+def rebuild(model: nn.Module, settings: Mapping[str, Any]) -> DaWin:
+    """Make the module of a saved ``spec["dawin"]`` again; its weights come from the state dict."""
+    return DaWin(copy.deepcopy(model), model, levels=settings["levels"])
 
 
 def _entropy(logits: Tensor) -> Tensor:

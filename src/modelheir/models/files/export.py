@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from modelheir.checks import InputError, one_of
 from modelheir.extras import need
+from modelheir.models.blends.dawin import need_one_network
 from modelheir.models.files.checkpoint import SPEC
 from modelheir.models.files.load import load
 from modelheir.runs.files import replace_file, write_json
@@ -78,6 +79,7 @@ def export_onnx(model: Any, path: Path | str, image_size: int = 0, *, output: st
     """
     one_of(OUTPUTS, output=output)
     need("export", "ONNX", "onnx", "onnxscript")
+    need_one_network(model, "this model", "an ONNX file")
     size = _size(model, image_size)
     modes = [(module, module.training) for module in model.modules()]
     try:

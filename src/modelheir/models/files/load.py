@@ -14,6 +14,7 @@ from modelheir.address import LIBRARIES, Address, parse_address
 from modelheir.checks import InputError
 from modelheir.classes import match_classes, some_names
 from modelheir.config.network import NetworkConfig
+from modelheir.models.blends.dawin import need_one_network
 from modelheir.models.bodies.library import published
 from modelheir.models.building import build, from_spec
 from modelheir.models.classifier import Classifier
@@ -197,6 +198,7 @@ def _with_new_head(model: Classifier, classes: tuple[str, ...], seed: int, sourc
         raise InputError(
             f"{source} has an old head transplanted beside its own: export it first, then replace the head."
         )
+    need_one_network(model, source, "a new classifier layer")
     made = from_spec({**model.spec, "classes": list(classes), "seed": seed})
     state = {key: value for key, value in model.state_dict().items() if not key.startswith(_HEADS)}
     fit_weights(made, state, source, optional=_HEADS)

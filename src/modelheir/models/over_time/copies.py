@@ -31,7 +31,7 @@ from modelheir.models.building import from_spec
 from modelheir.models.classifier import Classifier, normalised
 from modelheir.models.over_time.adapted import Adapted, adaptable, check_rank
 from modelheir.models.over_time.layer_modules import HEAD, STEM, layer_modules
-from modelheir.models.teachers.freeze import freeze
+from modelheir.models.teachers.freeze import freeze, thawed_copy
 from modelheir.types import Outputs
 
 __all__ = ["OverTime", "extended"]
@@ -54,7 +54,8 @@ class OverTime(nn.Module):
 
         Args:
             model: The network of step 0, whose layers become copy 0 of each (they are not copied themselves). Further
-                copies begin as this network would with other seeds, so that the same ``model.spec`` gives the same.
+                copies begin as this network would with other seeds, so that the same ``model.spec`` gives the same; but
+                whole copies of a pretrained body begin as copy 0.
             routes: A row a step, a column a layer (:func:`~modelheir.config.over_time.parse_routes` makes them).
             config: What a copy is.
 
@@ -102,6 +103,8 @@ class OverTime(nn.Module):
                 if number > last:
                     continue
                 layer = fresh[name]
+                if self.kinds[name] == "separate" and name != HEAD and self.spec["network"]["pretrained"]:
+                    layer = thawed_copy(self.first(name))
                 if self.kinds[name] == "low_rank":
                     layer = Adapted(name, self.first(name), self.config, generator)
                 elif self.kinds[name] == "side" and name in shapes and sizes is not None:

@@ -19,7 +19,7 @@ from modelheir import checks
 from modelheir.losses.precision import full_precision
 from modelheir.models.over_time.copies import OverTime
 
-__all__ = ["distances"]
+__all__ = ["distances", "tied_layers"]
 
 
 def distances(
@@ -60,3 +60,12 @@ def distances(
                     terms.append((change.abs() if kind == "l1" else change.square()).sum())
             found[step, name] = torch.stack(terms).sum()
     return found
+
+
+def tied_layers(model: OverTime) -> tuple[str, ...]:
+    """Return the layers of which a later step has a whole copy, between which there are distances."""
+    return tuple(
+        name
+        for name, last in zip(model.names, model.routes[-1], strict=True)
+        if last and model.kinds[name] == "separate"
+    )
