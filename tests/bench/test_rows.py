@@ -78,4 +78,4 @@ def test_the_number_of_steps_is_what_settings_say(tmp_path, method, described, s
     if described:
         (tmp_path / "sequences").mkdir()
         (tmp_path / "sequences/a.yaml").write_text(yaml.safe_dump(described))
-    assert {row.length for row in read_rows(tmp_path)} == {steps}
+    assert {row.steps for row in read_rows(tmp_path)} == {steps}

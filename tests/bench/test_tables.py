@@ -57,7 +57,7 @@ def test_deviations_over_seeds_have_a_table_of_their_own(tmp_path):
 
 def test_every_step_with_images_is_a_row():
     steps = {"names": ["a", "b", "c"], "images": [10, 0, 20], "accuracy": [[None] * 3, [None] * 3, [0.25, None, 0.75]]}
-    found = step_rows([*rows(), Row("s", "net", 2, "erm_all", "finished", 0.75, 0.5, 20, steps=steps)])
+    found = step_rows([*rows(), Row("s", "net", 2, "erm_all", "finished", 0.75, 0.5, 20, at_steps=steps)])
     assert [(one["time_step"], one["name"], one["images"], one["accuracy"]) for one in found] == [
         (0, "a", 10, 0.25), (2, "c", 20, 0.75),
     ]  # fmt: skip

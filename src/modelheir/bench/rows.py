@@ -31,12 +31,12 @@ class Row:
     accuracy: float | None = None  #: on the newest reporting images, a fraction
     selection: float | None = None  #: on the newest selection images
     images: int = 0  #: the reporting images
-    length: int = 0  #: of the sequence; 0 where its settings do not say
+    steps: int = 0  #: of the sequence; 0 where its settings do not say
     setting: str = ""  #: that was taken, of those that were tried
     learning_rate_decay: str = ""  #: over the steps of a sequence: ``none``, ``linear``, ``exponential``
     starting_learning_rate: float | None = None  #: at its first step, where it falls
     learning_rate_decay_factor: float | None = None  #: linear: taken off a step; exponential: factor a step
-    steps: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: how it fares at every step, where known
+    at_steps: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: how it fares at every step, where known
 
 
 def read_rows(out: Path) -> list[Row]:
@@ -56,16 +56,24 @@ def _rows_of(place: Path) -> Iterator[Row]:
     where = (place.parent.parent.name, place.parent.name, int(place.stem.removeprefix("seed")))
     state = folder.status().get("state", "missing")
     found: dict[str, Any] = read_json(folder.result) if state == "finished" else {}
-    length = _length_of(settings, place.parents[3] / "sequences" / f"{where[0]}.yaml")
+    steps = _steps_of(settings, place.parents[3] / "sequences" / f"{where[0]}.yaml")
     for strategy in settings.get("method", {}).get("strategies") or METHODS[METHOD].config().strategies:
         one = found.get(f"strategy/{strategy}")
         if one is None:
-            yield Row(*where, strategy, state if state != "finished" else "missing", length=length)
+            yield Row(*where, strategy, state if state != "finished" else "missing", steps=steps)
         else:
-            yield Row(*where, strategy, "finished", one["value"], one["selection"], one["count"], length, **_more(one))
+            yield Row(*where, strategy, "finished", one["value"], one["selection"], one["count"], steps, **_more(one))
 
 
-def _length_of(settings: Mapping[str, Any], described: Path) -> int:
+def _more(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what else a strategy's row of ``result.json`` says; a cell has one seed."""
+    (setting,) = row.get("settings") or [{}]
+    decay = {name: setting[name] for name in _DECAY if name in setting}
+    told = ", ".join(f"{name} = {value}" for name, value in setting.items())
+    return {"setting": told, **decay, "at_steps": row.get("steps", {})}
+
+
+def _steps_of(settings: Mapping[str, Any], described: Path) -> int:
     """Return how many steps a cell's settings, or the file that describes its sequence, say that there are."""
     own = settings.get("method", {})
     if own.get("history") or own.get("steps"):
@@ -75,11 +83,3 @@ def _length_of(settings: Mapping[str, Any], described: Path) -> int:
         return str(found["shifts"]).count(":") + 2  # and the source
     data = found.get("data")
     return len(data) if isinstance(data, list) else int(found.get("steps") or 0)
-
-
-def _more(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what else a strategy's row of ``result.json`` says; a cell has one seed."""
-    (setting,) = row.get("settings") or [{}]
-    decay = {name: setting[name] for name in _DECAY if name in setting}
-    told = ", ".join(f"{name} = {value}" for name, value in setting.items())
-    return {"setting": told, **decay, "steps": row.get("steps", {})}

@@ -57,7 +57,7 @@ def length_tables(rows: Sequence[Row]) -> dict[str, MethodTable]:
         InputError: If a sequence does not say how many steps it has.
     """
     columns = _columns(rows)
-    steps = {_plain(row): row.length for row in rows}
+    steps = {_plain(row): row.steps for row in rows}
     for sequence, count in steps.items():
         if not count:
             raise InputError(
@@ -78,11 +78,11 @@ def length_tables(rows: Sequence[Row]) -> dict[str, MethodTable]:
 
 def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
     """Return the columns in order."""
-    named = dict.fromkeys(_method(row) for row in rows)
-    published = [column for column in PUBLISHED if any(column.takes(name) for name in named)]
+    names = list(dict.fromkeys(map(_method, rows)))
+    published = [column for column in PUBLISHED if any(column.takes(name) for name in names)]
     published = [dataclasses.replace(one, name=_SIZES.get(one.name, one.name)) for one in published]
-    others = [name for name in named if not any(column.takes(name) for column in published)]
-    return (*published, *(Column(name, half=1) for name in others))
+    others = [name for name in names if not any(column.takes(name) for column in published)]
+    return *published, *(Column(name, half=1) for name in others)
 
 
 def _plain(row: Row) -> str:
@@ -107,16 +107,16 @@ def step_rows(rows: Iterable[Row]) -> list[dict[str, Any]]:
             **{"time_step": number, "name": name, "images": images, "accuracy": accuracy},
         }
         for row in rows
-        if row.steps
+        if row.at_steps
         for number, (name, images, accuracy) in enumerate(
-            zip(row.steps["names"], row.steps["images"], row.steps["accuracy"][-1], strict=True)
+            zip(row.at_steps["names"], row.at_steps["images"], row.at_steps["accuracy"][-1], strict=True)
         )
         if images
     ]
 
 
 def write_tables(folder: Path, tables: Iterable[tuple[str, MethodTable]]) -> list[Path]:
-    """Write each table by its name as Markdown, LaTeX (with means over rows, and with deviations over seeds) and CSV.
+    """Write each table as Markdown, LaTeX (with means over rows, and with deviations over seeds) and CSV.
 
     Returns:
         The Markdown files.

@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     else:
         made_of = tables.sequence_tables(found)
     path = Path(config.csv) if config.csv else out / "summary.csv"
-    columns = [field.name for field in dataclasses.fields(rows.Row) if field.name != "steps"]
+    columns = [field.name for field in dataclasses.fields(rows.Row) if field.name != "at_steps"]
     write_text(path, to_csv([dataclasses.asdict(row) for row in found], columns))
     written = [path]
     if at_steps := tables.step_rows(found):
@@ -55,9 +55,9 @@ def main(argv: list[str]) -> int:
         write_text(written[-1], to_csv(at_steps, list(at_steps[0])))
     one, other = ("sequence", "architecture") if config.by == "network" else ("architecture", "sequence")
     for title, own in _parts(found, one).items():
-        own = sorted(own, key=lambda row: row.length) if config.by == "length" else own
+        own = sorted(own, key=lambda row: row.steps) if config.by == "length" else own
         columns = {
-            name: name if config.by == "network" else f"{rows_of[0].length} ({name})"
+            name: name if config.by == "network" else f"{rows_of[0].steps} ({name})"
             for name, rows_of in _parts(own, other).items()
         }
         table = [
