@@ -24,7 +24,7 @@ __all__ = ["as_csv", "as_latex", "as_markdown", "short", "tex"]
 Spread = Literal["none", "std", "interval"]
 _CSV = (
     *("row", "column", "accuracy", "accuracy_low", "accuracy_high", "std", "n", "seeds", "values", "chosen", "mark"),
-    *("rank", "failed", "borrowed", "behind", "behind_low", "behind_high"),
+    *("rank", "failed", "behind", "behind_low", "behind_high"),
 )
 _TEX = {"&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 _TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": "$<$", ">": "$>$"}
@@ -96,7 +96,6 @@ def as_csv(table: MethodTable) -> str:
             **{"row": row.name, "column": name, "accuracy": cell.mean, "accuracy_interval": cell.interval},
             **{"std": cell.std, "n": len(cell.values), "seeds": list(cell.seeds), "values": list(cell.values)},
             **{"chosen": list(cell.chosen), "mark": cell.mark, "rank": cell.rank, "failed": "; ".join(cell.failed)},
-            **{"borrowed": "yes" if cell.borrowed else ""},
         }
         for row in table.rows
         for name, cell in row.cells.items()
@@ -187,9 +186,6 @@ def _notes(table: MethodTable, spread: Spread) -> list[str]:
             done = Counter(method for cell in own for method in cell.chosen)
             told = ", ".join(f"{name} {times} times" for name, times in sorted(done.items()))
             notes.append(f"{column.name}: the best setting by {which} accuracy of the last step ({told}).")
-    borrowed = sorted({name for _, name, cell in cells if cell.borrowed})
-    if borrowed:
-        notes.append(f"{', '.join(borrowed)}: some results are of a sequence with the same last step.")
     notes += [f"Failed: {reason}." for _, _, cell in cells for reason in cell.failed]
     if table.left_out:
         notes.append(f"Methods without a column: {', '.join(table.left_out)}.")

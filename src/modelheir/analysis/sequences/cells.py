@@ -25,7 +25,6 @@ class Cell(NamedTuple):
     chosen: tuple[str, ...] = ()  #: the method whose run stands there, a seed each
     tried: int = 0  #: runs of a seed that one was chosen from, at most
     failed: tuple[str, ...] = ()  #: runs without an accuracy, and why
-    borrowed: bool = False  #: from another sequence with the same last step
     mark: Mark = ""
     rank: float | None = None  #: among the cells of its row that have a mean and are no oracle; 1 is the best
 

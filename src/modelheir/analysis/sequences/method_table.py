@@ -124,12 +124,12 @@ def _cell(runs: Sequence[Result], column: Column, rule: str) -> Cell:
     values = tuple(one.accuracy for one in chosen if one.accuracy is not None)
     failed = tuple(f"{_title(one)}: {one.failed or 'failed'}" for one in runs if one.accuracy is None)
     seeds = tuple(one.seed for one in chosen)
-    names, borrowed = tuple(one.method for one in chosen), any(one.borrowed for one in chosen)
+    names = tuple(one.method for one in chosen)
     if not values:
-        return Cell(None, None, None, seeds, values, names, tried, failed, borrowed)
+        return Cell(None, None, None, seeds, values, names, tried, failed)
     mean, interval = over_seeds(values, within=(0.0, 1.0))
     std = float(np.std(values, ddof=1)) if len(values) > 1 else None
-    return Cell(mean, interval, std, seeds, values, names, tried, failed, borrowed)
+    return Cell(mean, interval, std, seeds, values, names, tried, failed)
 
 
 def _marked(row: Row, columns: Sequence[Column], tolerance: float) -> Row:

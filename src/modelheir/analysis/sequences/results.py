@@ -7,13 +7,8 @@ of that benchmark's folders; a method may as well be called by the name of its c
 from __future__ import annotations
 
 import dataclasses
-import re
-from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["PUBLISHED", "Column", "Result", "architecture_name", "as_published", "borrow", "sequence_key"]
-
-_FAMILIES = {"convnet": "Conv", "densenet": "Dense", "resnet": "Res"}
-_BLOCK = "_block"  #: in the names of side-tuning with a copy of the block
+__all__ = ["PUBLISHED", "Column", "Result"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +22,6 @@ class Result:
     accuracy: float | None  #: on the test images of the last step, a fraction, higher is better; None: the run failed
     validation: float | None = None  #: on the validation images of the last step, which settings are chosen by
     failed: str = ""  #: why there is no accuracy
-    borrowed: str = ""  #: the sequence whose result this is, where it is another one with the same last step
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,65 +67,3 @@ PUBLISHED: tuple[Column, ...] = (
     Column("JST-B", ("joint_model_side_tune_block_adjacent_reg_none",), half=1),
     Column("20k", ("erm_final_20000_samples",), oracle=True, half=1),
 )
-
-
-def architecture_name(model: str) -> str:
-    """Return the name that a network has in the tables.
-
-    >>> architecture_name("resnet 4 blocks"), architecture_name("mlp")
-    ('Res-4', 'mlp')
-    """
-    found = re.fullmatch(r"(?:blocks_)?(convnet|densenet|resnet)[ _](\d+)[ _]?blocks?", model)
-    return f"{_FAMILIES[found[1]]}-{found[2]}" if found else model
-
-
-def sequence_key(sequence: str) -> str:
-    """Return a sequence without the size of its last step, which alone the oracle's differs by.
-
-    >>> sequence_key("source6000:rotation4000"), sequence_key("source6000:rotation20000"), sequence_key("portraits")
-    ('source6000:rotation', 'source6000:rotation', 'portraits')
-    """
-    return re.sub(r"\d+$", "", sequence)
-
-
-def as_published(result: Result) -> Result:
-    """Call networks and sequences as the tables do; the one side-tuning that ConvNets have stands in the first column.
-
-    >>> found = as_published(Result("convnet 2 blocks", "erm_side_tune_block", "source6:rotation4", 1007, 0.5))
-    >>> found.architecture, found.method, found.sequence
-    ('Conv-2', 'erm_side_tune', 'source6:rotation')
-    """
-    name, method = architecture_name(result.architecture), result.method
-    if name.startswith("Conv-") and "side_tune" in method:
-        method = method.replace(_BLOCK, "")
-    elif name.startswith("Conv-") and method in ("ST-B", "SST-B", "JST-B"):
-        method = f"{method[:-1]}1"
-    return dataclasses.replace(result, architecture=name, method=method, sequence=sequence_key(result.sequence))
-
-
-def borrow(results: Iterable[Result], twins: Mapping[str, str], *, columns: Sequence[Column]) -> list[Result]:
-    """Take results on the last step alone from a sequence that ends in the same state, where a sequence lacks them.
-
-    Args:
-        results: Of any sequences.
-        twins: Sequence -> the one to take from.
-        columns: Those whose methods see nothing but the last step.
-
-    Returns:
-        The results, and behind them what was borrowed.
-
-    Example:
-        >>> rows = [Result("Res-4", "4k", "RCL", 1, 0.5), Result("Res-4", "FT", "RCL", 1, 0.6)]
-        >>> [(one.sequence, one.method, one.borrowed) for one in borrow(rows, {"CLR": "RCL"}, columns=PUBLISHED[:1])]
-        [('RCL', '4k', ''), ('RCL', 'FT', ''), ('CLR', '4k', 'RCL')]
-    """
-    found = list(results)
-    last = [one for one in found if any(column.takes(one.method) for column in columns)]
-    there = {(one.sequence, one.architecture, one.method, one.seed) for one in last}
-    for to, source in twins.items():
-        found += [
-            dataclasses.replace(one, sequence=to, borrowed=source)
-            for one in last
-            if one.sequence == source and (to, one.architecture, one.method, one.seed) not in there
-        ]
-    return found
