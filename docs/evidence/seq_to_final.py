@@ -151,7 +151,7 @@ def markdown(result: dict) -> str:
         for name in sorted(right, key=lambda one: -sum(right[one]) / len(right[one])):
             own = [one for one in rows if one["method"] == name]
             gap = over(result, mode, name, "erm_fine_tune") if name != "erm_fine_tune" else ""
-            chosen = "; ".join(", ".join(f"{k} {v:g}" for k, v in one["setting"].items()) for one in own)
+            chosen = "; ".join(", ".join(f"{key} {value}" for key, value in one["setting"].items()) for one in own)
             cost = sum(one["seconds"] for one in own) / len(own)
             lines.append(f"| {name} | {over(result, mode, name)} | {gap} | {cost:.0f} | {chosen.strip('; ')} |")
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import io
 import math
 
 import numpy as np
@@ -18,6 +19,7 @@ from modelheir.config.network import NetworkConfig
 from modelheir.data import make_stream, open_splits
 from modelheir.engine.population import runners
 from modelheir.engine.population.grid import accept_grid, best_member
+from modelheir.engine.progress import LineProgress
 from modelheir.models import build
 from modelheir.models.adapters import reparametrise
 from modelheir.plans import Grid, Stage, Task
@@ -35,6 +37,13 @@ def test_the_first_of_the_greatest_is_best(values):
 
 def test_of_equal_values_the_lowest_loss_is_best():
     assert best_member([(0.5, 0.1), (0.75, 0.4), (0.75, 0.3), (0.75, math.inf), (0.75, 0.3)]) == 2
+
+
+def test_the_best_is_told_after_the_last_member(grids, tmp_path):
+    stream = io.StringIO()
+    grids.run(tmp_path, progress=LineProgress(stream))
+    lines = [line for line in stream.getvalue().splitlines() if " in " in line or "the best of" in line]
+    assert [line.partition(":")[0] for line in lines] == ["grid/0", "grid/1", "grid/2", "grid/3", "grid"]
 
 
 @pytest.mark.parametrize("keep", ["best", "last"])

@@ -55,6 +55,7 @@ def train_grid(
     if chosen is None:
         why = "; ".join(f"{_said(row['setting'])}: {row['failed']}" for row in rows)
         raise InputError(f"stage {folder.name}: every setting failed. {why}")
+    progress.close()  # what the last member came to is said first
     progress.note(
         f"{folder.name}: the best of {len(rows)} settings is {_said(rows[chosen]['setting'])}, " + _how(rows[chosen])
     )
