@@ -149,6 +149,13 @@ def test_without_a_strength_of_nothing_there_is_no_break():
     assert ticks_of(one, "x")[:, 0].tolist() == [0.1, 1.0]
 
 
+def test_another_strength_has_its_name_below_the_axis():
+    lines = [PenaltyLine("a", [(0.1, 0.5), (1.0, 0.6)]), PenaltyLine("not here", ())]
+    root = parse(penalty(lines, quantity="Accuracy", over="weight decay"))
+    assert "Weight decay" in words(root)
+    assert root.get("aria-label") == "Accuracy over the weight decay"
+
+
 def test_levels_are_drawn_across_and_named():
     lines = [PenaltyLine("a", [(0.0, 0.5), (1.0, 0.6)], [(0.4, 0.6), None])]
     root = parse(penalty(lines, quantity="Accuracy", levels={"final step alone": 0.3, HOSTILE: 0.55}))
