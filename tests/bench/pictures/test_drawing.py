@@ -5,8 +5,10 @@ import dataclasses
 import re
 
 import pytest
+import yaml
 
 from modelheir.bench.pictures.drawing import draw_pictures
+from modelheir.bench.pictures.members import Member
 from modelheir.bench.pictures.settings import PlotConfig
 from modelheir.checks import InputError
 
@@ -96,3 +98,37 @@ def test_examples_of_data_alone(tmp_path):
     assert path.read_text().count("<image") == 4
     other = draw_pictures("examples", (), dataclasses.replace(config, steps=3)).pictures[0]
     assert other.read_text().count("<image") == 6
+
+
+@pytest.mark.parametrize(("show", "rows"), [("same", ["0: source", "1: subpop"]), ("finer", ["low", "high"])])
+def test_examples_of_a_sequence_are_shown_as_asked(show, rows, tmp_path):
+    place = tmp_path / "drift.yaml"
+    groups = {"low": ["4", "0", "2"], "high": ["9", "5", "7"]}
+    made = {"data": "digits", "shifts": "subpop", "sizes": [100, 60], "test_size": 50, "groups": groups}
+    place.write_text(yaml.safe_dump(made, sort_keys=False))
+    config = PlotConfig(data=f"sequence:{place}", show=show, classes=("low", "high"), out=str(tmp_path), quiet=True)
+    (path,) = draw_pictures("examples", (), config).pictures
+    held = list(csv.DictReader(path.with_suffix(".csv").read_text().splitlines()))
+    assert list(dict.fromkeys(row["row"] for row in held)) == rows
+
+
+def test_accuracy_by_decay_is_drawn_where_several_were_tried(bench, members, tmp_path, monkeypatch):
+    """Of a run with one strength between steps the picture by decay is the only one."""
+    grid = {"members": [{"setting": {"efficient_decay": d}, "selection": 0.5 + d} for d in (0.1, 0.0)]}
+    stage = dataclasses.replace(members[0].stage(members[0].ends["joint_model"]), describe={"grid": grid})
+    own = members[0].stage
+    monkeypatch.setattr(Member, "stage", lambda self, name: stage if name == "decayed" else own(name))
+    monkeypatch.setattr(Member, "ends", {**members[0].ends, "joint_side_tune": "decayed"})
+    found = plot("penalty", bench, tmp_path / "both")
+    assert [path.stem for path in found.pictures][-3:] == [
+        f"penalty_turned_{one}" for one in ("accuracy", "change", "decay")
+    ]
+    rows = list(csv.DictReader(found.pictures[-1].with_suffix(".csv").read_text().splitlines()))
+    assert [(row["line"], float(row["strength"]), float(row["value"])) for row in rows] == [
+        ("joint_side_tune", 0.0, 0.5), ("joint_side_tune", 0.1, 0.6),
+    ]  # fmt: skip
+    assert "Weight decay of side modules or low-rank changes" in found.pictures[-1].read_text()
+    monkeypatch.setattr(Member, "ends", {"joint_side_tune": "decayed"})
+    found = plot("penalty", bench, tmp_path / "alone")
+    assert {path.stem.rpartition("_")[2] for path in found.pictures} == {"decay"}
+    assert "did not try joint_model" in found.notes[0]

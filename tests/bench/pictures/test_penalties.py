@@ -1,10 +1,12 @@
 """What strengths came to, against the stage's own record and its kept weights."""
 
+import dataclasses
 import math
 
 import pytest
 
-from modelheir.bench.pictures.penalties import accuracy_lines, change_lines, levels
+from modelheir.bench.pictures.members import Member
+from modelheir.bench.pictures.penalties import accuracy_lines, change_lines, decay_lines, levels
 from modelheir.checks import InputError
 from modelheir.runs.tensors import load_weights
 
@@ -46,6 +48,21 @@ def test_levels_are_of_what_was_tried(members):
     assert value == pytest.approx(
         sum(one.stage(f"erm_final_seed{one.number}").metrics["val/accuracy"] for one in members) / 2
     )
+
+
+def test_a_decay_counts_with_its_best_strength_between_steps(members, monkeypatch):
+    tried = [(0.1, 0.01, 0.4), (1.0, 0.01, 0.7), (0.1, 0.0, 0.9), (1.0, 0.0, 0.2), (1.0, 1.0, None)]
+    rows = [{"setting": {"adjacent_weight": a, "efficient_decay": d}, "selection": s} for a, d, s in tried]
+    end = dataclasses.replace(members[0].stage(members[0].ends["joint_model"]), describe={"grid": {"members": rows}})
+    assert decay_lines(members) == []
+    for one in members:
+        monkeypatch.setitem(one.ends, "joint_low_rank_adapt", "decayed")
+    monkeypatch.setattr(Member, "stage", lambda self, name: end)
+    (line,) = decay_lines(members)
+    assert (line.name, list(line.points)) == ("joint_low_rank_adapt", [(0.0, 0.9), (0.01, 0.7)])
+    for row in rows:
+        del row["setting"]["efficient_decay"]
+    assert decay_lines(members) == []
 
 
 def test_one_strength_is_no_line(members, oracle, monkeypatch):

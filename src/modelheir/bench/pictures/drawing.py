@@ -12,9 +12,8 @@ from modelheir.bench.pictures.lineage import need_models
 from modelheir.bench.pictures.members import Member, NothingToDraw, grouped, oracle_of, read_members
 from modelheir.bench.pictures.settings import PlotConfig, accept
 from modelheir.bench.pictures.sheets import Asked, Picture
-from modelheir.bench.pictures.worlds import Worlds, open_dated
+from modelheir.bench.pictures.worlds import Worlds
 from modelheir.checks import InputError, nearest
-from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import read_yaml
 from modelheir.engine.progress import make_progress
 
@@ -71,7 +70,7 @@ def draw_pictures(kind: str, runs: Sequence[str] = (), config: PlotConfig | None
         [config.data] if config.data else [str(read_yaml(one.folder.config)["data"]) for one in members],
     )
     names = _names(kind, parts, together)
-    endings = ("_accuracy", "_change") if kind == "penalty" else ("",)
+    endings = ("_accuracy", "_change", "_decay") if kind == "penalty" else ("",)
     folder.accept([name + ending for name in names for ending in endings])
     made, empty = [], []
     with make_progress(quiet=config.quiet) as progress:
@@ -82,7 +81,7 @@ def draw_pictures(kind: str, runs: Sequence[str] = (), config: PlotConfig | None
             except NothingToDraw as error:
                 empty.append(error)
                 continue
-            made += [folder.write(name + ending, *one) for ending, one in zip(endings, drawn, strict=True)]
+            made += [folder.write(name + one.ending, one.drawn, one.rows, one.columns) for one in drawn]
     if not made:
         raise empty[0]
     return Plotted(made, list(dict.fromkeys([*notes, *map(str, empty)])))
@@ -92,8 +91,8 @@ def _of_data(config: PlotConfig) -> Plotted:
     """Draw examples of data that no run names."""
     folder = PictureFolder(Path(config.out or "pictures"), [config.data])
     folder.accept(["examples"])
-    history = open_dated(config.data, InputConfig(), time=config.time, steps=config.steps)
-    return Plotted([folder.write("examples", *sheets.of_history(history, config))], [])
+    one = sheets.of_data(config)
+    return Plotted([folder.write("examples", one.drawn, one.rows, one.columns)], [])
 
 
 def _by_sequence(members: Sequence[Member]) -> list[list[Member]]:

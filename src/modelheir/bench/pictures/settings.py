@@ -26,8 +26,8 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("strategies", "oracle", "seed", "data", "mode"),
     ),
     "change": ("how far each layer moves from step to step", ("strategies", "seed")),
-    "penalty": ("what the strength of joint_model's penalty between steps does to accuracy and change", ()),
-    "examples": ("images of each step, class by class", ("data", "time", "steps", "classes", "per_class")),
+    "penalty": ("what strengths of the penalty between steps, and efficient_decays, do to joint models", ()),
+    "examples": ("images of each step, class by class", ("data", "time", "steps", "show", "classes", "per_class")),
 }
 
 
@@ -43,8 +43,13 @@ class PlotConfig:
     mode: Annotated[str, OneOf("fixed", "compat")] = "fixed"  #: interpolation, svcca: compat is as the older code did
     points: Annotated[int, AtLeast(2)] = 101  #: interpolation: models on each line
     data: str = ""  #: images, where they are no longer where the run read them; of examples without RUN: what to show
-    time: str = "time"  #: examples without RUN: column of --data that says when an image was taken
-    steps: Annotated[int, AtLeast(0)] = 0  #: examples without RUN: parts of the time, as train adapt has them
+    time: str = "time"  #: examples without RUN, show = own: column of --data that says when an image was taken
+    steps: Annotated[int, AtLeast(0)] = (
+        0  #: examples without RUN, show = own: parts of the time, as train adapt has them
+    )
+    show: Annotated[str, OneOf("own", "same", "finer")] = "own"  #: examples without RUN: each step's own images; of a
+    #: sequence of shifts the same images of its source, as every step changes them; or a row a class with its finer
+    #: classes in the order of subpop
     classes: tuple[str, ...] = ()  #: examples: which, in this order; none: the first ten
     per_class: Annotated[int, AtLeast(1)] = 1  #: examples: images of each class in a step
     device: str = "auto"  #: auto, cpu, cuda, cuda:N or mps
@@ -64,11 +69,13 @@ def accept(kind: str, config: PlotConfig, runs: int) -> None:
     """
     if kind not in KINDS:
         one_of(KINDS, kind=kind)
-    read = {*KINDS[kind][1], "out", "device", "quiet"} - ({"time", "steps"} if runs else set())
+    read = {*KINDS[kind][1], "out", "device", "quiet"} - ({"time", "steps", "show"} if runs else set())
+    read -= {"time", "steps"} if config.show != "own" else set()
     for field in dataclasses.fields(PlotConfig):
         if field.name not in read and getattr(config, field.name) != field.default:
             readers = ", ".join(name for name, (_, own) in KINDS.items() if field.name in own and name != kind)
-            other = f" of plot {readers}" if readers else " of examples without RUN"
+            alone = " of examples without RUN" + ("" if field.name == "show" else " with --show own")
+            other = f" of plot {readers}" if readers else alone
             raise InputError(f"plot {kind} reads no --{field.name}: it is a setting{other}; leave it out.")
     if not runs and not (kind == "examples" and config.data):
         more = ", or --data" if kind == "examples" else ""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from modelheir.bench.pictures.images import example_grid
+from modelheir.bench.pictures.images import Grid, example_grid, finer_grid, same_images
 from modelheir.bench.pictures.interpolation import COLUMNS, basin
 from modelheir.bench.pictures.members import Member, NothingToDraw, grouped, like
-from modelheir.bench.pictures.penalties import accuracy_lines, change_lines, levels
+from modelheir.bench.pictures.penalties import accuracy_lines, change_lines, decay_lines, levels
 from modelheir.bench.pictures.planes import Panels, alike, moves, projected
 from modelheir.bench.pictures.settings import PlotConfig
-from modelheir.bench.pictures.worlds import Worlds
+from modelheir.bench.pictures.worlds import Worlds, open_dated
 from modelheir.checks import InputError
-from modelheir.data import History
+from modelheir.config.inputs import InputConfig
 from modelheir.report.figures import examples as figure_of_examples
 from modelheir.report.figures import paths as figure_of_paths
 from modelheir.report.figures.curves import curves
@@ -33,7 +33,7 @@ __all__ = [
     "examples",
     "interpolations",
     "likenesses",
-    "of_history",
+    "of_data",
     "penalties",
     "projections",
 ]
@@ -47,6 +47,7 @@ class Picture(NamedTuple):
     drawn: Markup
     rows: list[dict[str, Any]]
     columns: Sequence[str]
+    ending: str = ""  #: of its name, where a kind has several
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,33 +155,60 @@ def changes(members: Sequence[Member], asked: Asked) -> Iterator[Picture]:
 
 
 def penalties(members: Sequence[Member], asked: Asked) -> Iterator[Picture]:
-    """Yield accuracy over the strength of the penalty, then the change of weights, a panel a network each."""
+    """Yield accuracy and change of weights over the penalty between steps, then accuracy over the efficient decay.
+
+    Each has a panel a network; the first two, or the last, are left out where no several strengths were tried.
+    """
     groups = {network: own for (_, network), own in grouped(members).items()}
-    accuracies = {name: accuracy_lines(own) for name, own in groups.items()}
-    moved = {name: change_lines(own) for name, own in groups.items()}
+    shown, between = "Selection images right", "strength of the penalty"
 
-    def made(lines: dict[str, list[PenaltyLine]], quantity: str, draw: Callable[[str], Markup]) -> Picture:
+    def made(ending: str, lines: dict[str, list[PenaltyLine]], quantity: str, over: str, **look: Any) -> Picture:
+        longest = sorted(lines.values(), key=len, reverse=True)
+        blank = {line.name: PenaltyLine(line.name, ()) for own in longest for line in own}  # so that looks agree
         rows = [row for name, own in lines.items() for row in penalty_rows(own, panel=name)]
-        longest = max(lines.values(), key=len)
-        drawn = [(name, draw(name)) for name in lines]
-        label = f"{quantity} over the strength of the penalty on {members[0].sequence}"
-        key = penalty_key(longest)
-        return Picture(sheet(drawn, height=300, columns=_ACROSS, key=key, label=label), rows, PENALTY_COLUMNS)
+        drawn = []
+        for name, own in lines.items():
+            aligned = list({**blank, **{line.name: line for line in own}}.values())
+            across = {"levels": levels(groups[name])} if ending == "_accuracy" else {}
+            drawn.append((name, penalty(aligned, quantity=quantity, over=over, **across, **look)))
+        label = f"{quantity} over the {over} on {members[0].sequence}"
+        key = penalty_key(list(blank.values()))
+        return Picture(sheet(drawn, height=300, columns=_ACROSS, key=key, label=label), rows, PENALTY_COLUMNS, ending)
 
-    shown = "Selection images right"
-    yield made(accuracies, shown, lambda name: penalty(accuracies[name], quantity=shown, levels=levels(groups[name])))
-    length = "Change of weights"
-    yield made(moved, length, lambda name: penalty(moved[name], quantity=length, decades=True))
+    decays = {name: lines for name, own in groups.items() if (lines := decay_lines(own))}
+    try:
+        accuracies = {name: accuracy_lines(own) for name, own in groups.items()}
+    except NothingToDraw as error:
+        if not decays:
+            raise
+        asked.notes.append(str(error))
+    else:
+        yield made("_accuracy", accuracies, shown, between)
+        moved = {name: change_lines(own) for name, own in groups.items()}
+        yield made("_change", moved, "Change of weights", between, decades=True)
+    if decays:
+        yield made("_decay", decays, shown, "weight decay of side modules or low-rank changes")
 
 
 def examples(members: Sequence[Member], asked: Asked) -> Iterator[Picture]:
     """Yield images of each step of a run's data."""
-    yield of_history(asked.worlds.of(members[0]).history, asked.config)
+    config, history = asked.config, asked.worlds.of(members[0]).history
+    yield _images(*example_grid(history, classes=config.classes, per_class=config.per_class))
 
 
-def of_history(history: History, config: PlotConfig) -> Picture:
-    """Draw images of each step."""
-    grid, columns = example_grid(history, classes=config.classes, per_class=config.per_class)
+def of_data(config: PlotConfig) -> Picture:
+    """Draw images of data that no run names, as ``config.show`` says."""
+    chosen: Any = {"classes": config.classes, "per_class": config.per_class}
+    if config.show == "finer":
+        return _images(*finer_grid(config.data, **chosen))
+    if config.show == "same":
+        return _images(*example_grid(same_images(config.data), **chosen))
+    return _images(
+        *example_grid(open_dated(config.data, InputConfig(), time=config.time, steps=config.steps), **chosen)
+    )
+
+
+def _images(grid: Grid, columns: Sequence[str]) -> Picture:
     rows = figure_of_examples.example_rows(grid, columns)
     return Picture(figure_of_examples.examples(grid, columns), rows, figure_of_examples.EXAMPLE_COLUMNS)
 

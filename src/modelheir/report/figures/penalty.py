@@ -1,4 +1,4 @@
-"""What the penalty between neighbouring steps does: a quantity over the strength of the penalty, on an axis of decades.
+"""What a penalty does, as that between neighbouring steps: a quantity over its strength, on an axis of decades.
 
 A strength of 0 has no place among decades: it is drawn one decade left of the smallest, behind a break in the axis.
 """
@@ -37,14 +37,16 @@ def penalty(
     lines: Sequence[PenaltyLine],
     *,
     quantity: str,
+    over: str = "strength of the penalty",
     decades: bool = False,
     levels: Mapping[str, float] | None = None,
 ) -> Markup:
-    """Draw a quantity over the strength of the penalty.
+    """Draw a quantity over the strength of a penalty.
 
     Args:
         lines: One or several; values above 0 where ``decades``, others have no place there and are left out.
         quantity: Name of the upright axis; fractions are written as percent where it is not of ``decades``.
+        over: Name of the strength.
         decades: Whether the upright axis is one of decades too, as for the change of weights.
         levels: Name -> a value to compare with, drawn across, such as training on the final step alone.
 
@@ -61,7 +63,7 @@ def penalty(
     smallest = min(s for s in strengths if s > 0)
     zero = math.floor(math.log10(smallest) + 1e-9) - 1.0
     right = math.log10(max(strengths))
-    x = Axis(zero - 0.15, right + 0.15, 62.0, WIDTH - 18.0, "Strength of the penalty", _decade)
+    x = Axis(zero - 0.15, right + 0.15, 62.0, WIDTH - 18.0, over.capitalize(), _decade)
     up = _log if decades else (lambda value: value)
     shown = [PenaltyLine(line.name, *_kept(line, decades)) for line in lines]
     values = [up(v) for line in shown for _, v in line.points]
@@ -87,7 +89,7 @@ def penalty(
                 bar = {"x1": left, "x2": left, "y1": y.at(up(ends[0])), "y2": y.at(up(ends[1]))}
                 marks.append(tag("g", tag("line", **bar, class_="whisker"), class_=style(number)))
             marks.append(tag("g", hint, mark(number, left, top, size=0.9), class_=f"mark {style(number)}"))
-    return picture(_HEIGHT, f"{quantity} over the strength of the penalty", *marks, *words, kind="penalty")
+    return picture(_HEIGHT, f"{quantity} over the {over}", *marks, *words, kind="penalty")
 
 
 def penalty_key(lines: Sequence[PenaltyLine]) -> list[Sample]:
