@@ -77,6 +77,9 @@ def measure(out: Path, seeds: list[int]) -> dict:
                 right = float((found.prediction == found.label).mean())
                 cost = float((place / "seconds.txt").read_text())
                 records.append({"seed": seed, "arm": name, "n": len(found), "accuracy": right, "seconds": cost})
+        chosen = out / f"seed{seed}" / "J_pool" / "selected" / "manifest.parquet"
+        if chosen.is_file():
+            records.append({"seed": seed, "arm": "J selected", "on topic": on_topic(chosen)})
         for views in CROPS.values():
             note = out / f"seed{seed}" / f"cache_{views}_seconds.txt"
             if note.is_file():
@@ -84,6 +87,14 @@ def measure(out: Path, seeds: list[int]) -> dict:
     held = {arm: {record["seed"] for record in records if record["arm"] == arm} for arm in {r["arm"] for r in records}}
     whole = [record for record in records if held[record["arm"]] == set(seeds)]  # an arm counts when it has every seed
     return {"seeds": seeds, "records": whole, **distill.versions()}
+
+
+def on_topic(manifest: Path) -> float:
+    """Return which share of the chosen images is of the teacher's classes; at random it is about a half."""
+    import pyarrow.parquet as pq
+
+    classes = [name.partition("/")[0] for name in pq.read_table(manifest)["sample_id"].to_pylist()]
+    return sum(name in distill.FIVE for name in classes) / len(classes)
 
 
 def markdown(result: dict) -> str:
