@@ -48,6 +48,9 @@ class Quiet:
     def stage(self, name, steps, done=0):
         pass
 
+    def close(self):
+        pass
+
     def epoch(self, row):
         pass
 

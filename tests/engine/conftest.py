@@ -48,6 +48,9 @@ class Quiet:
     def stage(self, name, steps, done=0):
         pass
 
+    def close(self):
+        pass
+
     def advance(self, images):
         if self.left is not None:
             self.left -= 1

@@ -97,4 +97,7 @@ def notes():
         def epoch(self, row):
             pass
 
+        def close(self):
+            pass
+
     return Notes()

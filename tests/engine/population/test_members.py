@@ -3,9 +3,11 @@
 import dataclasses
 
 import pytest
+from torch import nn
 
 from modelheir.engine.population.members import Members, train_member
 from modelheir.inference.runtime import Runtime
+from modelheir.models.bodies.masks import MaskedDropout
 from modelheir.plans import Grid
 from modelheir.runs.folder import RunFolder
 
@@ -24,6 +26,12 @@ def test_members_are_compared_on_the_selection_split(grids, tmp_path, toy, notes
     )
     with pytest.raises(ValueError, match="grid are compared on val: give each such a split"):
         all_.task(0)
+
+
+@pytest.mark.parametrize(("compiled", "kind"), [(False, MaskedDropout), (True, nn.Dropout)])
+def test_dropout_draws_fast_unless_compiled(compiled, kind, grids, tmp_path, toy, notes):
+    all_ = members(grids, tmp_path, toy, notes, compile=compiled)
+    assert type(all_.task(0).modules["model"].body[3]) is kind
 
 
 def test_a_trained_member_is_a_stage_and_is_no_longer_waited_for(grids, tmp_path, toy, notes):

@@ -9,7 +9,6 @@ from torch import nn
 from modelheir.config.fit import FitConfig
 from modelheir.engine.optim import make_optimizer
 from modelheir.engine.speed.layout import arrange, as_laid_out, load_optimizer
-from modelheir.models.bodies.masks import MaskedDropout
 from modelheir.models.bodies.taps import TappedConv2d
 
 
@@ -46,13 +45,6 @@ def test_convolutions_lie_with_channels_last_where_it_pays(device, precision, la
     for name, parameter in net.named_parameters():
         assert id(parameter) == before[name][0]
         assert torch.equal(parameter, before[name][1])
-
-
-@pytest.mark.parametrize(("device", "kind"), [("cpu", MaskedDropout), ("cuda", nn.Dropout)])
-def test_dropout_draws_fast_on_the_cpu_alone(device, kind):
-    net = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5))
-    arrange([net], torch.device(device), "fp32")
-    assert type(net[1]) is kind
 
 
 def test_a_network_without_convolutions_is_left_as_it_is():

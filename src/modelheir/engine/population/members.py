@@ -12,6 +12,7 @@ from modelheir.engine.fit import Fit
 from modelheir.engine.saving import finish
 from modelheir.engine.state import Training
 from modelheir.inference.runtime import Runtime
+from modelheir.models.bodies.masks import draw_masks_fast
 from modelheir.plans import Grid, Task
 from modelheir.runs.stage import StageFolder
 from modelheir.types import Log, Progress
@@ -55,12 +56,17 @@ class Members:
     def task(self, number: int) -> Task:
         """Return what member ``number`` trains, made anew.
 
+        On the CPU its dropout draws masks fast; not where it is compiled, as draws with and without that are equal.
+
         Raises:
             ValueError: If it has no selection split, by which members are compared.
         """
         task = self.grid.make_task(self.grid.settings[number])
         if "val" not in task.evaluate:
             raise ValueError(f"the members of grid {self.folder.name} are compared on val: give each such a split")
+        if self.runtime.device.type == "cpu" and not (task.fit or self.fit).compile:
+            for module in task.modules.values():
+                draw_masks_fast(module)
         return task
 
     def loop(self, member: Member, *, log: Log | None = None, progress: Progress | None = None) -> Fit:

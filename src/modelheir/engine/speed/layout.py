@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from modelheir.models.bodies.masks import draw_masks_fast
 from modelheir.models.bodies.taps import skip_dead_taps
 
 __all__ = ["arrange", "as_laid_out", "load_optimizer"]
@@ -19,14 +18,11 @@ _OWN = ("fused", "capturable", "foreach")  #: how an optimiser steps
 def arrange(modules: Iterable[nn.Module], device: torch.device, precision: str) -> None:
     """Lay networks out for ``device``; values, names and the parameters' identity stay.
 
-    Convolutions skip taps that see only padding, and on the CPU dropout draws its masks fast. Four-dimensional weights
-    lie with their channels last where that pays: on the CPU (0.55 to 0.99 of the time, measured over six networks),
-    and on a GPU in half precision.
+    Convolutions skip taps that see only padding. Four-dimensional weights lie with their channels last where that
+    pays: on the CPU (0.55 to 0.99 of the time, measured over six networks), and on a GPU in half precision.
     """
     for module in modules:
         skip_dead_taps(module)
-        if device.type == "cpu":
-            draw_masks_fast(module)
         pays = device.type == "cpu" or (device.type == "cuda" and precision != "fp32")
         if pays and any(isinstance(one, nn.Conv2d) for one in module.modules()):
             module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
