@@ -24,6 +24,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import distill
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -61,7 +62,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     },
 }
 STUDENT, LARGE = {"width": 16, "blocks": 3}, {"width": 48, "blocks": 3}
-REPORTED = [("digits", labels) for labels in (5, 10, 40)] + [("cifar10", labels) for labels in (100, 400)]
+REPORTED = [("digits", labels) for labels in (5, 10, 40)] + [("cifar10", 100)]
 CHOOSING = [("digits", 20), ("digits", 80), ("cifar10", 200)]
 DRAWN = {"train": 10_000, "test": 4_000}  #: images of CIFAR-10
 SLOPES, WANDERS = (0.005, 0.01, 0.02, 0.04), (0.005, 0.01, 0.02, 0.04)
@@ -220,7 +221,8 @@ def main() -> None:
     if options.choose:
         print("\n".join(choose(rows)))
     part = "_choosing" if options.choose else ""
-    (HERE / f"pilot_forecasts{part}.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps({"rows": rows, **distill.versions()}, indent=1)
+    (HERE / f"pilot_forecasts{part}.json").write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
