@@ -1,12 +1,15 @@
 """Suites: what is crossed, what wins, and what is refused before the first cell."""
 
 import dataclasses
+import json
 
 import pytest
 import yaml
 
 from modelheir.bench.suite import SUITES, read_suite
 from modelheir.checks import InputError
+from modelheir.config.inputs import InputConfig
+from modelheir.data import open_splits
 from modelheir.data.history.published import PUBLISHED, oracle
 
 GIVEN = {
@@ -58,6 +61,17 @@ def test_the_quick_suite_has_a_strategy_of_every_class():
     assert {one for one in classes if not any(one in name for name in names)} == set()
     assert {cell.seed for cell in read_suite("quick")} == {0, 1}
     assert cells["turned_oracle/Conv-2/seed0"] == ("erm_final",)
+
+
+def test_the_digits_have_as_many_images_as_the_quick_suite_asks_for(tmp_path):
+    sequences = {cell.sequence: cell.history for cell in read_suite("quick") if cell.history}
+    assert len(sequences) == 2
+    for name, history in sequences.items():
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(json.dumps(history))
+        for seed in (1007, 1008):
+            found = open_splits(f"sequence:{file},seed={seed}", InputConfig())
+            assert len(found["train"]) + len(found["val"]) == sum(history["sizes"])
 
 
 @pytest.mark.parametrize("mode", ["published", "compat"])
