@@ -1,5 +1,7 @@
 """What runs hold, and the sentences where they hold nothing."""
 
+import dataclasses
+
 import pytest
 import yaml
 
@@ -69,6 +71,15 @@ def test_an_oracle_is_a_sequence_or_a_run(bench, members):
         oracle_of(every, "plenti")
     with pytest.raises(InputError, match="there is nothing else to make pictures of"):
         oracle_of(members, "turned")
+
+
+def test_an_oracle_of_a_suite_is_that_of_its_sequence_alone(members):
+    names = ("turned", "writers", "turned_oracle")
+    every = [dataclasses.replace(members[0], sequence=name) for name in names]
+    held, rest = oracle_of(every, "turned_oracle")
+    assert [one.sequence for one in (*held, *rest)] == ["turned_oracle", "turned"]
+    assert [one.sequence for one in oracle_of(every, "writers")[1]] == ["turned", "turned_oracle"]
+    assert [one.sequence for one in oracle_of(every[1:], "turned_oracle")[1]] == ["writers"]
 
 
 def test_a_strategy_that_was_not_tried_is_said(members):

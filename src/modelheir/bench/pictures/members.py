@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modelheir.bench.suite import METHOD
+from modelheir.bench.suite import METHOD, ORACLE
 from modelheir.checks import InputError, nearest
 from modelheir.config.mapping import read_yaml
 from modelheir.runs.files import read_json
@@ -141,14 +141,17 @@ def oracle_of(members: Sequence[Member], name: str) -> tuple[list[Member], list[
 
     Args:
         members: All that were read.
-        name: A sequence among them, or a run's folder.
+        name: A sequence among them, or a run's folder. ``NAME_oracle`` is the oracle of the sequence ``NAME`` alone.
 
     Raises:
         InputError: If it is neither, or nothing else is left.
     """
     held = [one for one in members if one.sequence == name]
     if held:
+        own = name.removesuffix(ORACLE)
         rest = [one for one in members if one.sequence != name]
+        if own != name and any(one.sequence == own for one in rest):  # the oracle of that sequence alone
+            rest = [one for one in rest if one.sequence == own]
         if not rest:
             raise InputError(f"--oracle {name}: there is nothing else to make pictures of.")
         return held, rest
