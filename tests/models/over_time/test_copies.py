@@ -14,7 +14,7 @@ from modelheir.config.network import NetworkConfig
 from modelheir.config.over_time.copies import OverTimeConfig, parse_routes
 from modelheir.models import build, from_spec, state_hash
 from modelheir.models.bodies.blocks import FAMILIES
-from modelheir.models.over_time import OverTime, distances, extended, layer_names
+from modelheir.models.over_time import OverTime, distances, layer_names
 
 MODES = {
     "separate": {},
@@ -188,27 +188,6 @@ def test_equal_copies_have_the_gradient_of_one_model_between_them(classifier, im
     copies = [[p for part in model.used(step).values() for p in part.parameters()] for step in range(3)]
     for parameter, *three in zip(pooled.parameters(), *copies, strict=True):
         torch.testing.assert_close(sum(p.grad for p in three), parameter.grad, atol=1e-5, rtol=1e-4)
-
-
-@pytest.mark.parametrize("mode", MODES)
-def test_a_further_step_keeps_those_before(mode, over_time, images):
-    model = over_time(separate="layer1,fc", **MODES[mode])
-    longer = extended(model)
-    assert longer.routes == (*model.routes, (1, 3, 3))
-    for step in range(3):
-        assert torch.equal(logits(longer, images, step), logits(model, images, step))
-    same = torch.allclose(logits(longer, images, 3), logits(longer, images, 2), atol=1e-5)
-    assert same == (mode == "low rank, all layers")  # elsewhere the head is new
-    shared = extended(model, (0, 2, 2))
-    assert torch.equal(logits(shared, images, 3), logits(model, images, 2))
-
-
-def test_an_adapted_step_begins_as_the_one_before(over_time, images):
-    given = {"mode": "low_rank_adapt", "adapter_rank": 2, "all_layers_efficient": True}
-    model = over_time(**given)
-    torch.testing.assert_close(logits(extended(model), images, 3), logits(model, images, 2))
-    far = over_time(compat=True, **given)
-    assert not torch.allclose(logits(extended(far), images, 3), logits(far, images, 2), atol=1e-2)
 
 
 @pytest.mark.parametrize("mode", MODES)

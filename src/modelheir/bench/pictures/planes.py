@@ -46,8 +46,8 @@ def projected(member: Member, oracle: Member, strategies: Sequence[str]) -> tupl
     found: Panels = {}
     lacking = []
     for strategy in strategies:
-        every = [one.load() for one in models_of(member, strategy)]
-        if any({"side", "dawin"} & one.spec.keys() for one in every):
+        every = _plain(member, strategy)
+        if every is None:
             lacking.append(strategy)
             continue
         try:
@@ -116,8 +116,8 @@ def moves(member: Member, strategies: Sequence[str]) -> tuple[Panels, list[str]]
     found: Panels = {}
     lacking = []
     for strategy in strategies:
-        every = [one.load() for one in models_of(member, strategy)]
-        if any({"side", "dawin"} & one.spec.keys() for one in every):
+        every = _plain(member, strategy)
+        if every is None:
             lacking.append(strategy)
         elif len(every) > 1:
             for layer, lengths in weight_change([weight_rows(one) for one in every]).items():
@@ -129,6 +129,12 @@ def moves(member: Member, strategies: Sequence[str]) -> tuple[Panels, list[str]]
 def weight_rows(model: Classifier) -> dict[str, np.ndarray]:
     """Return the weights of each layer in one row, as they are projected and measured."""
     return layer_vectors(model, models.layers(model))
+
+
+def _plain(member: Member, strategy: str) -> list[Classifier] | None:
+    """Return a strategy's models; ``None`` where one has side modules or is of two networks (``dawin``)."""
+    every = [one.load() for one in models_of(member, strategy)]
+    return None if any({"side", "dawin"} & one.spec.keys() for one in every) else every
 
 
 def _past(member: Member) -> str:

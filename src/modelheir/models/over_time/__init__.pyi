@@ -1,5 +1,4 @@
 from .copies import OverTime as OverTime
-from .copies import extended as extended
 from .distance import distances as distances
 from .distance import tied_layers as tied_layers
 from .layer_modules import layer_names as layer_names

@@ -34,7 +34,7 @@ from modelheir.models.over_time.layer_modules import HEAD, STEM, layer_modules
 from modelheir.models.teachers.freeze import freeze, thawed_copy
 from modelheir.types import Outputs
 
-__all__ = ["OverTime", "extended"]
+__all__ = ["OverTime"]
 
 Kind = Literal["separate", "side", "low_rank"]
 _STRIDE = 10_007  #: between the seeds of a network's copies, so that they are not those of a repetition
@@ -190,21 +190,3 @@ class OverTime(nn.Module):
                 old, new = old.shell if isinstance(old, Adapted) else old, new.shell
             own = new.state_dict()
             new.load_state_dict({key: value for key, value in old.state_dict().items() if key in own})
-
-
-def extended(model: OverTime, row: Sequence[int] | None = None) -> OverTime:
-    """Return a network with one more step; the weights of all steps so far are copies of those of ``model``.
-
-    Adapted layers begin as the step before, unless ``compat``; of other kinds the new copies are new.
-
-    Args:
-        model: Stays as it is; the result is on its device and trains whole.
-        row: Copies that the new step uses; without it, a new one of every layer.
-    """
-    row = row or [number + 1 for number in model.routes[-1]]
-    found = OverTime(from_spec(model.spec).to(model.mean.device), (*model.routes, row), model.config)
-    found.load_state_dict({**found.state_dict(), **model.state_dict()})
-    found.dropout, found.named = model.dropout, model.named
-    if not model.config.compat:
-        found.start_from_previous(len(found.routes) - 1, whole=False)
-    return found
