@@ -175,16 +175,16 @@ class OverTime(nn.Module):
                 part.requires_grad_(False) if self.config.compat else freeze(part)
 
     @torch.no_grad()
-    def start_from_previous(self, step: int, *, whole: bool = True) -> None:
+    def start_from_previous(self, step: int) -> None:
         """Give the new copies of a step the weights of the step before; edits in place.
 
         Adapted layers get biases and normalisations, so that with adapters that change nothing yet the steps are one
-        model; layers copied ``whole`` get everything, if asked; side modules stay.
+        model; layers copied whole get everything; side modules stay.
         """
         checks.in_range(1, len(self.routes) - 1, step=step)
         for name, before, after in zip(self.names, self.routes[step - 1], self.routes[step], strict=True):
             old, new = self.held(name)[before], self.held(name)[after]
-            if after == before or self.kinds[name] == "side" or (self.kinds[name] == "separate" and not whole):
+            if after == before or self.kinds[name] == "side":
                 continue
             if isinstance(new, Adapted):
                 old, new = old.shell if isinstance(old, Adapted) else old, new.shell
