@@ -1,5 +1,6 @@
 """Processes side by side: what dies is said and done again, what is refused is told, what is stopped goes on."""
 
+import math
 import os
 import signal
 
@@ -139,6 +140,6 @@ def test_where_processes_cannot_be_it_is_said(grids, tmp_path, notes, toy, monke
 
 def test_steps_on_trial_take_time_and_leave_nothing(grids, tmp_path, notes, toy):
     members = members_of(grids, tmp_path, notes, toy)
-    assert 0 < processes.try_steps(members, list(members), 3) < 60
+    assert 0 < processes.try_steps(members, list(members), 3, math.inf) < 60
     assert list(tmp_path.rglob("*.*")) == []
     assert members.log == []

@@ -1,6 +1,7 @@
 """The fastest over ten steps runs the grid, says so, and stays."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -12,8 +13,8 @@ def timed(monkeypatch, **milliseconds):
     asked = []
     for name, value in milliseconds.items():
 
-        def try_steps(members, waiting, count, value=value):
-            asked.append(count)
+        def try_steps(members, waiting, count, limit, value=value):
+            asked.append((count, limit))
             return value / 1000
 
         monkeypatch.setitem(runners.RUNNERS, name, dataclasses.replace(runners.RUNNERS[name], try_steps=try_steps))
@@ -43,7 +44,8 @@ def test_the_fastest_is_taken_and_named(fastest, grids, notes, tmp_path, monkeyp
     times = {name: 1.0 if name == fastest else 2.5 for name in runners.RUNNERS}
     asked = timed(monkeypatch, **times)
     done = grids.run(tmp_path, "auto", progress=notes, epochs=1)
-    assert asked == [10, 10, 10]
+    assert [count for count, _ in asked] == [10, 10, 10]
+    assert [limit for _, limit in asked] == [math.inf, times["sequential"] / 1000, min(list(times.values())[:2]) / 1000]
     assert done.describe["grid"]["runner"] == fastest
     assert done.describe["grid"]["milliseconds"] == times
     said = ", ".join(f"{name} {value:.2f}" for name, value in times.items())

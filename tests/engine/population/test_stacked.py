@@ -1,5 +1,7 @@
 """The loop over a stack: members end apart, an interruption changes no bit, and what cannot stack is told."""
 
+import math
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
@@ -101,8 +103,17 @@ def make_members(grids, notes, toy, tmp_path, make_task):
 
 def test_steps_on_trial_take_time_and_leave_nothing(grids, notes, toy, tmp_path):
     members = make_members(grids, notes, toy, tmp_path, grids.task)
-    assert 0 < stacked.try_steps(members, list(members), 8) < 60  # more steps than an epoch has
+    assert 0 < stacked.try_steps(members, list(members), 8, math.inf) < 60  # more steps than an epoch has
     assert list(tmp_path.rglob("*.*")) == []
+
+
+def test_a_trial_ends_where_it_is_lost(grids, notes, toy, tmp_path, monkeypatch):
+    """Two steps to warm up, and one more takes longer than eight may."""
+    steps, step = [], Stack.step
+    monkeypatch.setattr(Stack, "step", lambda stack, *a: (steps.append(1), step(stack, *a))[1])
+    members = make_members(grids, notes, toy, tmp_path, grids.task)
+    assert stacked.try_steps(members, list(members), 8, 1e-9) > 1e-9
+    assert len(steps) == 3
 
 
 def test_schedules_clipping_averages_and_further_streams_are_those_of_separate_training(grids, toy, tmp_path):

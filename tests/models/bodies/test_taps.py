@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from modelheir.models.bodies.taps import TappedConv2d, live_taps, skip_dead_taps
+from modelheir.models.bodies.taps import TappedConv2d, skip_dead_taps, taps_between
 
 CASES = [  # height, width, kernel, stride, padding, dilation
     (2, 2, 3, 2, 1, 1),
@@ -18,7 +18,13 @@ CASES = [  # height, width, kernel, stride, padding, dilation
     (2, 2, 3, 4, 2, 2),
     (3, 3, 3, 5, 2, 2),
     (1, 1, 7, 2, 3, 1),
-    (2, 3, 3, 2, 1, 1),  # one position down, two across: left to the library
+    (2, 2, 3, 1, 1, 1),  # four positions, each of which sees the whole map
+    (2, 2, 5, 1, 2, 1),
+    (1, 2, 3, 1, 1, 1),
+    (2, 1, (3, 5), 1, (1, 2), 1),
+    (2, 2, 5, 2, 2, 1),
+    (2, 3, 3, 2, 1, 1),  # the second position across does not see the third column: left to the library
+    (3, 3, 3, 1, 1, 1),
     (8, 8, 3, 2, 1, 1),
 ]
 
@@ -46,20 +52,19 @@ def test_values_and_gradients_are_those_of_the_plain_convolution(case, layout):
 
 
 @pytest.mark.parametrize("size", range(1, 6))
-def test_live_taps_are_those_that_reach_the_input(size):
-    """A lone 1 moved over the input reaches the only output through the taps that are said to be live."""
-    for kernel, stride, padding, dilation in [(3, 2, 1, 1), (3, 9, 2, 2), (5, 9, 3, 1), (2, 9, 0, 1), (3, 9, 4, 3)]:
-        found = live_taps(size, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
+def test_taps_between_are_those_that_a_library_uses(size):
+    """What a lone 1 at each place of the input brings to each place of the output is the weight of the tap between."""
+    ways = [(3, 1, 1, 1), (3, 2, 1, 1), (3, 9, 2, 2), (5, 9, 3, 1), (5, 1, 4, 1), (2, 9, 0, 1), (3, 9, 4, 3)]
+    for kernel, stride, padding, dilation in ways:
+        found = taps_between(size, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
         weight = torch.arange(1.0, kernel + 1).view(1, 1, kernel)
         try:
             out = nn.functional.conv1d(torch.eye(size)[:, None], weight, None, stride, padding, dilation)
         except RuntimeError:
             assert found is None
             continue
-        if out.shape[2] > 1:
-            assert found is None
-        else:
-            assert set(found) == {round(value) - 1 for value in out.flatten().tolist() if value}
+        between = out[:, 0].T.round().int() - 1  # of an output, by which tap it sees each input; -1: by none
+        assert found == (None if (between < 0).any() else between.tolist())
 
 
 def test_the_plain_product_is_taken_on_tiny_maps_only(monkeypatch):
@@ -70,6 +75,8 @@ def test_the_plain_product_is_taken_on_tiny_maps_only(monkeypatch):
     conv(torch.zeros(1, 2, 2, 2))
     assert called == []
     conv(torch.zeros(1, 2, 8, 8))
+    assert called == [1]
+    skip_dead_taps(nn.Conv2d(2, 2, 3, padding=1))(torch.zeros(1, 2, 2, 2))
     assert called == [1]
 
 

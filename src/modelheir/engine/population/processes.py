@@ -46,7 +46,7 @@ def refuse(members: Members, waiting: Sequence[Member]) -> str:
     return ""
 
 
-def try_steps(members: Members, waiting: Sequence[Member], count: int) -> float:
+def try_steps(members: Members, waiting: Sequence[Member], count: int, limit: float) -> float:
     """Return the seconds a step and member, as many processes as there will be, all at work."""
     together = _at_once(members, waiting)
     members.loop(waiting[0])  # what members share, and what torch imports for it, is made once, here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +22,8 @@ class Runner:
     """A way to run members."""
 
     refuse: Callable[[Members, Sequence[Member]], str]  #: why it cannot run them; "": it can
-    try_steps: Callable[[Members, Sequence[Member], int], float]  #: seconds a step and member, over so many on trial
+    #: seconds a step and member over so many steps on trial, or over fewer once they took more than this limit for all
+    try_steps: Callable[[Members, Sequence[Member], int, float], float]
     train: Callable[[Members, Sequence[Member]], None]
 
 
@@ -64,7 +66,10 @@ def _choose(members: Members) -> dict[str, Any]:
     if len(able) == 1:
         say(f"{head}, {able[0]}")
         return {"runner": able[0], "milliseconds": {}}
-    took = {name: round(1000 * RUNNERS[name].try_steps(members, waiting, _STEPS), 3) for name in able}
+    took: dict[str, float] = {}
+    for name in able:
+        limit = min(took.values(), default=math.inf) / 1000
+        took[name] = round(1000 * RUNNERS[name].try_steps(members, waiting, _STEPS, limit), 3)
     found = min(took, key=lambda name: took[name])
     times = ", ".join(f"{name} {value:.2f}" for name, value in took.items())
     say(f"{head}, {found}: milliseconds a step and setting are {times}")

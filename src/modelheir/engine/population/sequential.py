@@ -14,7 +14,7 @@ def refuse(members: Members, waiting: Sequence[Member]) -> str:
     return ""
 
 
-def try_steps(members: Members, waiting: Sequence[Member], count: int) -> float:
+def try_steps(members: Members, waiting: Sequence[Member], count: int, limit: float) -> float:
     """Return the seconds a step of one member."""
     return members.loop(waiting[0]).try_steps(count) / count
 

@@ -68,18 +68,18 @@ def refuse(members: Members, waiting: Sequence[Member]) -> str:
     return ""
 
 
-def try_steps(members: Members, waiting: Sequence[Member], count: int) -> float:
-    """Return the seconds a step and member."""
+def try_steps(members: Members, waiting: Sequence[Member], count: int, limit: float) -> float:
+    """Return the seconds a step and member; of fewer steps than ``count`` once these took longer than all may."""
     course = _Course(members, [members.loop(one) for one in waiting])
-    began = 0.0
-    for number, batches in enumerate(course.batches(0, 0)):
-        if number == _WARM_UP:
-            began = time.perf_counter()
+    began, whole = 0.0, count * len(waiting) * limit
+    for number, batches in enumerate(course.batches(0, 0), 1 - _WARM_UP):
         losses, _ = course.step(0, 0, batches)
-        if number + 1 == _WARM_UP + count:
+        if number == 0:
+            began = time.perf_counter()
+        if number == count or (number > 0 and time.perf_counter() - began > whole):
             losses.tolist()  # waits for the device
-            break
-    return (time.perf_counter() - began) / count / len(waiting)
+            return (time.perf_counter() - began) / number / len(waiting)
+    raise AssertionError("a stream on trial has no end")
 
 
 def train(members: Members, waiting: Sequence[Member]) -> None:
