@@ -126,7 +126,7 @@ def test_reporting_images_choose_nothing(world):
 def test_one_seed_tells_nothing_apart(world):
     done = world.run("adapt", "run", history=PAST, strategies=("erm_final", "erm_all"), seeds=1)
     notes = [row["note"] for row in done["choice"].describe["rows"].values() if "note" in row]
-    assert "One seed does not tell strategies apart" in notes[0]
+    assert "One seed does not tell them apart" in notes[0]
 
 
 def test_the_method_is_in_the_table():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelheir import models
 from modelheir.methods.adapt.domains import DomainObjective
 from modelheir.methods.adapt.pull import Earlier, Pull, pulled
+from modelheir.methods.given.arms import merit
 from modelheir.methods.given.steps import data_of_steps
 from modelheir.objective.supervised import make_supervised
 from modelheir.plans import Grid, Stage, Task
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from modelheir.objective.supervised import SupervisedConfig
     from modelheir.types import Batch, StageResult, Step, Stream
 
-__all__ = ["Builder", "Training", "best_of", "merit", "settings_of"]
+__all__ = ["Builder", "Training", "best_of", "settings_of"]
 
 Node = tuple[str, ...]  #: stages whose best is gone on with
 Done = Mapping[str, "StageResult"]
@@ -47,11 +48,6 @@ class Training:
 def best_of(done: Done, node: Node) -> StageResult:
     """Return the stage of a node that is right most often on its selection images; of equals the lower loss."""
     return max((done[name] for name in node), key=merit)
-
-
-def merit(result: StageResult) -> tuple[float, float]:
-    """Return what stages are ranked by: accuracy on their selection images, then the loss there, turned round."""
-    return result.metrics["val/accuracy"], -result.metrics["val/loss"]
 
 
 def settings_of(result: StageResult) -> list[dict[str, Any]]:
