@@ -14,18 +14,22 @@ from pathlib import Path
 from modelheir.checks import InputError, nearest
 
 __all__ = [
+    "ENCODER_KINDS",
     "LIBRARIES",
     "MODEL_KINDS",
     "Address",
     "DataAddress",
     "parse_address",
     "parse_data",
+    "parse_encoder",
     "predictions_place",
     "without_run",
 ]
 
 LIBRARIES = ("tv", "timm", "pkg")  #: of published weights: torchvision's, timm's, files in packages
 MODEL_KINDS = ("run", "file", *LIBRARIES)  #: words before the colon of a model's address
+#: words before the colon of an encoder's address; each but the models' has a reader of its own
+ENCODER_KINDS = (*MODEL_KINDS, "pixels")
 _CACHE = "cache"  #: of what teachers said
 _PREDICTIONS = (".parquet", ".csv")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".tar", ".ckpt", ".bin")
@@ -107,6 +111,31 @@ def parse_address(text: str) -> Address:
     if found and found[1].lower().endswith(_WEIGHTS):
         return Address(text, "file", found[1], network=found[2])
     return Address(text, kind, rest)
+
+
+def parse_encoder(text: str) -> Address:
+    """Take the address of an encoder of images apart: a model's, or ``pixels:PART``.
+
+    Raises:
+        InputError: If it is none, or nothing follows the colon.
+
+    Example:
+        >>> parse_encoder("pixels:left").kind, parse_encoder("pixels:left").place
+        ('pixels', 'left')
+        >>> parse_encoder("tv:resnet18").kind, parse_encoder("tv:resnet18").place
+        ('tv', 'resnet18')
+    """
+    kind, colon, rest = text.partition(":")
+    if kind in ENCODER_KINDS[len(MODEL_KINDS) :]:
+        if not rest.strip():
+            raise InputError(f"{text!r} names nothing: what should follow {kind}:?")
+        return Address(text, kind, rest)
+    found = parse_address(text)
+    if found.kind not in MODEL_KINDS:
+        known = [f"{one}:" for one in ENCODER_KINDS]
+        near = nearest(f"{kind}:", known) if colon else ""
+        raise InputError(f"{text!r} is no encoder: give one of {', '.join(known)} with what follows.{near}")
+    return found
 
 
 def predictions_place(text: str) -> Path:
