@@ -7,8 +7,9 @@ With ``N_c`` images of class ``c``, the share ``q`` and the running sum ``S``:
 
 Stratified: ``cascade(q N_c)``. Balanced: ``t_c = max(min(q N / C - 1, N_c), 1)`` is raised by ``1 / C`` at a time until
 ``min(cascade(t), N_c)`` adds up to ``q N``. Rothenberger and Diochnos, 2023, arXiv:2311.18083, as their code has it.
-These rules have faults: cascade rounding does not keep the total (halves alone become nothing), so the balanced rule can
-overshoot; a class may end without a label; a smaller share need not lie in a larger one. :mod:`~modelheir.data.label_subsets` has rules without them.
+These rules have faults: cascade rounding does not keep the total (halves alone become nothing), so the balanced rule
+can overshoot; a class may end without a label; a smaller share need not lie in a larger one. The rules of
+:mod:`~modelheir.data.quotas` have none of these.
 """
 
 from __future__ import annotations
