@@ -1,10 +1,13 @@
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
 from modelheir.metrics.calibration import (
+    TEMPERATURES,
     brier_score,
     calibration_error,
+    fit_temperature,
     negative_log_likelihood,
     reliability_table,
 )
@@ -126,3 +129,58 @@ def test_brier_score_of_a_negative_label_is_that_of_an_unknown_class():
     assert brier_score(p, np.array([-1])) == brier_score(p, np.array([3])) == [0.375 + 1]
     assert brier_score(p, np.array([0])) == [0.375 + 1 - 1]
     assert (brier_score(np.eye(3), np.arange(3)) == 0).all()
+
+
+def drawn(temperature, n=20_000, seed=0):
+    """Logits of a model that is calibrated at the temperature, with labels drawn from it."""
+    generator = np.random.default_rng(seed)
+    logits = 2 * generator.normal(size=(n, C))
+    sums = softmax(logits, axis=1).cumsum(axis=1)
+    label = (generator.random((n, 1)) > sums).sum(axis=1).clip(0, C - 1)
+    return temperature * logits, label
+
+
+@pytest.mark.parametrize("temperature", [0.25, 1.0, 3.0])
+def test_a_known_temperature_is_found_and_calibrates(temperature):
+    logits, label = drawn(temperature)
+    found = fit_temperature(logits, label)
+    assert found == pytest.approx(temperature, rel=0.02)
+    p = softmax(logits / found, axis=1)
+    assert (p.argmax(1) == logits.argmax(1)).all()
+    assert calibration_error(p.max(1), p.argmax(1) == label, bins=25) < 0.02
+    before = softmax(logits, axis=1)
+    if temperature != 1:
+        assert calibration_error(before.max(1), before.argmax(1) == label, bins=25) > 0.05
+
+
+def test_the_temperature_has_the_least_likelihood_loss_of_all():
+    logits, label = drawn(2.0, n=300)
+    rows = np.arange(len(label))
+
+    def loss(t):
+        return -np.log(softmax(logits / t, axis=1)[rows, label]).mean()
+
+    wide = minimize_scalar(loss, bounds=(0.1, 20), method="bounded", options={"xatol": 1e-8}).x
+    assert fit_temperature(logits, label) == pytest.approx(wide, rel=1e-5)
+    assert fit_temperature(logits + 5 * rows[:, None], label) == pytest.approx(wide, rel=1e-5)  # a constant a row
+    assert fit_temperature(10 * logits, label) == pytest.approx(10 * wide, rel=1e-5)
+
+
+def test_no_least_loss_is_the_end_of_the_range():
+    logits, _ = drawn(1.0, n=50)
+    assert fit_temperature(logits, logits.argmax(1)) == TEMPERATURES[0]
+    assert fit_temperature(logits, logits.argmin(1)) == TEMPERATURES[1]
+    assert fit_temperature(np.zeros((4, C)), np.zeros(4, int)) in TEMPERATURES
+
+
+def test_temperatures_that_cannot_be_fitted():
+    logits, label = drawn(1.0, n=5)
+    with pytest.raises(ValueError, match="at least one image"):
+        fit_temperature(logits[:0], label[:0])
+    with pytest.raises(ValueError, match="labels must have shape"):
+        fit_temperature(logits, label[:2])
+    for wrong in (-1, C):
+        with pytest.raises(ValueError, match="label must be from 0 to 2"):
+            fit_temperature(logits, np.where(np.arange(5) == 2, wrong, label))
+    with pytest.raises(ValueError, match="logits must be finite"):
+        fit_temperature(logits * np.inf, label)

@@ -15,7 +15,7 @@ import numpy as np
 from modelheir import checks
 from modelheir.data.images import ImageSet
 
-__all__ = ["carve", "first_share", "keep_classes"]
+__all__ = ["carve", "first_share", "keep_classes", "ranked"]
 
 
 def keep_classes(images: ImageSet, names: tuple[str, ...]) -> ImageSet:
@@ -57,7 +57,7 @@ def carve(
     units, labels, sizes, unit = _units(images, keep_together)
     chosen = np.zeros(len(units), dtype=bool)
     if fraction > 0:
-        for members in _ranked(units, labels, len(images.classes), f"{name}:{seed}"):
+        for members in ranked(units, labels, len(images.classes), f"{name}:{seed}"):
             reached = np.cumsum(sizes[members])
             wanted = round(fraction * int(reached[-1]))
             last = int(np.searchsorted(reached, wanted))
@@ -84,7 +84,7 @@ def first_share(images: ImageSet, fraction: float, *, per_class: int = 0, seed: 
     if fraction == 1 and per_class == 0:
         return images
     kept = images.labels == -1
-    for members in _ranked(images.ids, images.labels, len(images.classes), f"share:{seed}"):
+    for members in ranked(images.ids, images.labels, len(images.classes), f"share:{seed}"):
         count = int(np.ceil(round(fraction * len(members), 9)))
         kept[members[: min(count, per_class) if per_class else count]] = True
     return images.subset(kept)
@@ -109,7 +109,18 @@ def _units(images: ImageSet, column: str) -> tuple[np.ndarray, np.ndarray, np.nd
     return units, labels, np.bincount(unit[known], minlength=len(units)), unit
 
 
-def _ranked(names: np.ndarray, labels: np.ndarray, classes: int, key: str) -> list[np.ndarray]:
+def ranked(names: np.ndarray, labels: np.ndarray, classes: int, key: str) -> list[np.ndarray]:
+    """Rank the members of each class by a hash of their names.
+
+    Args:
+        names: ``(N,)``, such as sample ids; their text is hashed.
+        labels: Integers ``(N,)``; -1, no label, is left out.
+        classes: How many there are, ``C``.
+        key: Of the hash, at most 64 bytes: another key, another order.
+
+    Returns:
+        Rows, an array for each class that has any, by rising class.
+    """
     salt = key.encode()
     hashes = np.array(
         [

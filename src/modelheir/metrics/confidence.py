@@ -11,7 +11,7 @@ import numpy as np
 
 from modelheir import checks
 
-__all__ = ["label_confidence", "label_confidence_drop", "max_confidence", "softmax"]
+__all__ = ["label_confidence", "label_confidence_drop", "log_softmax", "max_confidence", "softmax"]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -26,6 +26,19 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     np.exp(powers, out=powers)
     powers /= powers.sum(axis=1, keepdims=True)
     return powers
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return log probabilities ``(N, C)``, float64, for logits ``(N, C)``; finite where a probability rounds to 0.
+
+    >>> log_softmax(np.array([[0.0, -2000.0]])).tolist()
+    [[0.0, -2000.0]]
+    """
+    logits = np.asarray(logits)
+    checks.two_dimensional(logits=logits)
+    shifted = np.subtract(logits, logits.max(axis=1, keepdims=True), dtype=np.float64)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted
 
 
 def max_confidence(probabilities: np.ndarray) -> np.ndarray:

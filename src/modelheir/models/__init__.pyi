@@ -30,3 +30,13 @@ from .teachers.informative import is_informative as is_informative
 from .teachers.stored_views import StoredViews as StoredViews
 from .trainable import draw_head as draw_head
 from .trainable import set_trainable as set_trainable
+from .vector_heads.building import build_vector_head as build_vector_head
+from .vector_heads.ensemble import joined_logits as joined_logits
+from .vector_heads.ensemble import joined_uncertainty as joined_uncertainty
+from .vector_heads.head import VectorHead as VectorHead
+from .vector_heads.on_encoder import OnEncoder as OnEncoder
+from .vector_heads.on_encoder import encoder_width as encoder_width
+from .vector_heads.on_encoder import fine_tuned as fine_tuned
+from .vector_heads.on_encoder import frozen_again as frozen_again
+from .vector_heads.scaling import Moments as Moments
+from .vector_heads.scaling import vector_moments as vector_moments

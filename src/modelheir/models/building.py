@@ -27,6 +27,7 @@ from modelheir.models.classifier import Classifier
 from modelheir.models.files.fit_weights import fit_weights, from_library
 from modelheir.models.files.packaged import packaged, read_packaged
 from modelheir.models.heads import make_head
+from modelheir.models.vector_heads.building import vector_head_from_spec
 
 __all__ = ["build", "from_spec", "names"]
 
@@ -82,6 +83,8 @@ def build(
 def from_spec(spec: Mapping[str, Any]) -> Classifier:
     """Build the network of a saved ``Classifier.spec`` again, with its initial weights; fetches nothing.
 
+    The specification of a head on vectors gives a :class:`~modelheir.models.VectorHead`, which reads no images.
+
     Raises:
         InputError: If the specification has missing or unknown entries.
     """
@@ -89,6 +92,8 @@ def from_spec(spec: Mapping[str, Any]) -> Classifier:
         raise InputError(
             f"the model's description must be a mapping, got a {type(spec).__name__}: did modelheir write it?"
         )
+    if "vectors" in spec:
+        return vector_head_from_spec(spec)  # type: ignore[return-value]
     try:
         config = from_mapping(NetworkConfig, spec["network"], where="network", source="the model's description")
         given = {key: spec[key] for key in ("name", "classes", "image_size", "seed")}

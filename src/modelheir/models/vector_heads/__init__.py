@@ -1,0 +1,1 @@
+"""Classifiers of stored vectors ``(N, D)``: linear, several layers, several heads side by side, or on an encoder."""
