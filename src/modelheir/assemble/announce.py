@@ -96,9 +96,9 @@ def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
                 say(_recipe(given))
                 if "taught" in task.describe:
                     say(_taught(task.describe["taught"]))
-            elif task.fit is not None or images != said:
+            elif task.streams and (task.fit is not None or images != said):
                 say(f"{stage.name}: {images}; {_course(task.fit or given.fit)}")
-            said = images
+            said = images if task.streams or not said else said
             return made
 
         return dataclasses.replace(stage, prepare=prepare)

@@ -26,4 +26,5 @@ from .transforms.augment import Augment as Augment
 from .transforms.augment import resolve as resolve
 from .transforms.draws import sample_keys as sample_keys
 from .vectors import VectorSet as VectorSet
+from .vectors import join_samples as join_samples
 from .vectors import join_views as join_views

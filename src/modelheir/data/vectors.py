@@ -11,7 +11,7 @@ import numpy as np
 from modelheir import checks
 from modelheir.checks import InputError
 
-__all__ = ["VectorSet", "join_views"]
+__all__ = ["VectorSet", "join_samples", "join_views"]
 
 _log = logging.getLogger(__name__)
 
@@ -111,3 +111,37 @@ def join_views(sets: Sequence[VectorSet], *, max_missing_share: float = 0.0) -> 
     views = tuple(view for one in sets for view in one.views)
     kept = first.subset(keep)
     return dataclasses.replace(kept, views=views, rows=np.concatenate(rows, axis=1))
+
+
+def join_samples(sets: Sequence[VectorSet], *, name: str) -> VectorSet:
+    """Put the samples of several sets one after another.
+
+    Vectors stay where they are if the sets are parts of one; else those of the samples are read into memory. Columns
+    that not all have are left out.
+
+    Args:
+        sets: One or more, of the same classes and widths, no sample id twice.
+        name: Of the whole.
+
+    Raises:
+        ValueError: If classes or widths differ.
+    """
+    first = sets[0]
+    if any(one.classes != first.classes or one.widths != first.widths for one in sets):
+        raise ValueError("sets must have the same classes and widths to be joined")
+    if all(mine is theirs for one in sets for mine, theirs in zip(first.views, one.views, strict=True)):
+        views, rows = first.views, np.concatenate([one.rows for one in sets])
+    else:
+        read = [one.read(np.arange(len(one))) for one in sets]
+        views = tuple(np.concatenate(parts) for parts in zip(*read, strict=True))
+        rows = np.repeat(np.arange(len(views[0]))[:, None], len(views), axis=1)
+    shared = [key for key in first.columns if all(key in one.columns for one in sets)]
+    return VectorSet(
+        name,
+        first.classes,
+        np.concatenate([one.ids for one in sets]),
+        np.concatenate([one.labels for one in sets]),
+        views,
+        rows,
+        {key: np.concatenate([one.columns[key] for one in sets]) for key in shared},
+    )

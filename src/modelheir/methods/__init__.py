@@ -6,6 +6,7 @@ lists the rest.
 
 from modelheir.methods import finetune
 from modelheir.methods.adapt import adapt
+from modelheir.methods.cotrain import cotrain
 from modelheir.methods.distill import distill, fixmatch, mutual, pseudo_label
 from modelheir.methods.method import Method
 from modelheir.methods.upgrade import bct, elodi, interpolate, self_distill, upgrade
@@ -26,5 +27,6 @@ METHODS: dict[str, Method] = {
         pseudo_label.METHOD,
         fixmatch.METHOD,
         adapt.METHOD,
+        cotrain.METHOD,
     )
 }

@@ -40,3 +40,4 @@ from .vector_heads.on_encoder import fine_tuned as fine_tuned
 from .vector_heads.on_encoder import frozen_again as frozen_again
 from .vector_heads.scaling import Moments as Moments
 from .vector_heads.scaling import vector_moments as vector_moments
+from .view_classifier import ViewClassifier as ViewClassifier

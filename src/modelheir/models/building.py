@@ -92,6 +92,10 @@ def from_spec(spec: Mapping[str, Any]) -> Classifier:
         raise InputError(
             f"the model's description must be a mapping, got a {type(spec).__name__}: did modelheir write it?"
         )
+    if "encoders" in spec:
+        from modelheir.models.view_classifier import view_classifier
+
+        return view_classifier(spec)  # type: ignore[return-value]
     if "vectors" in spec:
         return vector_head_from_spec(spec)  # type: ignore[return-value]
     try:

@@ -53,6 +53,11 @@ class VectorHead(nn.Module):
         return int(self.spec["width"])
 
     @property
+    def feature_size(self) -> int:
+        """Width ``F`` of the features."""
+        return self.width if isinstance(self.layers, StackedLayers) else self.layers.last.in_features
+
+    @property
     def image_size(self) -> int:
         """0: it reads no images."""
         return 0

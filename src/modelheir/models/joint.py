@@ -19,7 +19,7 @@ from modelheir import checks
 
 __all__ = ["RULES", "joint_logits"]
 
-RULES = ("product", "product_prior", "mean")
+RULES = ("product", "prior_product", "mean")
 
 
 def joint_logits(logits: Sequence[Tensor], rule: str = "product", prior: Tensor | None = None) -> Tensor:
@@ -27,8 +27,8 @@ def joint_logits(logits: Sequence[Tensor], rule: str = "product", prior: Tensor 
 
     Args:
         logits: One ``(N, C)`` a view.
-        rule: ``product``, ``product_prior`` or ``mean``.
-        prior: ``(C,)`` frequencies of the classes above 0, which ``product_prior`` needs.
+        rule: ``product``, ``prior_product`` or ``mean``.
+        prior: ``(C,)`` frequencies of the classes above 0, which ``prior_product`` needs.
 
     Raises:
         ValueError: For no view, another rule, or a prior that is missing.
@@ -39,8 +39,8 @@ def joint_logits(logits: Sequence[Tensor], rule: str = "product", prior: Tensor 
     if rule == "mean":
         return said.logsumexp(0) - math.log(len(logits))
     total = said.sum(0)
-    if rule == "product_prior":
+    if rule == "prior_product":
         if prior is None:
-            raise ValueError("the rule product_prior needs the frequencies of the classes")
+            raise ValueError("the rule prior_product needs the frequencies of the classes")
         total = total - (len(logits) - 1) * prior.log()
     return total.log_softmax(1)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelheir.objective.joint import RULES, joint_logits
+from modelheir.models.joint import RULES, joint_logits
 
 
 def drawn(seed, views=3, rows=4, classes=5):
@@ -24,7 +24,7 @@ def by_hand(logits, rule, prior):
             found.append(sum(said) / len(said))
             continue
         total = math.prod(said)
-        total = total / prior ** (len(said) - 1) if rule == "product_prior" else total
+        total = total / prior ** (len(said) - 1) if rule == "prior_product" else total
         found.append(total / total.sum())
     return np.array(found)
 
@@ -67,7 +67,7 @@ def test_with_rare_classes_the_corrected_product_reaches_what_can_be_reached():
     together = sum(-0.5 * (view[:, None] - means).square() for view in views) + prior.log()
     best = (together.argmax(1) == labels).double().mean()
     right = {rule: (joint_logits(posteriors, rule, prior).argmax(1) == labels).double().mean() for rule in RULES}
-    assert right["product_prior"] == best
+    assert right["prior_product"] == best
     assert right["product"] < best - 0.005
 
 
@@ -77,4 +77,4 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="views"):
         joint_logits([])
     with pytest.raises(ValueError, match="frequencies"):
-        joint_logits(drawn(0), "product_prior")
+        joint_logits(drawn(0), "prior_product")

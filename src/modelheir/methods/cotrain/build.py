@@ -1,0 +1,205 @@
+"""What the stages of one seed share: views, labelled samples and the pool, heads, and how they predict together."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelheir import data, models
+from modelheir.data.streams.repeated import Repeated
+from modelheir.methods.given.parameter_groups import parameter_groups
+from modelheir.plans import Stage, Task
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from modelheir.data import VectorSet
+    from modelheir.methods.cotrain.config import Config
+    from modelheir.methods.given import Given
+    from modelheir.methods.given.views import Views
+    from modelheir.types import StageResult, Stream
+
+__all__ = ["PLAIN", "Build", "Done", "Node"]
+
+Node = tuple[str, ...]  #: stages whose best on the selection images is gone on with
+Done = Mapping[str, "StageResult"]
+
+PLAIN: dict[str, Any] = {"kind": "linear", "members": 1, "temperature": 1.0}  #: a head that is one linear layer
+
+_BLOCK = 65_536  #: vectors read at once
+_WIDE = 1_000  #: number of the first head on all views, among a seed's
+
+
+class Build:
+    """One seed's pieces.
+
+    Args:
+        config: The method's settings.
+        given: Data and settings of the run, with the seeds of this member.
+        views: Opens the views, once.
+        known: Sample ids of the training images whose labels are used.
+        suffix: Of every stage's name.
+    """
+
+    def __init__(
+        self, config: Config, given: Given, views: Callable[[], Views], known: np.ndarray, *, suffix: str = ""
+    ) -> None:
+        self.config, self.given, self.suffix = config, given, suffix
+        self._views, self._known = views, known
+        self.stages: dict[str, Stage] = {}  #: name -> stage, in the order that they are trained
+
+    def add(self, name: str, prepare: Callable[[Done], Task | None]) -> Node:
+        """Add a stage, once; return the node of it alone."""
+        whole = f"{name}{self.suffix}"
+        self.stages.setdefault(whole, Stage(whole, prepare))
+        return (whole,)
+
+    @functools.cached_property
+    def views(self) -> Views:
+        """The views, with this member's order of samples."""
+        return dataclasses.replace(self._views(), known=self.given.data)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the views' heads."""
+        return tuple(f"view_{number}" for number in range(1, len(self.views) + 1))
+
+    @functools.cached_property
+    def labelled(self) -> VectorSet:
+        """Training samples whose labels are used."""
+        train = self.views.sets["train"]
+        return train.subset(np.isin(train.ids, self._known), name=f"{train.name}, labelled")
+
+    @functools.cached_property
+    def pool(self) -> VectorSet:
+        """Samples without labels: those of ``--unlabelled``, or the training images whose labels are not used."""
+        if "unlabelled" in self.views.sets:
+            return self.views.sets["unlabelled"]
+        train = self.views.sets["train"]
+        rest = train.subset(~np.isin(train.ids, self._known), name=f"{train.name}, without labels")
+        return dataclasses.replace(rest, labels=np.full(len(rest), -1))
+
+    @functools.cached_property
+    def moments(self) -> tuple[models.Moments, ...]:
+        """Mean and deviation of every view's training vectors, labelled or not."""
+
+        def blocks(view: int) -> Iterator[np.ndarray]:
+            for vectors in (self.labelled, self.pool):
+                for first in range(0, len(vectors), _BLOCK):
+                    yield vectors.read(np.arange(first, min(first + _BLOCK, len(vectors))))[view]
+
+        return tuple(models.vector_moments(blocks(view)) for view in range(len(self.views)))
+
+    @functools.cached_property
+    def prior(self) -> np.ndarray:
+        """Frequencies of the classes among the labelled samples, one sample more of each."""
+        counts = np.bincount(self.labelled.labels, minlength=len(self.labelled.classes)) + 1.0
+        return counts / counts.sum()
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch: as many batches as the pool has."""
+        return max(1, len(self.pool) // self.given.data.batch_size)
+
+    def heads(self, number: int = 0) -> dict[str, models.VectorHead]:
+        """Return a new head for each view; ``number`` makes others with the same seed."""
+        return {
+            name: self.head(width, moments, place + number * len(self.names))
+            for place, (name, width, moments) in enumerate(
+                zip(self.names, self.views.widths, self.moments, strict=True)
+            )
+        }
+
+    def wide_head(self, **changes: Any) -> models.VectorHead:
+        """Return a new head on all views side by side; ``changes`` are of the settings of heads."""
+        import torch
+
+        moments = models.Moments(*(torch.cat(parts) for parts in zip(*self.moments, strict=True)))
+        return self.head(sum(self.views.widths), moments, _WIDE, **changes)
+
+    def wide(self, vectors: VectorSet) -> np.ndarray:
+        """Return vectors with all views side by side, scaled as heads scale them, float32 ``(N, D)``."""
+        import torch
+
+        joined = torch.from_numpy(np.concatenate(vectors.read(np.arange(len(vectors))), 1))
+        with torch.no_grad():
+            return self.wide_head(**PLAIN).scaling(joined).numpy()
+
+    def named(self, rows: np.ndarray, labels: np.ndarray) -> VectorSet:
+        """Return the labelled samples and some of the pool with labels that they were given.
+
+        Args:
+            rows: Of the pool.
+            labels: One a row.
+        """
+        given = dataclasses.replace(self.pool.subset(rows), labels=labels.astype(np.int64))
+        return data.join_samples([self.labelled, given], name=f"{self.labelled.name} and {len(rows)} of the pool")
+
+    def head(self, width: int, moments: models.Moments, place: int, **changes: Any) -> models.VectorHead:
+        """Return a new head; ``place`` tells heads of one seed apart."""
+        seed = np.random.SeedSequence([self.given.model.seed, place]).generate_state(1).item()
+        config = dataclasses.replace(self.config.head, **changes)
+        return models.build_vector_head(config, width=width, classes=self.labelled.classes, seed=seed, moments=moments)
+
+    def loaded(self, result: StageResult) -> dict[str, models.VectorHead]:
+        """Return the heads that a stage left."""
+        whole: Any = models.from_spec(result.describe["model"])
+        whole.load_state_dict(result.weights("model"))
+        return dict(whole.heads.items())
+
+    def classifier(self, heads: Mapping[str, models.VectorHead]) -> models.ViewClassifier:
+        """Return heads, one a view or a single one on all side by side, as the classifier that they are together."""
+        spec = {
+            "name": "views",
+            "classes": list(self.labelled.classes),
+            "image_size": self.given.data.image_size,
+            "encoders": list(self.views.encoders),
+            "heads": {name: head.spec for name, head in heads.items()},
+            "joint": self.config.joint,
+            "prior": self.prior.tolist(),
+        }
+        return models.ViewClassifier(heads, spec=spec)
+
+    def repeated(self, stream: Stream) -> Stream:
+        """Return a stream whose epoch is as long as the pool's."""
+        return Repeated(stream, self.steps)
+
+    def task(self, heads: Mapping[str, models.VectorHead], streams: Mapping[str, Stream], **given: Any) -> Task:
+        """Return a task over heads that predict together; the run's model is the classifier that they are.
+
+        Args:
+            heads: As in :meth:`classifier`; each is a module of its own as well, for an optimiser a head.
+            streams: Of the task.
+            **given: Of the task.
+        """
+        whole = self.classifier(heads)
+        return Task(
+            modules={"model": whole},
+            streams=streams,
+            evaluate=self.views.evaluation(),
+            predict=lambda batch: whole.on_views(batch.inputs),
+            parameter_groups=parameter_groups(self.given.fit),
+            describe={"model": whole.spec, **given.pop("describe", {})},
+            **given,
+        )
+
+    def logits(self, heads: Mapping[str, nn.Module], vectors: VectorSet) -> list[np.ndarray]:
+        """Return what each head says of its view of some samples, ``(N, C)`` each, in evaluation mode."""
+        import torch
+
+        from modelheir.inference import evaluation
+
+        stream, found = self.views.stream(vectors, train=False), {name: [] for name in heads}
+        device = self.given.data.runtime.device
+        for head in heads.values():
+            head.to(device)
+        with torch.no_grad(), evaluation(heads.values()):
+            for batch in stream.epoch(0):
+                inputs = (torch.cat(batch.inputs, 1),) if len(heads) == 1 else batch.inputs
+                for (name, head), view in zip(heads.items(), inputs, strict=True):
+                    found[name].append(head(view).logits.float())
+        return [torch.cat(parts).cpu().numpy() for parts in found.values()]

@@ -1,0 +1,64 @@
+"""Which algorithm to use, by the selection images; and what the views are worth, alone and together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelheir.methods.cotrain.algorithms import ALGORITHMS
+from modelheir.methods.given.arms import merit, ranked, row_of, verdict
+from modelheir.plans import Stage, Task
+
+if TYPE_CHECKING:
+    from modelheir.methods.cotrain.build import Build, Done, Node
+    from modelheir.types import StageResult
+
+__all__ = ["choice"]
+
+
+def choice(builds: Sequence[Build], nodes: Mapping[str, Sequence[Node]]) -> Stage:
+    """Return the last stage: it keeps the heads of the chosen algorithm and writes a row of each.
+
+    Args:
+        builds: One a seed; the first one's heads are kept.
+        nodes: Algorithm -> of each seed the stages of which the best on the selection images stands for it.
+    """
+
+    def prepare(done: Done) -> Task:
+        found = {
+            name: [max((done[one] for one in seed if not done[one].skipped), key=merit) for seed in seeds]
+            for name, seeds in nodes.items()
+        }
+        order = ranked(found)
+        rows = {f"algorithm/{name}": {**row_of(results), **_views(builds, results)} for name, results in found.items()}
+        note = verdict(found, lambda name: ALGORITHMS[name].about, kind="algorithm", images="selection images")
+        rows[f"algorithm/{order[0]}"] |= {"chosen": True, "note": f"{_table(rows, order)}\n{note}"}
+        build, best = builds[0], found[order[0]][0]
+        kept = build.loaded(best)
+        return build.task(kept, {}, describe={"chosen": order[0], "rows": rows})
+
+    return Stage("choice", prepare)
+
+
+def _views(builds: Sequence[Build], results: Sequence[StageResult]) -> dict[str, Any]:
+    """Return how often each view alone is right on the reporting images, the mean over seeds."""
+    alone: dict[str, list[float]] = {}
+    for build, result in zip(builds, results, strict=True):
+        heads, vectors = build.loaded(result), build.views.sets["test"]
+        if len(heads) < 2:
+            return {}
+        for name, logits in zip(heads, build.logits(heads, vectors), strict=True):
+            alone.setdefault(name, []).append(float((logits.argmax(1) == vectors.labels).mean()))
+    return {"views": {name: float(np.mean(values)) for name, values in alone.items()}}
+
+
+def _table(rows: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> str:
+    """Write what every algorithm came to, best first."""
+    lines = [f"{'':16}selection  reporting  each view alone"]
+    for name in order:
+        row = rows[f"algorithm/{name}"]
+        alone = "  ".join(f"{value:.1%}" for value in row.get("views", {}).values()) or "-"
+        lines.append(f"{name:16}{row['selection']:>9.1%}  {row['value']:>9.1%}  {alone}")
+    return "\n".join(lines)

@@ -1,0 +1,57 @@
+"""Settings of ``cotrain``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from modelheir.checks import AtLeast, InRange, OneOf
+from modelheir.config.vector_head import VectorHeadConfig
+from modelheir.methods.cotrain.algorithms import ALGORITHMS, AUTO, tried
+from modelheir.selection.cotraining.settings import ExchangeConfig
+
+__all__ = ["Config", "RoundsConfig"]
+
+
+@dataclasses.dataclass(frozen=True)
+class RoundsConfig:
+    """Settings of the rounds of co-training; what is handed over in each, ``exchange`` says."""
+
+    number: Annotated[int, AtLeast(1)] = 10  #: rounds, fewer where nothing more is handed over
+    from_scratch: bool = True  #: heads are drawn anew each round; false goes on with their weights
+    calibrate: bool = True  #: a view's logits are first divided by the temperature that fits the selection images
+    class_weights: bool = False  #: labels of rare classes count more, by -log of half the class's share
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of ``cotrain``."""
+
+    views: tuple[str, ...] = ()  #: what looks at the images, at least two: encoders (pkg:NAME, timm:NAME, tv:NAME,
+    #: run:DIR, encoder:NAME, hf:ID; modelheir embed --list) or folders that modelheir embed wrote; () is the left and
+    #: the right half of the digits
+    labels: str = ""  #: how many training labels are used, such as 0.01, 1 % or '5 per class'; the other images are the
+    #: pool. '' is all with unlabelled, and 5 per class of the digits
+    label_rule: Annotated[str, OneOf("stratified", "balanced", "published_stratified", "published_balanced")] = (
+        "stratified"  #: how a share of labels is divided among the classes
+    )
+    unlabelled: str = ""  #: images without labels, named as --data is; '' is what labels leaves
+    algorithms: Annotated[tuple[str, ...], OneOf(AUTO, *ALGORITHMS)] = (
+        AUTO,
+    )  #: that are tried; the best on the selection images is kept. auto is supervised, concatenated, cotrain and mct
+    seeds: Annotated[int, AtLeast(1)] = 3  #: trainings of each, from one seed more each
+    joint: Annotated[str, OneOf("product", "prior_product", "mean")] = (
+        "product"  #: how views predict together: product of probabilities, divided by the classes' frequencies, or mean
+    )
+    head: VectorHeadConfig = dataclasses.field(default_factory=VectorHeadConfig)
+    pseudo_threshold: Annotated[float, InRange(0, 1)] = 0.8  #: pseudo_label: lowest joint probability of a label
+    rounds: RoundsConfig = dataclasses.field(default_factory=RoundsConfig)
+    exchange: ExchangeConfig = dataclasses.field(default_factory=ExchangeConfig)
+
+    def unread(self) -> dict[str, str]:
+        """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
+        why = f"algorithms = {list(self.algorithms)!r}"
+        names = tried(self.algorithms)
+        found = {} if "cotrain" in names else {"rounds": why, "exchange": why}
+        found |= {} if "pseudo_label" in names else {"pseudo_threshold": why}
+        return found if self.labels else {**found, "label_rule": "labels = ''"}

@@ -1,0 +1,115 @@
+r"""Few labels and several views of each image: views that teach each other, against what is simpler.
+
+A view is the vector that a frozen encoder makes of an image; it is computed once. Algorithms train a head a view on
+the vectors and are compared on the selection images; the best one's heads are the run's, and predict together by
+
+.. math:: P(c \mid x) \propto \prod_v p_v(c \mid x_v)
+
+Blum and Mitchell, "Combining Labeled and Unlabeled Data with Co-Training", 1998; Rothenberger and Diochnos, "Meta
+Co-Training: Two Views are Better than One", 2023, arXiv:2311.18083. Both assume that each view alone tells the class,
+and that views are independent given the class; the run says how far they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import TYPE_CHECKING
+
+from modelheir.checks import InputError
+from modelheir.data.label_subsets import split_labels
+from modelheir.methods.cotrain.algorithms import ALGORITHMS, tried
+from modelheir.methods.cotrain.build import Build
+from modelheir.methods.cotrain.choice import choice
+from modelheir.methods.cotrain.config import Config
+from modelheir.methods.declared import SourceUse
+from modelheir.methods.given.pool import images_of_pool
+from modelheir.methods.given.views import Views, open_views
+from modelheir.methods.method import Method
+
+if TYPE_CHECKING:
+    from modelheir.config.run import TrainConfig
+    from modelheir.methods.given import Given
+    from modelheir.plans import Stage
+
+__all__ = ["METHOD", "Config", "accept", "plan"]
+
+_HALVES = ("pixels:left", "pixels:right")  #: views of the digits where none is said
+
+
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse a run without two views or without a pool, and settings of a network that is not trained."""
+    if not config.views and run.data != "digits":
+        raise InputError(
+            "train cotrain needs --views, at least two encoders, such as --views pkg:efficientnet_lite0 "
+            "pkg:efficientnet_lite2, or folders that modelheir embed wrote."
+        )
+    if config.views and len(config.views) < 2:
+        raise InputError(f"--views {config.views[0]}: one view has no other to learn from; name a second encoder.")
+    if len(set(config.views)) < len(config.views):
+        raise InputError(f"--views {' '.join(config.views)}: a view that is there twice teaches nothing new.")
+    if not (config.labels or config.unlabelled or run.data == "digits"):
+        raise InputError(
+            "train cotrain needs images without labels: --unlabelled folder:DIR, or --labels 0.01 (or '5 per class') "
+            "to use the labels of so many images of --data alone."
+        )
+    if run.model:
+        raise InputError(f"--model {run.model}: cotrain trains heads on --views and no network; leave it out.")
+
+
+def settle(config: Config, run: TrainConfig) -> Config:
+    """Return the settings with views, labels and algorithms said."""
+    labels = config.labels or ("1" if config.unlabelled else "5 per class")
+    return dataclasses.replace(
+        config, views=config.views or _HALVES, labels=labels, algorithms=tried(config.algorithms)
+    )
+
+
+def plan(config: Config, given: Given) -> list[Stage]:
+    """Every algorithm's stages, seed by seed, and the choice among them.
+
+    Raises:
+        InputError: If a class has no label, or the pool has no image.
+    """
+    if config.unlabelled:
+        images = images_of_pool(given.data, given.sources["unlabelled"], flag="--unlabelled")
+        data = dataclasses.replace(given.data, splits={**given.data.splits, "unlabelled": images})
+        given = dataclasses.replace(given, data=data)
+    train = given.data.splits["train"]
+    rows = split_labels(
+        train.labels, config.labels, rule=config.label_rule, seed=given.data.seed, ids=train.ids, classes=train.classes
+    )
+    if len(rows) == len(train) and not config.unlabelled:
+        raise InputError(f"--labels {config.labels} uses every label, and no image is left without one: use fewer.")
+
+    @functools.cache
+    def views() -> Views:
+        return open_views(config.views, given.data)
+
+    builds = [
+        Build(config, given.member(number), views, train.ids[rows], suffix=f"_seed{number}" if config.seeds > 1 else "")
+        for number in range(config.seeds)
+    ]
+    nodes = {name: [ALGORITHMS[name].add(build) for build in builds] for name in tried(config.algorithms)}
+    return [*(stage for build in builds for stage in build.stages.values()), choice(builds, nodes)]
+
+
+METHOD = Method(
+    name="cotrain",
+    summary="few labels, several encoders: heads on their vectors teach each other (co-training, Meta Co-Training)",
+    situation="1 to 10 % of the images have labels, and there are two or more encoders that see different things",
+    not_for="one encoder (finetune it), or labels enough to train a network (finetune), or a good teacher (distill)",
+    config=Config,
+    plan=plan,
+    accept=accept,
+    settle=settle,
+    defaults={"fit.epochs": 20, "fit.lr": 0.003, "inputs.augment": "none"},
+    flags={
+        "views": "method.views",
+        "labels": "method.labels",
+        "unlabelled": "method.unlabelled",
+        "algorithm": "method.algorithms",
+    },
+    sources=lambda config: {"unlabelled": SourceUse(config.unlabelled, labelled=False, flag="--unlabelled")},
+    paper="Blum and Mitchell, Co-Training, 1998; Rothenberger and Diochnos, Meta Co-Training, 2023, arXiv:2311.18083",
+)

@@ -1,0 +1,133 @@
+"""Views that a plan is handed: vectors of frozen encoders for every split, computed once, and streams over them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelheir import data, inference
+from modelheir.models import encoders
+from modelheir.types import Outputs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modelheir.methods.given.data import Data
+    from modelheir.models.encoders import Encoder
+    from modelheir.types import Batch, Stream
+
+__all__ = ["Views", "open_views"]
+
+_say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
+
+
+@dataclasses.dataclass(frozen=True)
+class Views:
+    """Vectors of every split, a view an encoder."""
+
+    encoders: tuple[Mapping[str, Any], ...]  #: of each view ``address``, ``fingerprint`` and ``image_size``
+    sets: Mapping[str, data.VectorSet]  #: split -> vectors; the labels are the splits'
+    known: Data  #: the images that they are of, and how they are read
+
+    def __len__(self) -> int:
+        return len(self.encoders)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Numbers in a vector of each view."""
+        return self.sets["train"].widths
+
+    def stream(
+        self,
+        vectors: data.VectorSet,
+        *,
+        train: bool,
+        split: str = "",
+        batch_size: int = 0,
+        extra: Mapping[str, Tensor] | None = None,
+    ) -> Stream:
+        """Return a stream over vectors, whose batches hold a tuple with a tensor ``(N, D)`` a view.
+
+        What fits ``inputs.resident_gib`` lives on the device; the rest is read row by row.
+
+        Args:
+            vectors: Samples.
+            train: Shuffle and leave out the last incomplete batch.
+            split: Name of the split.
+            batch_size: Over all processes; 0: the run's.
+            extra: Stored values a sample.
+        """
+        known = self.known
+        given: dict[str, Any] = {
+            "batch_size": batch_size or known.batch_size, "train": train, "split": split, "extra": extra,
+            "seed": known.seed, "device": known.runtime.device, "rank": known.runtime.rank,
+            "world": known.runtime.world,
+        }  # fmt: skip
+        if 4 * len(vectors) * sum(vectors.widths) > known.inputs.resident_gib * 2**30:
+            return data.vector_stream(vectors, **given)
+        import torch
+
+        views = tuple(torch.from_numpy(view) for view in vectors.read(np.arange(len(vectors))))
+        return data.tensor_stream(
+            views, vectors.labels, ids=[str(one) for one in vectors.ids], classes=vectors.classes,
+            columns=vectors.columns, **given,
+        )  # fmt: skip
+
+    def evaluation(self) -> dict[str, Stream]:
+        """Return the streams that everything is evaluated on: ``val`` chooses, the others report."""
+        return {
+            name: self.stream(self.sets[name], train=False, split=name) for name in ("val", "test") if name in self.sets
+        }
+
+
+def open_views(addresses: Sequence[str], known: Data, *, size: int = 0, say: Callable[[str], None] = _say) -> Views:
+    """Return the views of every split of ``known``: read from folders of ``modelheir embed``, else computed here.
+
+    Args:
+        addresses: One a view: a folder, or an encoder as :func:`modelheir.models.encoders.load_encoder` takes.
+        known: The images.
+        size: Pixels a side that encoders see; 0 is each one's own. Views cut from the pixels see the data's.
+        say: Takes a line a view that is computed.
+
+    Raises:
+        InputError: If an address is neither, or a folder lacks samples.
+    """
+    sets: dict[str, list[data.VectorSet]] = {name: [] for name in known.splits}
+    told = []
+    for address in addresses:
+        if False:
+            pass
+        else:
+            seen = known.image_size if address.startswith("pixels:") else size
+            encoder = encoders.load_encoder(address, image_size=seen, device=known.runtime.device)
+            images = sum(map(len, known.splits.values()))
+            say(f"{address}: {images:,} images to vectors of {encoder.width:,}; `modelheir embed` would keep them")
+            stored = {name: _encoded(encoder, known, name) for name in known.splits}
+            found = {"address": address, "fingerprint": encoder.fingerprint, "image_size": encoder.image_size}
+        told.append(found)
+        for name, vectors in stored.items():
+            sets[name].append(vectors)
+    share = known.inputs.max_bad_share
+    joined = {name: data.join_views(some, max_missing_share=share) for name, some in sets.items()}
+    return Views(tuple(told), joined, known)
+
+
+def _encoded(encoder: Encoder, known: Data, split: str) -> data.VectorSet:
+    """Return what an encoder makes of a split's images, in their order; images that cannot be read have no row."""
+    stream = known.stream(split, train=False)
+
+    def run(batch: Batch) -> Outputs:
+        found = encoder(batch.inputs)
+        return Outputs(found[:, :1], found)  # nothing is classified
+
+    found = inference.predict_stream(run, stream, known.runtime, features=True)
+    assert found.features is not None
+    return data.VectorSet(
+        f"{encoder.address} {split}", known.classes, found.sample_id, found.label, (found.features,),
+        np.arange(len(found))[:, None], found.columns,
+    )  # fmt: skip

@@ -1,0 +1,108 @@
+"""Several frozen encoders, a head on each, and one prediction: what co-training leaves, as a classifier of images.
+
+Weights of the encoders are not among its own: they are loaded from their addresses again, and must be those that the
+heads were trained on, as their fingerprints say.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from modelheir.checks import InputError
+from modelheir.classes import ClassList
+from modelheir.models.encoders import Encoder, load_encoder
+from modelheir.models.joint import joint_logits
+from modelheir.models.vector_heads.building import vector_head_from_spec
+from modelheir.types import Outputs
+
+__all__ = ["ViewClassifier", "view_classifier"]
+
+
+class ViewClassifier(nn.Module):
+    """Images in 0..1 to :class:`~modelheir.types.Outputs`, by way of the views' vectors.
+
+    Args:
+        heads: One a view, in the order of the encoders; or a single one on all views side by side.
+        spec: What :func:`view_classifier` needs to build the same again; JSON values. ``encoders`` are mappings with
+            ``address``, ``fingerprint`` and ``image_size``; ``joint`` and ``prior`` are those of
+            :func:`~modelheir.models.joint.joint_logits`.
+    """
+
+    def __init__(self, heads: Mapping[str, nn.Module], *, spec: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict(heads)
+        self.spec = copy.deepcopy(dict(spec))
+        self._encoders: tuple[Encoder, ...] = ()  # in a tuple: their weights are not this module's
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the logits' columns."""
+        return tuple(self.spec["classes"])
+
+    @property
+    def class_list(self) -> ClassList:
+        """The classes as ``modelheir.classes`` matches them."""
+        return self.classes
+
+    def rename(self, classes: Sequence[str]) -> None:
+        """Give the logits' columns these names, in order."""
+        self.spec["classes"] = list(classes)
+
+    @property
+    def image_size(self) -> int:
+        """Height and width, in pixels, of the images that it was made for."""
+        return int(self.spec["image_size"])
+
+    @property
+    def feature_size(self) -> int:
+        """Width ``D`` of the features."""
+        return sum(head.feature_size for head in self.heads.values())  # pyright: ignore[reportArgumentType,reportCallIssue]
+
+    @property
+    def resolution(self) -> int:
+        """0: each encoder resizes images by itself."""
+        return 0
+
+    def encoders(self) -> tuple[Encoder, ...]:
+        """Return the encoders, loaded at the first call.
+
+        Raises:
+            InputError: If one is not there, or not the one that the heads were trained on.
+        """
+        if not self._encoders:
+            self._encoders = tuple(map(_encoder, self.spec["encoders"]))
+        return self._encoders
+
+    def forward(self, images: Tensor) -> Outputs:
+        """Classify images, float ``(N, 3, H, W)`` in 0..1."""
+        return self.on_views(tuple(one.to(images.device)(images) for one in self.encoders()))
+
+    def on_views(self, views: Sequence[Tensor]) -> Outputs:
+        """Classify vectors ``(N, D)``, one tensor a view; features are the heads' side by side."""
+        if len(self.heads) == 1:
+            return next(iter(self.heads.values()))(torch.cat(tuple(views), 1))
+        said = [head(view) for head, view in zip(self.heads.values(), views, strict=True)]
+        prior = torch.tensor(self.spec["prior"], dtype=torch.float32, device=said[0].logits.device)
+        joint = joint_logits([one.logits.float() for one in said], self.spec["joint"], prior)
+        return Outputs(joint, torch.cat([one.features for one in said], 1))
+
+
+def view_classifier(spec: Mapping[str, Any]) -> ViewClassifier:
+    """Build the classifier of a saved specification again, with its heads' initial weights."""
+    heads = {name: vector_head_from_spec(one) for name, one in spec["heads"].items()}
+    return ViewClassifier(heads, spec=spec)
+
+
+def _encoder(told: Mapping[str, Any]) -> Encoder:
+    found = load_encoder(told["address"], image_size=told["image_size"])
+    if found.fingerprint != told["fingerprint"]:
+        raise InputError(
+            f"the encoder {told['address']} is not the one that this classifier was trained on (its weights or its "
+            "preparation of images differ): give it the old one, or train anew."
+        )
+    return found
