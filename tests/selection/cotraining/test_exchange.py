@@ -141,7 +141,7 @@ def test_ties_follow_the_numbers_given():
 def test_errors():
     p, pool = draw(0)
     with pytest.raises(InputError, match="Did you mean 'threshold'"):
-        exchange(p, pool, ExchangeConfig("treshold"), limit=3, frequencies=np.ones(C))
+        exchange(p, pool, ExchangeConfig("thresholds"), limit=3, frequencies=np.ones(C))
     with pytest.raises(ValueError, match="views must be >= 2"):
         exchange(p[:1], pool, config("top_k"), limit=3)
     with pytest.raises(ValueError, match=r"pool must be bool of shape \(30,\), got int64"):
