@@ -39,7 +39,8 @@ def first_round(rows: int, views: int) -> Rounds:
 def round_limit(config: ExchangeConfig, state: Rounds) -> int:
     """Return the most rows that a view may be taught in the round to come: ``floor(share * N)``.
 
-    The pool of the first round has ``N`` rows; a share above 0 is at least one row. With ``rederive`` the number is times the round's, at most ``N``.
+    The pool of the first round has ``N`` rows; a share above 0 is at least one row. With ``rederive`` the number is
+    times the round's, at most ``N``.
 
     >>> round_limit(ExchangeConfig(share=0.29), first_round(100, 2))
     29
