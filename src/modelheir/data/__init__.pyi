@@ -27,3 +27,4 @@ from .transforms.augment import resolve as resolve
 from .transforms.draws import sample_keys as sample_keys
 from .vectors import VectorSet as VectorSet
 from .vectors import join_views as join_views
+from .views import view_sets as view_sets
