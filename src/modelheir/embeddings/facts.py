@@ -90,9 +90,10 @@ def _difference(held: ViewFacts, wanted: ViewFacts) -> str:
     if held.encoder["address"] != wanted.encoder["address"]:
         return f"the view of another encoder, {held.encoder['address']}, than {wanted.encoder['address']}"
     if other := [name for name in differ if name.partition(".")[0] in ("data", "rows", "classes", "count")]:
+        what = "the classes" if "classes" in other else "the ids or labels" if "rows" in other else "the pixels"
         return (
             f"a view of other data, {held.count:,} images of {held.data['address']}, than the {wanted.count:,} of "
-            f"{wanted.data['address']} ({', '.join(other)} differ)"
+            f"{wanted.data['address']} ({what} differ)"
         )
     if other := [name for name in differ if name != "encoder.fingerprint"]:
         name, (there, here) = other[0], (shorten(repr(one.get(other[0])), 80) for one in (old, new))

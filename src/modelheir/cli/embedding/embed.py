@@ -12,6 +12,7 @@ from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.embeddings import verify_view, view_folders
 from modelheir.screen import say, show_table, speaks
+from modelheir.shard import Shard, parse_shard
 
 __all__ = ["SPEC", "EmbedCommand", "LookConfig", "main"]
 
@@ -60,11 +61,12 @@ def main(argv: list[str]) -> int:
     config = parse(SPEC, argv).configs[""]
     if config.list:
         raise InputError("there is no table of encoders yet.")
-    _show(assemble.embed(config))
+    _show(assemble.embed(config), parse_shard(config.shard).of)
     return 0
 
 
-def _show(found: tuple[Embedded, ...]) -> None:
+def _show(found: tuple[Embedded, ...], parts: int) -> None:
+    """Print a row a view, and which of so many parts are still to be computed."""
     if not speaks():
         return
     rows = [
@@ -82,10 +84,15 @@ def _show(found: tuple[Embedded, ...]) -> None:
     ]
     columns = ["encoder", "images", "numbers each", "pixels a side", "stored as ", "files written", "size", "folder "]
     show_table("", columns, rows)
-    if any(one.missing for one in found):
-        say("The other files are for the other parts: run the same command with another --shard, such as 1/16.")
-        return
-    if not any(one.computed for one in found):
+    left = [
+        part
+        for part in (Shard(number, parts) for number in range(1, parts + 1))
+        if any(set(part.rows(one.facts.shards)) & set(one.missing) for one in found)
+    ]
+    if left:
+        some = ", ".join(map(str, left[:10])) + (", ..." if left[10:] else "")
+        say(f"Not computed yet: run the same command with --shard {some}")
+    elif not any(one.computed for one in found):
         say("All was computed before; nothing was written.")
 
 
