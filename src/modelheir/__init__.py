@@ -1,10 +1,11 @@
 """Train the next version of an image classifier, and learn whether it is safe to ship.
 
 Commands are calls of the same name: :func:`train`, :func:`select`, :func:`search`, :func:`compare`,
-:func:`predict`, :func:`evaluate`, :func:`ensemble`, :func:`export`, :func:`explain`; ``cache write`` is :func:`cache`.
-``compare --ask`` is :func:`worth_labelling`, ``compare --labels`` :func:`compare_labelled`. Only ``report`` is
-:func:`write_report`, and ``methods`` is the table ``modelheir.methods.METHODS``; :func:`multiplier_search` is a call
-alone. Names are looked up when first used, so that importing this imports nothing else.
+:func:`predict`, :func:`evaluate`, :func:`embed`, :func:`ensemble`, :func:`export`, :func:`explain`; ``cache write`` is
+:func:`cache`. ``compare --ask`` is :func:`worth_labelling`, ``compare --labels`` :func:`compare_labelled`. Only
+``report`` is :func:`write_report`, and ``methods`` is the table ``modelheir.methods.METHODS``;
+:func:`multiplier_search` is a call alone. Names are looked up when first used, so that importing this imports nothing
+else.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         cache,
         compare,
         compare_labelled,
+        embed,
         ensemble,
         evaluate,
         explain,
@@ -38,6 +40,7 @@ __all__ = [
     "cache",
     "compare",
     "compare_labelled",
+    "embed",
     "ensemble",
     "evaluate",
     "explain",

@@ -29,7 +29,7 @@ __all__ = [
 LIBRARIES = ("tv", "timm", "pkg")  #: of published weights: torchvision's, timm's, files in packages
 MODEL_KINDS = ("run", "file", *LIBRARIES)  #: words before the colon of a model's address
 #: words before the colon of an encoder's address; each but the models' has a reader of its own
-ENCODER_KINDS = (*MODEL_KINDS, "pixels")
+ENCODER_KINDS = (*MODEL_KINDS, "encoder", "hf", "open_clip", "pixels", "colour")
 _CACHE = "cache"  #: of what teachers said
 _PREDICTIONS = (".parquet", ".csv")
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".tar", ".ckpt", ".bin")
@@ -114,7 +114,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_encoder(text: str) -> Address:
-    """Take the address of an encoder of images apart: a model's, or ``pixels:PART``.
+    """Take the address of an encoder of images apart: a model's, or one of ``encoder:NAME``, ``hf:ID``, ...
 
     Raises:
         InputError: If it is none, or nothing follows the colon.
@@ -122,19 +122,21 @@ def parse_encoder(text: str) -> Address:
     Example:
         >>> parse_encoder("pixels:left").kind, parse_encoder("pixels:left").place
         ('pixels', 'left')
-        >>> parse_encoder("tv:resnet18").kind, parse_encoder("tv:resnet18").place
-        ('tv', 'resnet18')
+        >>> parse_encoder("tv:resnet18").kind, parse_encoder("colour").kind
+        ('tv', 'colour')
     """
     kind, colon, rest = text.partition(":")
-    if kind in ENCODER_KINDS[len(MODEL_KINDS) :]:
+    if text == "colour":
+        return Address(text, "colour", "")
+    if kind in ENCODER_KINDS[len(MODEL_KINDS) : -1]:
         if not rest.strip():
             raise InputError(f"{text!r} names nothing: what should follow {kind}:?")
         return Address(text, kind, rest)
     found = parse_address(text)
     if found.kind not in MODEL_KINDS:
-        known = [f"{one}:" for one in ENCODER_KINDS]
-        near = nearest(f"{kind}:", known) if colon else ""
-        raise InputError(f"{text!r} is no encoder: give one of {', '.join(known)} with what follows.{near}")
+        known = [*(f"{one}:" for one in ENCODER_KINDS[:-1]), "colour"]
+        near = nearest(f"{kind}{colon}", known)
+        raise InputError(f"{text!r} is no encoder: give one of {', '.join(known)} (and is the path right?).{near}")
     return found
 
 

@@ -23,10 +23,10 @@ from modelheir.screen import say
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison
     from modelheir.analysis.ensemble import Ensemble
-    from modelheir.assemble import Pilot, Selection
+    from modelheir.assemble import Embedded, Pilot, Selection
 
 __all__ = [
-    "cache", "compare", "compare_labelled", "ensemble", "evaluate", "explain", "export", "multiplier_search",
+    "cache", "compare", "compare_labelled", "embed", "ensemble", "evaluate", "explain", "export", "multiplier_search",
     "predict", "search", "select", "train", "worth_labelling", "write_report",
 ]  # fmt: skip
 
@@ -188,6 +188,25 @@ def compare(
         inputs=[Path(policy)] if policy else [],
     )
     return made.result
+
+
+def embed(encoder: str | Sequence[str], *, out: Path | str, **settings: Any) -> tuple[Embedded, ...]:
+    """Compute views of a data set, as ``modelheir embed`` does; what is computed already is left as it is.
+
+    Args:
+        encoder: Addresses of frozen encoders: ``timm:NAME``, ``pkg:NAME``, ``run:DIR``, ``pixels:left``, ...
+        out: The folder; each encoder gets one in it.
+        **settings: The settings of ``modelheir embed``: ``data="folder:photos"``, ``shard="3/16"``,
+            ``dtype="float32"``, groups as mappings (``inputs={"image_size": 112}``) or dotted.
+
+    Returns:
+        One a view: ``.folder``, ``.facts``, ``.missing`` (shards that are not computed yet).
+
+    Raises:
+        InputError: If a setting is unknown or not allowed, or a folder holds another view.
+    """
+    given = {"encoder": [encoder] if isinstance(encoder, str) else list(encoder), "out": str(out), **settings}
+    return assemble.embed(from_mapping(assemble.EmbedConfig, given))
 
 
 def ensemble(

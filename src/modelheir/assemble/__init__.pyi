@@ -7,6 +7,9 @@ from .comparing.labelling import compare_labelled as compare_labelled
 from .comparing.labelling import read_pair as read_pair
 from .comparing.labelling import refuse_slices as refuse_slices
 from .comparing.labelling import worth_labelling as worth_labelling
+from .embedding.embedding import Embedded as Embedded
+from .embedding.embedding import embed as embed
+from .embedding.settings import EmbedConfig as EmbedConfig
 from .evaluation import evaluate as evaluate
 from .explain import explain_text as explain_text
 from .exporting import export as export

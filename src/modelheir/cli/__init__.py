@@ -88,6 +88,14 @@ _TABLE: dict[str, dict[str, Command]] = {
             _FORWARD,
         ),
     },
+    "Learn from few labels": {
+        "embed": Command(
+            "modelheir.cli.embedding.embed",
+            "let frozen encoders see every image once, and keep what they say",
+            "modelheir embed --data folder:photos --encoder timm:vit_small_patch14_dinov2 --out views",
+            _FORWARD,
+        ),
+    },
     "Decide whether to ship it": {
         "compare": Command(
             "modelheir.cli.compare",

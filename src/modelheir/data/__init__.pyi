@@ -28,3 +28,4 @@ from .transforms.draws import sample_keys as sample_keys
 from .vectors import VectorSet as VectorSet
 from .vectors import join_samples as join_samples
 from .vectors import join_views as join_views
+from .views import view_sets as view_sets

@@ -5,15 +5,41 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from modelheir import checks
 from modelheir.checks import InputError
 
-__all__ = ["VectorSet", "join_samples", "join_views"]
+__all__ = ["VectorSet", "Vectors", "join_samples", "join_views"]
 
 _log = logging.getLogger(__name__)
+
+
+class Vectors(Protocol):
+    """Vectors ``(M, D)`` that are read by row: an array, a memory map, or the shards of a stored view."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Floats."""
+        ...
+
+    @property
+    def ndim(self) -> int:
+        """2."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """``(M, D)``."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any:
+        """Return rows."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,7 +50,7 @@ class VectorSet:
     classes: tuple[str, ...]
     ids: np.ndarray  #: ``(N,)`` str, unique
     labels: np.ndarray  #: ``(N,)`` int64; -1 is unlabelled
-    views: tuple[np.ndarray, ...]  #: float ``(M, D)`` each, of any length, such as ``numpy.load(..., mmap_mode="r")``
+    views: tuple[Vectors, ...]  #: float ``(M, D)`` each, of any length, such as ``numpy.load(..., mmap_mode="r")``
     rows: np.ndarray  #: ``(N, views)`` int64 into each view
     columns: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 

@@ -112,9 +112,9 @@ def fetch_torchvision(name: str) -> dict[str, Tensor]:
 
 
 def make_timm(
-    name: str, *, classes: int, image_size: int, fetch: bool, arguments: dict[str, Any]
+    name: str, *, classes: int, image_size: int, fetch: bool, arguments: dict[str, Any], instead: str = "file:PATH"
 ) -> tuple[nn.Module, bool]:
-    """Build a timm classifier.
+    """Build a timm classifier, or with 0 classes the network without its last layer.
 
     Returns:
         The network, and whether its size is fixed to ``image_size``.
@@ -129,16 +129,16 @@ def make_timm(
     def make() -> nn.Module:
         return timm.create_model(name, pretrained=fetch, num_classes=classes, **given)
 
-    return (fetched(f"timm:{name}", make) if fetch else make()), fixed
+    return (fetched(f"timm:{name}", make, instead=instead) if fetch else make()), fixed
 
 
-def fetched(spec: str, call: Callable[[], T]) -> T:
-    """Call what may download; a failure becomes one sentence."""
+def fetched(spec: str, call: Callable[[], T], *, instead: str = "file:PATH") -> T:
+    """Call what may download; a failure becomes one sentence, which offers a file by the address ``instead``."""
     try:
         return call()
     except (OSError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise InputError(
             f"cannot get the published weights of {spec} ({reason}): connect to the network once, "
-            "or give a local file with file:PATH."
+            f"or give a local file with {instead}."
         ) from error

@@ -1,0 +1,1 @@
+"""``modelheir embed``: its words."""

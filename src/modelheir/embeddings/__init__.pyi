@@ -1,0 +1,14 @@
+from .checking import verify_view as verify_view
+from .checking import view_folders as view_folders
+from .facts import ViewFacts as ViewFacts
+from .facts import accept_facts as accept_facts
+from .facts import read_facts as read_facts
+from .facts import write_facts as write_facts
+from .rows import Rows as Rows
+from .rows import rows_digest as rows_digest
+from .shards import is_finished as is_finished
+from .shards import write_shard as write_shard
+from .stored import StoredVectors as StoredVectors
+from .stored import StoredView as StoredView
+from .stored import missing_shards as missing_shards
+from .stored import open_view as open_view
