@@ -28,7 +28,7 @@ _TOLD = ("encoder.address", "data.address")  #: a fingerprint decides, not where
 class ViewFacts:
     """What decides the content of a view, and how it is cut into shards."""
 
-    encoder: Mapping[str, Any]  #: ``address`` and ``fingerprint``
+    encoder: Mapping[str, Any]  #: ``address``, ``fingerprint``, and the ``image_size`` that it was asked to see
     preprocessing: Mapping[str, Any]  #: what happens to an image before the encoder, and the precision of its pass
     data: Mapping[str, Any]  #: ``address``; ``content`` and ``pixels``, digests of labels, ids and decoded images
     rows: str  #: digest of ``ids.parquet``'s sample ids and labels, in order

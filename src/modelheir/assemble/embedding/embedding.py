@@ -185,7 +185,11 @@ def _facts(
 ) -> ViewFacts:
     """Say what decides the content of a view."""
     return ViewFacts(
-        encoder={"address": encoder.address, "fingerprint": encoder.fingerprint},
+        encoder={
+            "address": encoder.address,
+            "fingerprint": encoder.fingerprint,
+            "image_size": encoder.asked_size,
+        },
         preprocessing={
             "resize": inputs.resize,
             "crop": inputs.image_size,

@@ -6,11 +6,14 @@ import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modelheir import data, inference
+from modelheir.embeddings import read_facts
+from modelheir.embeddings.facts import NAME
 from modelheir.models import encoders
 from modelheir.types import Outputs
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from modelheir.types import Batch, Stream
 
 __all__ = ["Views", "open_views"]
+
 
 _say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
 
@@ -97,22 +101,21 @@ def open_views(addresses: Sequence[str], known: Data, *, size: int = 0, say: Cal
     Raises:
         InputError: If an address is neither, or a folder lacks samples.
     """
+    share, told = known.inputs.max_bad_share, []
     sets: dict[str, list[data.VectorSet]] = {name: [] for name in known.splits}
-    told = []
     for address in addresses:
-        if False:
-            pass
+        if (Path(address) / NAME).is_file():
+            stored = data.view_sets([address], known.splits, max_missing_share=share)
+            told.append(dict(read_facts(Path(address)).encoder))
         else:
             seen = known.image_size if address.startswith("pixels:") else size
             encoder = encoders.load_encoder(address, image_size=seen, device=known.runtime.device)
             images = sum(map(len, known.splits.values()))
             say(f"{address}: {images:,} images to vectors of {encoder.width:,}; `modelheir embed` would keep them")
             stored = {name: _encoded(encoder, known, name) for name in known.splits}
-            found = {"address": address, "fingerprint": encoder.fingerprint, "image_size": encoder.image_size}
-        told.append(found)
+            told.append({"address": address, "fingerprint": encoder.fingerprint, "image_size": seen})
         for name, vectors in stored.items():
             sets[name].append(vectors)
-    share = known.inputs.max_bad_share
     joined = {name: data.join_views(some, max_missing_share=share) for name, some in sets.items()}
     return Views(tuple(told), joined, known)
 

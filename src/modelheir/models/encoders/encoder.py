@@ -41,6 +41,7 @@ class Encoder(nn.Module):
         """
         super().__init__()
         self.address, self.preparation = address, preparation
+        self.asked_size = 0  #: pixels a side that it was asked to see, to load it again; 0 is its own
         self.body = freeze(body)
         self.training = False
         for name, values in (("mean", preparation.mean), ("std", preparation.std)):

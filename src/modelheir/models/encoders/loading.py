@@ -57,4 +57,5 @@ def load_encoder(address: str, *, image_size: int = 0, device: torch.device | st
         reason = str(error).split("\n")[0].rstrip(".")
         size = f"{image_size} pixels" if image_size else "its own size"
         raise InputError(f"{address} cannot encode images of {size} ({reason}).") from error
+    encoder.asked_size = image_size
     return encoder.to(device)
