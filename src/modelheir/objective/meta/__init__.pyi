@@ -1,0 +1,14 @@
+from .alignment import DistributionAlignment as DistributionAlignment
+from .average import AverageWeights as AverageWeights
+from .collapse import CollapseWatch as CollapseWatch
+from .feedback import adjusted_rewards as adjusted_rewards
+from .feedback import difference_feedback as difference_feedback
+from .feedback import dot_feedback as dot_feedback
+from .feedback import meta_loss as meta_loss
+from .feedback import reward_table as reward_table
+from .mpl import MetaPseudoLabels as MetaPseudoLabels
+from .settings import FeedbackConfig as FeedbackConfig
+from .settings import MetaConfig as MetaConfig
+from .settings import MetaPseudoLabelsConfig as MetaPseudoLabelsConfig
+from .settings import TargetConfig as TargetConfig
+from .update import MetaCoTraining as MetaCoTraining
