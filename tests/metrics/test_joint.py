@@ -1,3 +1,4 @@
+import dataclasses
 import itertools
 
 import numpy as np
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.special import softmax
 
 from modelheir.checks import InputError
-from modelheir.metrics.joint import JOINT_RULES, joint_logits, joint_probabilities
+from modelheir.metrics.joint import JOINT_RULES, joint_logits, joint_predictions, joint_probabilities
+from modelheir.types import Predictions
 
 N, C = 7, 4
 
@@ -111,3 +113,40 @@ def test_errors():
     for prior in ([0.5, 0.5], [1, 1, 1, 0], [1, 1, 1, np.nan]):
         with pytest.raises(ValueError, match="prior must be 4 numbers above 0"):
             joint_probabilities([view, view], rule="prior_product", prior=np.array(prior))
+
+
+def said(seed, order=None, turn=None, probabilities=False):
+    """Predictions of one view; ``order`` of rows and ``turn`` of columns as a file of its own may have them."""
+    logits, label = draw(1, seed)[0], np.arange(N) % C
+    order, turn = np.arange(N) if order is None else order, np.arange(C) if turn is None else np.array(turn)
+    logits, label = logits[order][:, turn], np.argsort(turn)[label[order]]
+    classes, ids = tuple("abcd"[number] for number in turn), np.array([f"i{row}" for row in order])
+    if probabilities:
+        p = softmax(logits, axis=1)
+        return Predictions(ids, label, p.argmax(1), probabilities=p, classes=classes)
+    return Predictions(ids, label, logits.argmax(1), logits=logits, classes=classes)
+
+
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_views_in_files_are_joined_by_id_and_class_name(probabilities):
+    order = np.random.default_rng(1).permutation(N)
+    views = [said(0), said(1, order, turn=[2, 0, 3, 1], probabilities=probabilities)]
+    found = joint_predictions(views, rule="prior_product", prior=np.arange(1.0, C + 1))
+    expected = joint_probabilities(
+        [draw(1, seed)[0] for seed in (0, 1)], rule="prior_product", prior=np.arange(1.0, C + 1)
+    )
+    np.testing.assert_allclose(softmax(found.logits, axis=1), expected, atol=1e-12)
+    assert found.prediction.tolist() == expected.argmax(1).tolist()
+    assert found.sample_id.tolist() == views[0].sample_id.tolist()
+    assert (found.classes, found.probabilities) == (tuple("abcd"), None)
+
+
+def test_views_of_other_images_or_without_scores_are_refused():
+    one = said(0)
+    shifted = dataclasses.replace(one, sample_id=np.roll(one.sample_id, 1))
+    with pytest.raises(InputError, match="right has another label than left for 7 images"):
+        joint_predictions([one, shifted], names=["left", "right"])
+    with pytest.raises(InputError, match="member 2 lacks 1 sample ids"):
+        joint_predictions([one, dataclasses.replace(one, sample_id=np.array([*one.sample_id[:-1], "other"]))])
+    with pytest.raises(InputError, match="member 2 has neither logits nor probabilities"):
+        joint_predictions([one, dataclasses.replace(one, logits=None)])

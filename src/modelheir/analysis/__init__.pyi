@@ -12,3 +12,5 @@ from .labelling.draw import worth_labelling as worth_labelling
 from .labelling.labelled import compare_labelled as compare_labelled
 from .run_rows import run_row as run_row
 from .slices.search import find_slices as find_slices
+from .views.fitness import view_fitness as view_fitness
+from .views.translations import view_translations as view_translations

@@ -13,6 +13,8 @@ from .history.sequence import make_sequence as make_sequence
 from .images import ImageSet as ImageSet
 from .images import encode_png as encode_png
 from .images import join_sets as join_sets
+from .index_files import read_index_file as read_index_file
+from .label_subsets import split_labels as split_labels
 from .shifts.table import SHIFTS as SHIFTS
 from .shifts.table import register_shift as register_shift
 from .sources.pool import open_pool as open_pool

@@ -20,7 +20,7 @@ from modelheir.metrics.join import pair_rows
 from modelheir.metrics.unknown_classes import unknown_classes
 from modelheir.types import Predictions
 
-__all__ = ["average", "ensemble_predictions", "probabilities_of"]
+__all__ = ["aligned_scores", "average", "ensemble_predictions", "probabilities_of"]
 
 
 def average(members: Sequence[np.ndarray], *, weights: Sequence[float] | None = None) -> np.ndarray:
@@ -68,6 +68,39 @@ def probabilities_of(predictions: Predictions, name: str = "a file") -> np.ndarr
     return softmax(predictions.logits)
 
 
+def aligned_scores(
+    members: Sequence[Predictions], *, by: str = "logits", names: Sequence[str] | None = None
+) -> list[np.ndarray]:
+    """Return what several models said about the same images, rows joined by sample id and columns by class name.
+
+    Args:
+        members: One a model; the first gives the order of rows and columns.
+        by: ``logits`` or ``probabilities``.
+        names: What to call the members in errors.
+
+    Returns:
+        One array ``(N, C)`` a model.
+
+    Raises:
+        InputError: If ids, labels, class names (in whatever order) or numbers of classes differ, or scores are missing.
+    """
+    checks.one_of(("logits", "probabilities"), by=by)
+    called = _called(members, names)
+    scores: list[np.ndarray] = []
+    for member, name in zip(members, called, strict=True):
+        first = members[0]
+        matched = _same_classes(first, member, called[0], name)
+        rows = pair_rows(first, member, numbers=None if matched is None else matched.to_ours, names=(called[0], name))
+        found = member.logits if by == "logits" else probabilities_of(member, name)
+        if found is None:
+            raise InputError(f"{name} has no logits: average probabilities instead (--by probabilities).")
+        if scores and found.shape[1] != scores[0].shape[1]:
+            raise InputError(f"{name} has {found.shape[1]} classes, {called[0]} has {scores[0].shape[1]}.")
+        found = found if rows is None else found[rows]
+        scores.append(found if matched is None else found[:, matched.to_theirs])
+    return scores
+
+
 def ensemble_predictions(
     members: Sequence[Predictions],
     *,
@@ -91,27 +124,10 @@ def ensemble_predictions(
             or the logits are of models that do not know the same classes.
         ValueError: If the weights are not usable.
     """
-    checks.one_of(("logits", "probabilities"), by=by)
-    called = list(names) if names is not None else [f"member {number + 1}" for number in range(len(members))]
-    scores: list[np.ndarray] = []
-    for member, name in zip(members, called, strict=True):
-        first = members[0]
-        matched = _same_classes(first, member, called[0], name)
-        rows = pair_rows(first, member, numbers=None if matched is None else matched.to_ours, names=(called[0], name))
-        found = member.logits if by == "logits" else probabilities_of(member, name)
-        if found is None:
-            raise InputError(f"{name} has no logits: average probabilities instead (--by probabilities).")
-        if scores and found.shape[1] != scores[0].shape[1]:
-            raise InputError(f"{name} has {found.shape[1]} classes, {called[0]} has {scores[0].shape[1]}.")
-        found = found if rows is None else found[rows]
-        scores.append(found if matched is None else found[:, matched.to_theirs])
-        if by == "logits":
-            here, there = (set(unknown_classes(one.logits, one.classes)) for one in (first, member))
-            if here != there:
-                raise InputError(
-                    f"{called[0]} and {name} do not know the same classes (only one of them knows "
-                    f"{', '.join(sorted(here ^ there)[:5])}): average probabilities instead (--by probabilities)."
-                )
+    called = _called(members, names)
+    scores = aligned_scores(members, by=by, names=called)
+    if by == "logits":
+        _same_known_classes(members, called)
     mean = average(scores, weights=weights)
     return Predictions(
         sample_id=members[0].sample_id,
@@ -122,6 +138,21 @@ def ensemble_predictions(
         classes=members[0].classes,
         columns=members[0].columns,
     )
+
+
+def _called(members: Sequence[Predictions], names: Sequence[str] | None) -> list[str]:
+    return list(names) if names is not None else [f"member {number + 1}" for number in range(len(members))]
+
+
+def _same_known_classes(members: Sequence[Predictions], called: Sequence[str]) -> None:
+    first = members[0]
+    for member, name in zip(members, called, strict=True):
+        here, there = (set(unknown_classes(one.logits, one.classes)) for one in (first, member))
+        if here != there:
+            raise InputError(
+                f"{called[0]} and {name} do not know the same classes (only one of them knows "
+                f"{', '.join(sorted(here ^ there)[:5])}): average probabilities instead (--by probabilities)."
+            )
 
 
 def _same_classes(first: Predictions, member: Predictions, called: str, name: str) -> ClassMatch | None:

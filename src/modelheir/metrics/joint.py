@@ -23,8 +23,10 @@ import numpy as np
 
 from modelheir import checks
 from modelheir.metrics.confidence import log_softmax, softmax
+from modelheir.metrics.ensemble import aligned_scores
+from modelheir.types import Predictions
 
-__all__ = ["JOINT_RULES", "JointRule", "joint_logits", "joint_probabilities"]
+__all__ = ["JOINT_RULES", "JointRule", "joint_logits", "joint_predictions", "joint_probabilities", "view_logits"]
 
 JointRule = Literal["product", "prior_product", "mean", "logit_sum"]
 JOINT_RULES: tuple[JointRule, ...] = ("product", "prior_product", "mean", "logit_sum")
@@ -59,7 +61,7 @@ def joint_logits(
             raise ValueError(f"view {number} has logits that are not numbers")
         joined += view if rule == "logit_sum" else softmax(view) if rule == "mean" else log_softmax(view)
     if rule == "mean":
-        return np.log(np.maximum(joined / len(logits), np.finfo(np.float64).tiny))
+        return _log(joined / len(logits))
     return joined - (len(logits) - 1) * _log_prior(prior, joined.shape[1]) if rule == "prior_product" else joined
 
 
@@ -76,6 +78,60 @@ def joint_probabilities(
         [[0.4, 0.6]]
     """
     return softmax(joint_logits(logits, rule=rule, prior=prior))
+
+
+def view_logits(views: Sequence[Predictions], *, names: Sequence[str] | None = None) -> list[np.ndarray]:
+    """Return the logits ``(N, C)`` of each view, rows joined by sample id and columns by class name.
+
+    Args:
+        views: One a view; the first gives the order of rows and columns. Where one has no logits, the logarithms of
+            the probabilities stand for them in all.
+        names: What to call the views in errors.
+
+    Raises:
+        InputError: If ids, labels or classes differ, or a view has no scores.
+    """
+    if all(view.logits is not None for view in views):
+        return aligned_scores(views, names=names)
+    return [_log(found) for found in aligned_scores(views, by="probabilities", names=names)]
+
+
+def joint_predictions(
+    views: Sequence[Predictions],
+    *,
+    rule: JointRule = "product",
+    prior: np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+) -> Predictions:
+    """Return what several views say together about the same images.
+
+    Args:
+        views: One a view; the first gives order, labels and columns. A class that one view does not know is named by
+            no product.
+        rule: How the views are joined.
+        prior: As in :func:`joint_logits`, in the first view's order of classes.
+        names: What to call the views in errors.
+
+    Returns:
+        Predictions whose ``logits`` are those of :func:`joint_logits`.
+
+    Raises:
+        InputError: If ids, labels or classes differ, a view has no scores, or the rule is unknown.
+        ValueError: If there is no view or no usable prior.
+    """
+    joined = joint_logits(view_logits(views, names=names), rule=rule, prior=prior)
+    return Predictions(
+        sample_id=views[0].sample_id,
+        label=views[0].label,
+        prediction=joined.argmax(axis=1).astype(np.int64),
+        logits=joined,
+        classes=views[0].classes,
+        columns=views[0].columns,
+    )
+
+
+def _log(probabilities: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(probabilities, np.finfo(np.float64).tiny, dtype=np.float64))
 
 
 def _log_prior(prior: np.ndarray | None, classes: int) -> np.ndarray:

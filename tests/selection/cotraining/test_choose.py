@@ -56,6 +56,11 @@ def test_largest_remainders(frequencies, total):
         assert max(up) <= 1 - max(down) + 1e-9
 
 
+def test_of_equal_remainders_the_first_classes_are_taken():
+    assert np.flatnonzero(largest_remainder(np.ones(40), 7)).tolist() == list(range(7))
+    assert largest_remainder(np.full(40, 0.1), 87).tolist() == [3] * 7 + [2] * 33
+
+
 def test_as_many_as_are_certain_worked_by_hand():
     unsure = np.array([0.0, 0.001, 0.002, 0.5, 0.0, 0.003, 0.4, 1.0])
     opinion = Opinion(np.array([0, 0, 0, 0, 1, 1, 1, 1]), 1 - unsure)

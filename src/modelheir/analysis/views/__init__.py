@@ -1,0 +1,1 @@
+"""Views of the same images: whether they are fit for co-training, from predictions and from their vectors."""
