@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from modelheir.methods.cotrain import classical, pseudo, rounds, supervised
+from modelheir.methods.cotrain import classical, meta, pseudo, rounds, supervised
 
 if TYPE_CHECKING:
     from modelheir.methods.cotrain.build import Build, Node
@@ -32,9 +32,11 @@ ALGORITHMS: dict[str, Algorithm] = {
     "label_spreading": Algorithm("a head on what label spreading makes of the pool", classical.label_spreading),
     "pseudo_label": Algorithm("heads on what all views together name in the pool", pseudo.pseudo_labels),
     "cotrain": Algorithm("co-training: each view is taught what the others are sure of, in rounds", rounds.rounds),
+    "mct": Algorithm("Meta Co-Training: views teach each other, and learn what that was worth", meta.meta_co_training),
+    "mpl": Algorithm("Meta Pseudo Labels on all views side by side", meta.meta_pseudo_labels),
 }
 
-AUTO_TRIES = ("supervised", "concatenated", "logistic", "pseudo_label", "cotrain")
+AUTO_TRIES = ("supervised", "concatenated", "logistic", "pseudo_label", "cotrain", "mct")
 
 
 def tried(algorithms: tuple[str, ...]) -> tuple[str, ...]:

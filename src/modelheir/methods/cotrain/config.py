@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from modelheir.checks import AtLeast, InRange, OneOf
+from modelheir.checks import Above, AtLeast, InRange, OneOf
 from modelheir.config.vector_head import VectorHeadConfig
 from modelheir.methods.cotrain.algorithms import ALGORITHMS, AUTO, tried
+from modelheir.objective.meta.settings import MetaConfig, MetaPseudoLabelsConfig
 from modelheir.selection.cotraining.settings import ExchangeConfig
 
 __all__ = ["Config", "RoundsConfig"]
@@ -47,11 +48,16 @@ class Config:
     pseudo_threshold: Annotated[float, InRange(0, 1)] = 0.8  #: pseudo_label: lowest joint probability of a label
     rounds: RoundsConfig = dataclasses.field(default_factory=RoundsConfig)
     exchange: ExchangeConfig = dataclasses.field(default_factory=ExchangeConfig)
+    meta_rate: Annotated[float, Above(0)] = 0.125  #: mct, mpl: of the learning rate, after the training on labels
+    mct: MetaConfig = dataclasses.field(default_factory=MetaConfig)
+    mpl: MetaPseudoLabelsConfig = dataclasses.field(default_factory=MetaPseudoLabelsConfig)
 
     def unread(self) -> dict[str, str]:
         """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
         why = f"algorithms = {list(self.algorithms)!r}"
         names = tried(self.algorithms)
         found = {} if "cotrain" in names else {"rounds": why, "exchange": why}
+        found |= {name: why for name in ("mct", "mpl") if name not in names}
+        found |= {} if {"mct", "mpl"} & set(names) else {"meta_rate": why}
         found |= {} if "pseudo_label" in names else {"pseudo_threshold": why}
         return found if self.labels else {**found, "label_rule": "labels = ''"}
