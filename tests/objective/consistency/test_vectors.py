@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 
 import numpy as np
 import pytest
@@ -120,7 +121,8 @@ def test_every_setting_reaches_the_loss(changed):
     assert values[0] != values[1]
 
 
-def train(config, steps=60, samples=300):
+@functools.cache
+def train(config, steps=45, samples=300):
     head, _, objective, streams, _ = world(config, samples=samples)
     optimizer = torch.optim.SGD(head.parameters(), lr=0.3)
     number = 0
