@@ -70,6 +70,7 @@ from .logits.spherical import spherical as spherical
 from .logits.standardized import standardized as standardized
 from .logits.target_class import target_class as target_class
 from .logits.teacher_cross_entropy import teacher_cross_entropy as teacher_cross_entropy
+from .logits.virtual_adversarial import virtual_adversarial as virtual_adversarial
 from .logits.weighted_soft_labels import weighted_soft_labels as weighted_soft_labels
 from .means import masked_mean as masked_mean
 from .means import mean_one as mean_one

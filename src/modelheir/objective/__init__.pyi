@@ -1,5 +1,10 @@
 from .class_map import ClassMap as ClassMap
 from .class_map import Shared as Shared
+from .consistency.choice import ConsistencyConfig as ConsistencyConfig
+from .consistency.choice import VectorNoiseConfig as VectorNoiseConfig
+from .consistency.noise import VectorNoise as VectorNoise
+from .consistency.unlabelled import Consistency as Consistency
+from .consistency.vectors import vector_consistency as vector_consistency
 from .distances.choice import DistanceConfig as DistanceConfig
 from .distances.making import make_distance as make_distance
 from .filters import FILTERS as FILTERS
@@ -23,4 +28,15 @@ from .supervised import accept_supervised as accept_supervised
 from .supervised import make_supervised as make_supervised
 from .terms import Term as Term
 from .terms import combine as combine
+from .thresholds.alignment import DistributionAlignment as DistributionAlignment
+from .thresholds.choice import PseudoLabelConfig as PseudoLabelConfig
+from .thresholds.fixed import FixedThreshold as FixedThreshold
+from .thresholds.flexmatch import FlexMatch as FlexMatch
+from .thresholds.freematch import FreeMatch as FreeMatch
+from .thresholds.making import make_pseudo_labels as make_pseudo_labels
+from .thresholds.pseudo_labels import Lesson as Lesson
+from .thresholds.pseudo_labels import PseudoLabels as PseudoLabels
+from .thresholds.pseudo_labels import Threshold as Threshold
+from .thresholds.sharpening import sharpened as sharpened
+from .thresholds.softmatch import SoftMatch as SoftMatch
 from .two_teachers import double_source_distillation as double_source_distillation

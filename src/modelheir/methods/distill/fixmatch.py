@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
-from modelheir import losses
+from modelheir import objective as objectives
 from modelheir.checks import Above, AtLeast, InputError, InRange
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.pool import images_of_pool
@@ -96,15 +96,14 @@ def _task(config: Config, given: Given, images: ImageSet) -> Task:
     model = given.model.build()
     weak, strong = two_views(given.data, images, ratio=config.ratio, erase=config.erase)
     supervised = make_supervised(config.supervised)
+    labels = objectives.PseudoLabels(objectives.FixedThreshold(config.threshold))
+    consistency = objectives.Consistency(labels, weight=config.weight)
 
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         known, seen, changed = batches["train"], batches["weak"], batches["strong"]
         ours, sure, hard = run_together(model, known, seen, changed)
         terms = supervised(ours, known, step)
-        labels = losses.confident_labels(sure.logits, threshold=config.threshold)
-        step.observe("train/confident", (labels >= 0).float().mean())
-        matched = losses.cross_entropy(hard.logits, labels).mean()
-        return LossTerms({**terms, "unlabelled": config.weight * matched})
+        return LossTerms({**terms, **consistency(sure.logits, hard.logits, seen.index, step)})
 
     sizes = (
         min(config.ratio * given.data.batch_size, len(images)),

@@ -1,0 +1,11 @@
+from .alignment import DistributionAlignment as DistributionAlignment
+from .choice import PseudoLabelConfig as PseudoLabelConfig
+from .fixed import FixedThreshold as FixedThreshold
+from .flexmatch import FlexMatch as FlexMatch
+from .freematch import FreeMatch as FreeMatch
+from .making import make_pseudo_labels as make_pseudo_labels
+from .pseudo_labels import Lesson as Lesson
+from .pseudo_labels import PseudoLabels as PseudoLabels
+from .pseudo_labels import Threshold as Threshold
+from .sharpening import sharpened as sharpened
+from .softmatch import SoftMatch as SoftMatch
