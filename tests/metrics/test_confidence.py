@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.special import log_softmax as scipy_log_softmax
 from scipy.special import softmax as oracle
 
-from modelheir.metrics.confidence import label_confidence, label_confidence_drop, max_confidence, softmax
+from modelheir.metrics.confidence import label_confidence, label_confidence_drop, log_softmax, max_confidence, softmax
 
 N, C = 6, 4
 
@@ -37,3 +38,12 @@ def test_the_input_stays_as_it_was_and_the_result_is_precise():
 
 def test_rows_of_other_magnitudes_do_not_meet():
     assert softmax(np.array([[0.0, 0.0], [-5000.0, -5000.0]])).tolist() == [[0.5, 0.5]] * 2
+
+
+def test_log_softmax_against_scipy_and_where_a_probability_is_nothing():
+    logits = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32) * 50
+    np.testing.assert_allclose(log_softmax(logits), scipy_log_softmax(logits.astype(float), axis=1), rtol=1e-12)
+    np.testing.assert_allclose(np.exp(log_softmax(logits)), softmax(logits), atol=1e-15)
+    assert log_softmax(np.array([[0.0, -5000.0]], np.float32)).tolist() == [[0.0, -5000.0]]
+    with pytest.raises(ValueError, match="two dimensions"):
+        log_softmax(np.zeros(3))

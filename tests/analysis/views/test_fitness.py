@@ -118,6 +118,7 @@ def test_sentences_say_the_numbers(make, views):
     said = found.sentences()
     assert len(said) == 1 + 2 + 3
     assert f"left has {found.views[0].accuracy.value:.1%} [" in said[0]
+    assert f"; at least one view is right on {found.any_right.value:.1%} [" in said[0]
     assert "right alone on" in said[1]
     assert "Given the class, no dependence of their predictions was found." in said[2]
     assert said[3].startswith(f"the joint prediction against left: {100 * found.gains[0].gain.value:+.1f} points [")

@@ -59,6 +59,7 @@ def test_largest_remainders(frequencies, total):
 def test_of_equal_remainders_the_first_classes_are_taken():
     assert np.flatnonzero(largest_remainder(np.ones(40), 7)).tolist() == list(range(7))
     assert largest_remainder(np.full(40, 0.1), 87).tolist() == [3] * 7 + [2] * 33
+    assert largest_remainder(np.array([7, 1, 2]), 2).tolist() == [2, 0, 0]  # 1.4 and 0.4: equal but for rounding
 
 
 def test_as_many_as_are_certain_worked_by_hand():

@@ -34,9 +34,7 @@ class ViewPair(Record):
     both_wrong_expected: float  #: if they erred independently given the class
     q: float | None  #: Yule's Q of their errors, -1 to 1; ``None`` where a view is always right or always wrong
     phi: float | None  #: correlation of their errors
-    dependence: (
-        float | None
-    )  #: share of what their predictions could tell of each other given the class; 0: independent
+    dependence: float | None  #: share of what the predictions could tell of each other given the class; 0: nothing
     dependence_p: float  #: of independence given the class
 
 
@@ -65,7 +63,8 @@ class ViewFitness(Record):
     def sentences(self) -> tuple[str, ...]:
         """Return what was found in plain words, rates in percent."""
         rows = [*self.views, *self.together]
-        said = [f"Of {self.n:,} images, {_listed([f'{row.name} has {_percent(row.accuracy)} right' for row in rows])}."]
+        each = _listed([f"{row.name} has {_percent(row.accuracy)} right" for row in rows])
+        said = [f"Of {self.n:,} images, {each}; at least one view is right on {_percent(self.any_right)}."]
         for pair in self.pairs:
             said.append(
                 f"{pair.first} and {pair.second} agree on {pair.agreement:.1%}; {pair.first} alone is right on "
@@ -100,14 +99,12 @@ class TranslationRow(Record):
     def sentence(self) -> str:
         """Return what was found in plain words."""
         carried = "nothing to carry" if self.ratio is None else f"{self.ratio:.0%} of what is beyond chance"
-        within = (
-            ""
-            if self.explained_within is None
-            else (
+        within = ""
+        if self.explained_within is not None:
+            within = (
                 f" Within the classes {self.source} explains {max(self.explained_within, 0):.0%} of {self.target}; "
                 "of views that are independent given the class it would be nothing."
             )
-        )
         return (
             f"A linear probe of {self.target} has {self.own_accuracy:.1%} right, one of {self.source} translated into "
             f"{self.target} {self.translated_accuracy:.1%}: {carried}.{within}"

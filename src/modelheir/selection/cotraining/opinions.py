@@ -21,7 +21,7 @@ from modelheir import checks
 
 __all__ = ["Opinion", "agreement", "own_opinions", "teachings"]
 
-_CELLS = 2**22  #: of a block of rows
+_CELLS = 2**18  #: of a block of rows, which a processor's cache holds
 _LEAST = 1e-300  #: what a probability of 0 counts as in a product
 
 
@@ -80,11 +80,11 @@ def agreement(opinions: Sequence[Opinion], rows: np.ndarray) -> float:
 
 def _block(views: list[np.ndarray]) -> list[Opinion]:
     logs = [np.log(np.maximum(view, _LEAST, dtype=np.float64)) for view in views]
-    found = []
-    for own in range(len(logs)):
-        mean = np.add.reduce(logs[:own] + logs[own + 1 :]) / (len(logs) - 1)
-        label = mean.argmax(axis=1)
-        found.append(Opinion(label, np.exp(mean[np.arange(len(label)), label])))
+    total, found = np.add.reduce(logs), []
+    for own in logs:
+        others = total - own
+        label = others.argmax(axis=1)
+        found.append(Opinion(label, np.exp(others[np.arange(len(label)), label] / (len(logs) - 1))))
     return found
 
 
