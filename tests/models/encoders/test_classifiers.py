@@ -88,9 +88,10 @@ def test_weights_of_timm_without_a_classifier_are_read_too(monkeypatch, draw):
     found = load_encoder("timm:vit_large_patch14_reg4_dinov2.lvd142m", image_size=28)
     assert (found.width, found.image_size) == (32, 28)
     assert found.body.classifier.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
-    body = make("vit_large_patch14_reg4_dinov2.lvd142m", num_classes=0, img_size=28).eval()
+    body = make("vit_large_patch14_reg4_dinov2.lvd142m", num_classes=1, img_size=28).eval()
     images = draw(2, 3, 28, 28).sigmoid()
-    torch.testing.assert_close(found(images), body(found.body.classifier.prepare(images)))
+    tokens = body.forward_features(found.body.classifier.prepare(images))
+    torch.testing.assert_close(found(images), body.forward_head(tokens, pre_logits=True))
 
 
 def test_images_too_small_for_the_network_are_refused(tmp_path):

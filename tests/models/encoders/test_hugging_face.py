@@ -28,8 +28,8 @@ QUERIES = {
 }
 EFFICIENT = {
     **{"width_coefficient": 0.25, "depth_coefficient": 0.2, "hidden_dim": 24, "image_size": 32},
-    **{"kernel_sizes": [3, 3], "in_channels": [32, 16], "out_channels": [16, 96], "strides": [1, 2]},
-    **{"num_block_repeats": [1, 1], "expand_ratios": [1, 2]},
+    **{"kernel_sizes": [3] * 3, "in_channels": [32, 16, 16], "out_channels": [16, 16, 96], "strides": [2, 2, 2]},
+    **{"num_block_repeats": [1] * 3, "expand_ratios": [1, 2, 2]},
 }
 
 
