@@ -223,9 +223,8 @@ def _fault(name: str, error: Exception) -> int:
 
 def _is_memory(error: Exception) -> bool:
     """Tell whether memory ran out; on the CPU torch says so in words alone."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
 
 
 def _fail(name: str, text: str) -> int:
@@ -237,8 +236,7 @@ def _fail(name: str, text: str) -> int:
 def _overview() -> str:
     lines = [
         "modelheir trains the next version of an image classifier and says whether it is safe to ship.",
-        "",
-        "usage: modelheir COMMAND [--help] ...",
+        "\nusage: modelheir COMMAND [--help] ...",
     ]
     for group, commands in _TABLE.items():
         lines += ["", group]

@@ -27,7 +27,6 @@ from modelheir.models.classifier import Classifier
 from modelheir.models.files.fit_weights import fit_weights, from_library
 from modelheir.models.files.packaged import packaged, read_packaged
 from modelheir.models.heads import make_head
-from modelheir.models.vector_heads.building import vector_head_from_spec
 
 __all__ = ["build", "from_spec", "names"]
 
@@ -81,9 +80,7 @@ def build(
 
 
 def from_spec(spec: Mapping[str, Any]) -> Classifier:
-    """Build the network of a saved ``Classifier.spec`` again, with its initial weights; fetches nothing.
-
-    The specification of a head on vectors gives a :class:`~modelheir.models.VectorHead`, which reads no images.
+    """Build the network of a saved ``spec`` again, with its initial weights; a head on vectors too. Fetches nothing.
 
     Raises:
         InputError: If the specification has missing or unknown entries.
@@ -92,12 +89,10 @@ def from_spec(spec: Mapping[str, Any]) -> Classifier:
         raise InputError(
             f"the model's description must be a mapping, got a {type(spec).__name__}: did modelheir write it?"
         )
-    if "encoders" in spec:
-        from modelheir.models.view_classifier import view_classifier
+    if "encoders" in spec or "vectors" in spec:
+        from modelheir.models.view_classifier import from_vector_spec
 
-        return view_classifier(spec)  # type: ignore[return-value]
-    if "vectors" in spec:
-        return vector_head_from_spec(spec)  # type: ignore[return-value]
+        return from_vector_spec(spec)  # type: ignore[return-value]
     try:
         config = from_mapping(NetworkConfig, spec["network"], where="network", source="the model's description")
         given = {key: spec[key] for key in ("name", "classes", "image_size", "seed")}

@@ -18,9 +18,10 @@ from modelheir.classes import ClassList
 from modelheir.models.encoders import Encoder, load_encoder
 from modelheir.models.joint import joint_logits
 from modelheir.models.vector_heads.building import vector_head_from_spec
+from modelheir.models.vector_heads.head import VectorHead
 from modelheir.types import Outputs
 
-__all__ = ["ViewClassifier", "view_classifier"]
+__all__ = ["ViewClassifier", "from_vector_spec"]
 
 
 class ViewClassifier(nn.Module):
@@ -28,7 +29,7 @@ class ViewClassifier(nn.Module):
 
     Args:
         heads: One a view, in the order of the encoders; or a single one on all views side by side.
-        spec: What :func:`view_classifier` needs to build the same again; JSON values. ``encoders`` are mappings with
+        spec: What :func:`from_vector_spec` needs to build the same again; JSON values. ``encoders`` are mappings with
             ``address``, ``fingerprint`` and ``image_size``; ``joint`` and ``prior`` are those of
             :func:`~modelheir.models.joint.joint_logits`.
     """
@@ -92,8 +93,10 @@ class ViewClassifier(nn.Module):
         return Outputs(joint, torch.cat([one.features for one in said], 1))
 
 
-def view_classifier(spec: Mapping[str, Any]) -> ViewClassifier:
-    """Build the classifier of a saved specification again, with its heads' initial weights."""
+def from_vector_spec(spec: Mapping[str, Any]) -> ViewClassifier | VectorHead:
+    """Build the classifier of a saved specification again, or a single head, with initial weights."""
+    if "vectors" in spec:
+        return vector_head_from_spec(spec)
     heads = {name: vector_head_from_spec(one) for name, one in spec["heads"].items()}
     return ViewClassifier(heads, spec=spec)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelheir import data, models
+from modelheir import data, inference, models
 from modelheir.data.streams.repeated import Repeated
 from modelheir.methods.given.parameter_groups import parameter_groups
 from modelheir.plans import Stage, Task
@@ -191,13 +191,11 @@ class Build:
         """Return what each head says of its view of some samples, ``(N, C)`` each, in evaluation mode."""
         import torch
 
-        from modelheir.inference import evaluation
-
         stream, found = self.views.stream(vectors, train=False), {name: [] for name in heads}
         device = self.given.data.runtime.device
         for head in heads.values():
             head.to(device)
-        with torch.no_grad(), evaluation(heads.values()):
+        with torch.no_grad(), inference.evaluation(heads.values()):
             for batch in stream.epoch(0):
                 inputs = (torch.cat(batch.inputs, 1),) if len(heads) == 1 else batch.inputs
                 for (name, head), view in zip(heads.items(), inputs, strict=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modelheir.methods.cotrain.algorithms import ALGORITHMS
+from modelheir.methods.cotrain.names import ABOUT
 from modelheir.methods.given.arms import merit, ranked, row_of, verdict
 from modelheir.plans import Stage, Task
 
@@ -33,7 +33,7 @@ def choice(builds: Sequence[Build], nodes: Mapping[str, Sequence[Node]]) -> Stag
         }
         order = ranked(found)
         rows = {f"algorithm/{name}": {**row_of(results), **_views(builds, results)} for name, results in found.items()}
-        note = verdict(found, lambda name: ALGORITHMS[name].about, kind="algorithm", images="selection images")
+        note = verdict(found, ABOUT.__getitem__, kind="algorithm", images="selection images")
         rows[f"algorithm/{order[0]}"] |= {"chosen": True, "note": f"{_table(rows, order)}\n{note}"}
         build, best = builds[0], found[order[0]][0]
         kept = build.loaded(best)

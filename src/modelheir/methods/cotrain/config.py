@@ -7,7 +7,7 @@ from typing import Annotated
 
 from modelheir.checks import Above, AtLeast, InRange, OneOf
 from modelheir.config.vector_head import VectorHeadConfig
-from modelheir.methods.cotrain.algorithms import ALGORITHMS, AUTO, tried
+from modelheir.methods.cotrain.names import ABOUT, AUTO, tried
 from modelheir.objective.meta.settings import MetaConfig, MetaPseudoLabelsConfig
 from modelheir.selection.cotraining.settings import ExchangeConfig
 
@@ -37,18 +37,19 @@ class Config:
         "stratified"  #: how a share of labels is divided among the classes
     )
     unlabelled: str = ""  #: images without labels, named as --data is; '' is what labels leaves
-    algorithms: Annotated[tuple[str, ...], OneOf(AUTO, *ALGORITHMS)] = (
+    algorithms: Annotated[tuple[str, ...], OneOf(AUTO, *ABOUT)] = (
         AUTO,
-    )  #: that are tried; the best on the selection images is kept. auto is supervised, concatenated, cotrain and mct
+    )  #: that are tried; the best on the selection images is kept. auto is supervised,
+    #: concatenated, logistic, pseudo_label, cotrain and mct
     seeds: Annotated[int, AtLeast(1)] = 3  #: trainings of each, from one seed more each
     joint: Annotated[str, OneOf("product", "prior_product", "mean")] = (
         "product"  #: how views predict together: product of probabilities, divided by the classes' frequencies, or mean
     )
-    head: VectorHeadConfig = dataclasses.field(default_factory=VectorHeadConfig)
+    head: VectorHeadConfig = dataclasses.field(default_factory=lambda: VectorHeadConfig(kind="mlp", hidden=(128, 128)))
     pseudo_threshold: Annotated[float, InRange(0, 1)] = 0.8  #: pseudo_label: lowest joint probability of a label
     rounds: RoundsConfig = dataclasses.field(default_factory=RoundsConfig)
     exchange: ExchangeConfig = dataclasses.field(default_factory=ExchangeConfig)
-    meta_rate: Annotated[float, Above(0)] = 0.125  #: mct, mpl: of the learning rate, after the training on labels
+    meta_rate: Annotated[float, Above(0)] = 1.0  #: mct, mpl: of the learning rate, after the training on labels
     mct: MetaConfig = dataclasses.field(default_factory=MetaConfig)
     mpl: MetaPseudoLabelsConfig = dataclasses.field(default_factory=MetaPseudoLabelsConfig)
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 from modelheir.checks import InputError
 from modelheir.data.label_subsets import split_labels
-from modelheir.methods.cotrain.algorithms import ALGORITHMS, tried
+from modelheir.methods.cotrain.algorithms import ALGORITHMS
 from modelheir.methods.cotrain.build import Build
 from modelheir.methods.cotrain.choice import choice
 from modelheir.methods.cotrain.config import Config
+from modelheir.methods.cotrain.names import tried
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.pool import images_of_pool
 from modelheir.methods.given.views import Views, open_views
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from modelheir.methods.given import Given
     from modelheir.plans import Stage
 
-__all__ = ["METHOD", "Config", "accept", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan", "settle"]
 
 _HALVES = ("pixels:left", "pixels:right")  #: views of the digits where none is said
 
@@ -90,7 +91,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
         Build(config, given.member(number), views, train.ids[rows], suffix=f"_seed{number}" if config.seeds > 1 else "")
         for number in range(config.seeds)
     ]
-    nodes = {name: [ALGORITHMS[name].add(build) for build in builds] for name in tried(config.algorithms)}
+    nodes = {name: [ALGORITHMS[name](build) for build in builds] for name in tried(config.algorithms)}
     return [*(stage for build in builds for stage in build.stages.values()), choice(builds, nodes)]
 
 

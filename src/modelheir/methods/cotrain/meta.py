@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelheir.methods.cotrain.supervised import against_labels, side_by_side, views_alone
+from modelheir.objective import meta
 from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
@@ -32,10 +33,8 @@ def meta_co_training(build: Build) -> Node:
     def prepare(done: Done) -> Task:
         import torch
 
-        from modelheir.objective.meta import MetaCoTraining
-
         heads = build.loaded(done[before])
-        update = MetaCoTraining(
+        update = meta.MetaCoTraining(
             heads, build.config.mct, prior=torch.tensor(build.prior, dtype=torch.float32), where="method.mct"
         )
         return _task(build, heads, heads, update)
@@ -50,11 +49,9 @@ def meta_pseudo_labels(build: Build) -> Node:
     def prepare(done: Done) -> Task:
         import torch
 
-        from modelheir.objective.meta import MetaPseudoLabels
-
         (teacher,) = build.loaded(done[before]).values()
         student = build.wide_head()
-        update = MetaPseudoLabels(
+        update = meta.MetaPseudoLabels(
             teacher, student, build.config.mpl, prior=torch.tensor(build.prior, dtype=torch.float32), where="method.mpl"
         )
 

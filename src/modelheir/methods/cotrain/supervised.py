@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from modelheir import losses
 from modelheir.plans import Task
 from modelheir.types import LossTerms
 
@@ -92,8 +93,6 @@ def against_labels(said: Outputs, labels: Tensor, class_weights: Tensor | None =
         labels: ``(N,)``, none is -1.
         class_weights: ``(C,)``, of the samples' classes in the mean.
     """
-    from modelheir import losses
-
     share = None if class_weights is None else class_weights[labels] / class_weights[labels].sum()
     each = [losses.cross_entropy(logits, labels) for logits in said.auxiliary or (said.logits,)]
     each = [one.mean() if share is None else (share * one).sum() for one in each]
