@@ -92,7 +92,7 @@ _TABLE: dict[str, dict[str, Command]] = {
         "embed": Command(
             "modelheir.cli.embedding.embed",
             "let frozen encoders see every image once, and keep what they say",
-            "modelheir embed --data folder:photos --encoder timm:vit_small_patch14_dinov2 --out views",
+            "modelheir embed --data folder:photos --encoder encoder:dinov2 encoder:clip --out views",
             _FORWARD,
         ),
     },
