@@ -87,11 +87,9 @@ _TABLE: dict[str, dict[str, Command]] = {
             "modelheir cache write --teacher run:runs/large --data folder:photos --out teachers",
             _FORWARD,
         ),
-    },
-    "Learn from few labels": {
         "embed": Command(
             "modelheir.cli.embedding.embed",
-            "let frozen encoders see every image once, and keep what they say",
+            "keep what frozen encoders say of every image",
             "modelheir embed --data folder:photos --encoder encoder:dinov2 encoder:clip --out views",
             _FORWARD,
         ),
