@@ -87,6 +87,8 @@ _TABLE: dict[str, dict[str, Command]] = {
             "modelheir cache write --teacher run:runs/large --data folder:photos --out teachers",
             _FORWARD,
         ),
+    },
+    "Learn from few labels": {
         "embed": Command(
             "modelheir.cli.embedding.embed",
             "keep what frozen encoders say of every image",
