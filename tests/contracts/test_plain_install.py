@@ -26,6 +26,7 @@ NEEDS = {
     "bench": ["run", "seq-to-final"],
     "plot": ["interpolation", "run"],
     "cache": ["write", "--teacher", "run:run", "--data", "synthetic", "--out", "made"],
+    "embed": ["--encoder", "pixels:left", "--data", "synthetic", "--out", "made"],
     "search": ["finetune", "--data", "synthetic", "--search.fit.lr", "0.1", "--out", "made"],
     "predict": ["run", "--data", "synthetic", "--out", "made.parquet"],
     "evaluate": ["run", "--data", "synthetic", "--cache", "made"],
@@ -154,6 +155,7 @@ def test_calls_that_need_the_extra_name_it(bare, place):
         "modelheir.export('run', 'made')",
         "modelheir.multiplier_search('run:run', out='made')",
         "modelheir.cache('run:run', data='synthetic', out='made')",
+        "modelheir.embed('pixels:left', data='synthetic', out='made')",
         "modelheir.select(pool='folder:photos', data='synthetic', teacher='run', out='made')",
         "__import__('modelheir.assemble').assemble.demo.demo('made')",
     ]

@@ -63,7 +63,7 @@ def images(rows, *, classes=CLASSES, labels=None):
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=15, deadline=None)
 @given(orders=st.tuples(st.permutations(range(12)), st.permutations(range(12))), cut=st.integers(1, 11))
 def test_every_sample_gets_its_own_vectors_whatever_the_order(store, orders, cut):
     first, second = (np.array(order) for order in orders)

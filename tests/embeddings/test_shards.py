@@ -148,8 +148,14 @@ def test_a_cut_array_is_named(write, facts):
             map_shard(folder, facts, 0)
 
 
-def test_rows_with_numbers_that_are_none_are_found_in_every_chunk():
-    vectors = np.zeros((20_000, 2), np.float16)
-    vectors[[0, 8191, 8192, 19_999], [0, 1, 0, 1]] = np.nan, np.inf, -np.inf, np.nan
-    assert nonfinite_rows(vectors).tolist() == [0, 8191, 8192, 19_999]
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_rows_with_numbers_that_are_none_are_found_in_every_chunk(dtype):
+    """NumPy's isfinite of the whole is the oracle, over every number of half precision too."""
+    vectors = np.zeros((2000, 2), dtype)
+    vectors[[0, 511, 512, 1999], [0, 1, 0, 1]] = np.nan, np.inf, -np.inf, np.nan
+    assert nonfinite_rows(vectors).tolist() == [0, 511, 512, 1999]
     assert nonfinite_rows(vectors[1:5]).tolist() == []
+    assert nonfinite_rows(vectors[:0]).tolist() == []
+    assert nonfinite_rows(np.asfortranarray(vectors)).tolist() == [0, 511, 512, 1999]
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(dtype).reshape(-1, 1)
+    np.testing.assert_array_equal(nonfinite_rows(every), np.flatnonzero(~np.isfinite(every[:, 0])))

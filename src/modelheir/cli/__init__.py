@@ -91,8 +91,8 @@ _TABLE: dict[str, dict[str, Command]] = {
     "Learn from few labels": {
         "embed": Command(
             "modelheir.cli.embedding.embed",
-            "let frozen encoders see every image once, and keep what they say",
-            "modelheir embed --data folder:photos --encoder timm:vit_small_patch14_dinov2 --out views",
+            "keep what frozen encoders say of every image",
+            "modelheir embed --data folder:photos --encoder encoder:dinov2 encoder:clip --out views",
             _FORWARD,
         ),
     },

@@ -234,7 +234,7 @@ def test_an_encoder_that_says_nothing_finite_is_refused_by_the_sample(settings, 
     ("change", "said"),
     [
         ({"data": "synthetic:n=96,classes=3,size=8,seed=1"}, r"other data, 96 images .* \(the pixels differ\)"),
-        ({"inputs": {"image_size": 4, "resize": 4}}, r"a view with preprocessing\.resize = 8, and this one has 4"),
+        ({"inputs": {"image_size": 4}}, r"a view with preprocessing\.resize = 8, and this one has 4"),
         ({"dtype": "float32"}, "a view with dtype = 'float16'"),
         ({"precision": "bf16"}, "a view with preprocessing.precision = 'fp32', and this one has 'bf16'"),
         ({"shard_images": 32}, "a view with shard_images = 16"),
@@ -322,6 +322,9 @@ def test_a_place_is_needed(settings):
 def test_names_of_folders(settings, monkeypatch):
     assert view_name("timm:vit/../x y") == "timm-vit-..-x-y"
     assert view_name("pixels:left") != view_name("pixels:right")
+    long = [view_name("run:" + "x" * 300 + end) for end in "ab"]
+    assert len(set(long)) == 2
+    assert {len(name) for name in long} == {89}
     monkeypatch.setattr(embedding, "view_name", lambda address: "same")
     with pytest.raises(InputError, match="would share the folder"):
         embed(settings())
@@ -329,18 +332,38 @@ def test_names_of_folders(settings, monkeypatch):
 
 def test_settings_reach_what_they_set(settings):
     """The size of images, the type that is stored, precision, and the size of a shard."""
-    config = settings(encoder=("pixels:all",), inputs={"image_size": 4, "resize": 8}, dtype="float32", shard_images=48)
-    (made,) = embed(dataclasses.replace(config, precision="bf16"))
+    (made,) = embed(settings(encoder=("pixels:all",), dtype="float32", shard_images=48, precision="bf16"))
     facts = read_facts(made.folder)
-    assert (facts.width, facts.dtype, facts.shards) == (16, "float32", 2)
-    assert {name: facts.preprocessing[name] for name in ("resize", "crop", "precision")} == {
-        "resize": 8,
-        "crop": 4,
-        "precision": "bf16",
-    }
-    whole = embed(settings("whole", encoder=("pixels:all",), dtype="float32"))[0]
-    middle = np.asarray(open_view(whole.folder).vectors).reshape(-1, 8, 8)[:, 2:6, 2:6]
-    np.testing.assert_allclose(np.asarray(open_view(made.folder).vectors), middle.reshape(-1, 16), atol=1e-6)
+    assert (facts.width, facts.dtype, facts.shards) == (64, "float32", 2)
+    said = {name: facts.preprocessing[name] for name in ("fit", "resize", "crop", "precision")}
+    assert said == {"fit": "stretch", "resize": 8, "crop": 8, "precision": "bf16"}
+
+
+def test_a_classifier_sees_images_as_in_evaluation(settings, world):
+    """Its short side is resized and the middle cut, by the settings of the house's own streams."""
+    inputs = {"image_size": 8, "resize": 12}
+    (made,) = embed(settings(encoder=(world.old,), inputs=inputs, dtype="float32"))
+    assert read_facts(made.folder).preprocessing["fit"] == "centre"
+    images = open_splits(DATA, InputConfig())["test"]
+    stream = make_stream(images, config=InputConfig(**inputs), batch_size=8, train=False, seed=0, device="cpu")
+    encoder = encoders.load_encoder(world.old)
+    wanted = torch.cat([encoder(batch.inputs) for batch in stream.epoch(0)]).numpy()
+    (found,) = view_sets([made.folder], {"test": images})["test"].read(np.arange(len(images)))
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
+
+
+def test_an_encoder_with_a_way_of_its_own_sees_the_whole_image_stretched(settings, tmp_path):
+    """Pillow's own resizing of each file is the oracle."""
+    data = f"folder:{tree(tmp_path / 'photos')}"
+    inputs = {"image_size": 6, "workers": 0}
+    (made,) = embed(settings(encoder=("pixels:all",), data=data, inputs=inputs, dtype="float32"))
+    view = open_view(made.folder)
+    for name, place in zip(view.rows.ids, view.places, strict=True):
+        (path,) = (tmp_path / "photos").rglob(Path(name).name)
+        small = np.asarray(Image.open(path).resize((6, 6), Image.Resampling.BILINEAR), dtype=np.float32)
+        np.testing.assert_allclose(view.vectors[place], small.mean(2).ravel() / 255, atol=1e-6)
+    with pytest.raises(InputError, match=r"pixels:all stretches images to 6 pixels a side itself"):
+        embed(settings("more", encoder=("pixels:all",), data=data, inputs={**inputs, "resize": 8}))
 
 
 def test_precision_reaches_the_encoder(settings, world):

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from modelheir import data as datasets
-from modelheir.data.images import ArrayPixels
+from modelheir.data.images import ArrayPixels, Pixels
 from modelheir.embeddings import ViewFacts, write_shard
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from modelheir.models.encoders import Encoder
     from modelheir.types import Progress
 
-__all__ = ["Work", "compute"]
+__all__ = ["Work", "are_squares", "compute"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,23 +33,21 @@ class Work:
     encoder: Encoder
     folder: Path
     facts: ViewFacts
-    inputs: InputConfig  #: resolved: how images are shown to it
+    inputs: InputConfig  #: resolved: the size of the squares that it is shown
+    stretch: bool  #: whether a square is the whole image, its sides brought to one length, or its middle
     todo: frozenset[int]
 
 
-def compute(
-    works: Sequence[Work], images: ImageSet, *, batch_size: int, precision: str, runtime: Runtime, progress: Progress
-) -> None:
+def compute(works: Sequence[Work], images: ImageSet, *, batch_size: int, runtime: Runtime, progress: Progress) -> None:
     """Write the shards of views whose encoders see the same squares, shard after shard.
 
     A shard begins a batch, so that its vectors do not depend on which shards a process computes besides. Nothing is
     read back from the device before a shard ends.
 
     Args:
-        works: Of equal ``inputs`` and equal ``facts.shard_images``.
+        works: Of equal ``inputs``, ``stretch``, precision and ``facts.shard_images``.
         images: All images of the view, in its order.
         batch_size: Images a forward pass; divides ``shard_images``.
-        precision: ``fp32``, ``bf16`` or ``fp16``.
         runtime: The device.
         progress: What a person watches.
 
@@ -62,9 +61,10 @@ def compute(
         return
     facts = works[0].facts
     part = images.subset(np.concatenate([np.asarray(facts.shard(number)) for number in numbers]))
+    part, config = _squares(part, works[0])
     stream: Any = datasets.make_stream(
         part,
-        config=_loading(part, works[0].inputs),
+        config=config,
         batch_size=batch_size,
         train=False,
         seed=0,
@@ -97,7 +97,7 @@ def compute(
             index.clear()
             at += 1
 
-    with torch.inference_mode(), runtime.autocast(precision):
+    with torch.inference_mode(), runtime.autocast(facts.preprocessing["precision"]):
         for batch in stream.epoch(0):
             end_shards()  # where the last images of one cannot be decoded, nothing of it comes any more
             index.append(batch.index)
@@ -113,11 +113,33 @@ def compute(
         work.encoder.to("cpu")
 
 
-def _loading(images: ImageSet, inputs: InputConfig) -> InputConfig:
-    """Return settings under which images are decoded on the way: each is shown once, so none is worth keeping."""
-    whole = (
-        isinstance(images.pixels, ArrayPixels)
-        and images.size(0) == (inputs.image_size,) * 2
-        and (inputs.resize == inputs.image_size)
-    )
-    return inputs if whole else dataclasses.replace(inputs, loader="streaming")
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Stretched:
+    """Images brought to a square without keeping the aspect ratio, where they are read."""
+
+    pixels: Pixels
+    side: int
+
+    def read(self, row: int, name: str) -> np.ndarray:
+        """Return uint8 ``(side, side, 3)``."""
+        image = Image.fromarray(self.pixels.read(row, name))
+        return np.asarray(image.resize((self.side, self.side), Image.Resampling.BILINEAR))
+
+    def size(self, row: int, name: str) -> tuple[int, int]:
+        """Return ``(side, side)``."""
+        return self.side, self.side
+
+
+def are_squares(images: ImageSet, inputs: InputConfig) -> bool:
+    """Tell whether images are decoded already and of the size that is shown: nothing is to be done to them."""
+    size = (inputs.image_size, inputs.image_size)
+    return isinstance(images.pixels, ArrayPixels) and inputs.resize == inputs.image_size and images.size(0) == size
+
+
+def _squares(images: ImageSet, work: Work) -> tuple[ImageSet, InputConfig]:
+    """Return images and settings that give an encoder its squares, decoded on the way, as each is shown only once."""
+    if are_squares(images, work.inputs):
+        return images, work.inputs
+    if work.stretch:
+        images = dataclasses.replace(images, pixels=_Stretched(images.pixels, work.inputs.image_size))
+    return images, dataclasses.replace(work.inputs, loader="streaming")

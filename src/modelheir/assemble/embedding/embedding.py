@@ -4,38 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from modelheir import data as datasets
 from modelheir import inference
-from modelheir.address import parse_encoder
 from modelheir.assemble.destination import check_not_data
-from modelheir.assemble.embedding.computing import Work, compute
+from modelheir.assemble.embedding.computing import Work, are_squares, compute
+from modelheir.assemble.embedding.seen import Seen, load, open_images, prepares_itself, shown, view_facts
 from modelheir.assemble.embedding.settings import EmbedConfig
-from modelheir.assemble.run_settings import own_inputs
 from modelheir.checks import InputError, validate
-from modelheir.embeddings import Rows, ViewFacts, accept_facts, is_finished, rows_digest, write_facts
+from modelheir.embeddings import Rows, ViewFacts, accept_facts, is_finished, write_facts
 from modelheir.embeddings.facts import NAME
 from modelheir.embeddings.rows import write_rows
 from modelheir.embeddings.stored import missing_shards
 from modelheir.engine.progress import make_progress
 from modelheir.extras import need_train
-from modelheir.models import encoders
 from modelheir.runs import owner_of
 from modelheir.runs.lock import locked
 from modelheir.shard import Shard, parse_shard
 
 if TYPE_CHECKING:
     from modelheir.config.inputs import InputConfig
-    from modelheir.data import ImageSet
-    from modelheir.models.encoders import Encoder
+    from modelheir.inference import Runtime
 
 __all__ = ["Embedded", "embed", "view_name"]
+
+_LONGEST = 80  #: letters of a folder's name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,43 +60,22 @@ def embed(config: EmbedConfig) -> tuple[Embedded, ...]:
     runtime, shard = inference.Runtime(config.device), parse_shard(config.shard)
     folders = _folders(config)
     runtime.by_main(lambda: _check_places(config, folders))
-    images, rows = _images(config)
-    loaded = {address: _load(address, config, images) for address in config.encoder}
-    precision = config.precision
-    if precision == "auto":
-        precision = "fp16" if runtime.device.type == "cuda" else "fp32"
-    data = {"address": config.data, **_prints(images)}
-    views = []
-    for address, encoder in loaded.items():
-        inputs = _shown(encoder, config, images)
-        views.append(
-            (folders[address], encoder, inputs, _facts(config, encoder, inputs, precision, data, images, rows))
-        )
-    files = views[0][3].shards
+    seen = open_images(config)
+    works = [_work(address, folder, seen, config, runtime) for address, folder in folders.items()]
+    files = works[0].facts.shards
     if shard.of > files:
         raise InputError(
-            f"shard = {str(shard)!r}: {len(images):,} images make {files} file{'s' if files > 1 else ''} of "
+            f"shard = {str(shard)!r}: {len(seen.images):,} images make {files} file{'s' if files > 1 else ''} of "
             f"{config.shard_images:,}: give fewer parts, or a smaller --shard_images."
         )
-    for folder, _, _, facts in views:
-        if (folder / NAME).is_file():
-            accept_facts(folder, facts)
-    works = [
-        Work(encoder, folder, facts, inputs, frozenset(_todo(folder, facts, shard)[runtime.rank :: runtime.world]))
-        for folder, encoder, inputs, facts in views
-    ]
+    for work in works:
+        if (work.folder / NAME).is_file():
+            accept_facts(work.folder, work.facts)
     with contextlib.ExitStack() as held, make_progress(quiet=config.quiet or not runtime.main) as progress:
-        for folder, _, _, facts in views:
-            runtime.by_main(lambda folder=folder, facts=facts: _begin(held, folder, shard, facts, rows))
+        for work in works:
+            runtime.by_main(lambda work=work: _begin(held, work, shard, seen.rows))
         for group in _alike(works):
-            compute(
-                group,
-                images,
-                batch_size=config.batch_size,
-                precision=precision,
-                runtime=runtime,
-                progress=progress,
-            )
+            compute(group, seen.images, batch_size=config.batch_size, runtime=runtime, progress=progress)
         runtime.wait()
     return tuple(
         Embedded(work.folder, work.facts, len(work.todo), tuple(missing_shards(work.folder, work.facts)))
@@ -108,12 +84,13 @@ def embed(config: EmbedConfig) -> tuple[Embedded, ...]:
 
 
 def view_name(address: str) -> str:
-    """Return the name of an encoder's folder.
+    """Return the name of an encoder's folder; a long address is cut, and a digest tells it from others.
 
     >>> view_name("timm:vit_small_patch14_dinov2.lvd142m"), view_name("run:runs/v1")
     ('timm-vit_small_patch14_dinov2.lvd142m', 'run-runs-v1')
     """
-    return re.sub(r"[^A-Za-z0-9._]+", "-", address).strip("-.") or "view"
+    name = re.sub(r"[^A-Za-z0-9._]+", "-", address).strip("-.") or "view"
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}-{hashlib.sha256(address.encode()).hexdigest()[:8]}"
 
 
 def _folders(config: EmbedConfig) -> dict[str, Path]:
@@ -139,82 +116,25 @@ def _check_places(config: EmbedConfig, folders: Mapping[str, Path]) -> None:
             raise InputError(f"{folder} holds other files and no view: give another --out.")
 
 
-def _images(config: EmbedConfig) -> tuple[ImageSet, Rows]:
-    """Return the images of all splits, by sample id: how they are split does not change what is computed."""
-    splits = datasets.open_splits(config.data, config.inputs, labelled=False)
-    whole = datasets.join_sets(list(splits.values()), name=config.data)
-    names = np.concatenate([np.full(len(images), name) for name, images in splits.items()])
-    order = np.argsort(whole.ids, kind="stable")
-    whole = whole.subset(order)
-    return whole, Rows(whole.ids, whole.labels, names[order])
+def _work(address: str, folder: Path, seen: Seen, config: EmbedConfig, runtime: Runtime) -> Work:
+    """Load an encoder and say what is to be done for its view, by this process."""
+    encoder = load(address, config, seen.images)
+    inputs = shown(encoder, config, seen.images)
+    precision = config.precision
+    if precision == "auto":
+        precision = "fp16" if runtime.device.type == "cuda" else "fp32"
+    facts = view_facts(config, seen, encoder, inputs, precision)
+    mine = parse_shard(config.shard).rows(facts.shards)
+    todo = [number for number in mine if not is_finished(folder, facts, number)]
+    stretch = prepares_itself(address) and not are_squares(seen.images, inputs)
+    return Work(encoder, folder, facts, inputs, stretch, frozenset(todo[runtime.rank :: runtime.world]))
 
 
-def _prints(images: ImageSet) -> dict[str, str]:
-    found = datasets.fingerprint(images)
-    return {"content": found["content"], "pixels": found["pixels"]}
-
-
-def _load(address: str, config: EmbedConfig, images: ImageSet) -> Encoder:
-    """Load an encoder; a part of the pixels is one of the images as they are."""
-    size = config.inputs.image_size
-    if parse_encoder(address).kind == "pixels":
-        size = datasets.resolve(config.inputs, images).image_size
-    return encoders.load_encoder(address, image_size=size, device="cpu")
-
-
-def _shown(encoder: Encoder, config: EmbedConfig, images: ImageSet) -> InputConfig:
-    """Return how images are shown to an encoder: squares of the size that it crops itself, or that it sees whole."""
-    side = encoder.preparation.resize
-    own = own_inputs(encoder.address)
-    resize = config.inputs.resize or (own.resize if own and own.image_size in (0, side) else 0)
-    if side > encoder.preparation.crop or parse_encoder(encoder.address).kind == "pixels":
-        resize = config.inputs.resize or side
-    return datasets.resolve(
-        dataclasses.replace(config.inputs, image_size=side, resize=resize, augment="none", mirror=None), images
-    )
-
-
-def _facts(
-    config: EmbedConfig,
-    encoder: Encoder,
-    inputs: InputConfig,
-    precision: str,
-    data: Mapping[str, str],
-    images: ImageSet,
-    rows: Rows,
-) -> ViewFacts:
-    """Say what decides the content of a view."""
-    return ViewFacts(
-        encoder={
-            "address": encoder.address,
-            "fingerprint": encoder.fingerprint,
-            "image_size": encoder.asked_size,
-        },
-        preprocessing={
-            "resize": inputs.resize,
-            "crop": inputs.image_size,
-            "encoder": dataclasses.asdict(encoder.preparation),
-            "precision": precision,
-        },
-        data=data,
-        rows=rows_digest(rows),
-        classes=images.classes,
-        count=len(images),
-        width=encoder.width,
-        dtype=config.dtype,
-        shard_images=config.shard_images,
-    )
-
-
-def _todo(folder: Path, facts: ViewFacts, shard: Shard) -> list[int]:
-    return [number for number in shard.rows(facts.shards) if not is_finished(folder, facts, number)]
-
-
-def _begin(held: contextlib.ExitStack, folder: Path, shard: Shard, facts: ViewFacts, rows: Rows) -> None:
+def _begin(held: contextlib.ExitStack, work: Work, shard: Shard, rows: Rows) -> None:
     """Take a part of a view, and say in its folder what the view is."""
-    _lock(held, folder, shard)
-    write_facts(folder, facts)
-    write_rows(folder, facts, rows)
+    _lock(held, work.folder, shard)
+    write_facts(work.folder, work.facts)
+    write_rows(work.folder, work.facts, rows)
 
 
 def _lock(held: contextlib.ExitStack, folder: Path, shard: Shard) -> None:
@@ -234,7 +154,7 @@ def _lock(held: contextlib.ExitStack, folder: Path, shard: Shard) -> None:
 
 def _alike(works: list[Work]) -> list[list[Work]]:
     """Group encoders that see the same squares, in order."""
-    groups: dict[InputConfig, list[Work]] = {}
+    groups: dict[tuple[InputConfig, bool], list[Work]] = {}
     for work in works:
-        groups.setdefault(work.inputs, []).append(work)
+        groups.setdefault((work.inputs, work.stretch), []).append(work)
     return list(groups.values())

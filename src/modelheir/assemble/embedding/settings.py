@@ -19,9 +19,10 @@ __all__ = ["EmbedConfig"]
 class EmbedConfig:
     """Settings of ``embed``."""
 
-    encoder: tuple[
-        str, ...
-    ] = ()  #: what sees the images: timm:NAME, tv:NAME, pkg:NAME, run:DIR, file:PATH, pixels:PART
+    encoder: tuple[str, ...] = (
+        ()  #: what sees the images: encoder:NAME (--list has them), timm:, tv:, pkg: or hf:NAME, run:DIR, file:PATH,
+        #: open_clip:NAME/WEIGHTS, pixels:PART, colour
+    )
     data: str = "digits"  #: whose images, of every split: folder:DIR, parquet:PATH, manifest:FILE, as in train
     out: str = ""  #: folder for the views, one folder in it an encoder
     shard: str = ""  #: i/n: compute only part i of n, on this machine, into the same OUT
@@ -43,7 +44,7 @@ class EmbedConfig:
         Raises:
             InputError: Names the first that is missing or does not fit.
         """
-        for name, example in (("encoder", "timm:vit_small_patch14_dinov2"), ("out", "views")):
+        for name, example in (("encoder", "encoder:dinov2"), ("out", "views")):
             if not getattr(self, name):
                 raise InputError(f"--{name} is missing: for example --{name} {example}.")
         for address in self.encoder:

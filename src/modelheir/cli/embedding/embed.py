@@ -11,7 +11,8 @@ from modelheir.checks import InputError, one_of
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec
 from modelheir.embeddings import verify_view, view_folders
-from modelheir.screen import say, show_table, speaks
+from modelheir.models.encoders import ENCODERS
+from modelheir.screen import paragraph, say, show_table, speaks
 from modelheir.shard import Shard, parse_shard
 
 __all__ = ["SPEC", "EmbedCommand", "LookConfig", "main"]
@@ -34,11 +35,11 @@ SPEC = Spec(
     about=(
         "Compute views of a data set: each frozen encoder sees every image of every split once, without augmentation,\n"
         "and its vectors are kept in a folder of their own, by sample id. Training then reads vectors, not images:\n\n"
-        "  modelheir embed --data folder:photos --encoder timm:vit_small_patch14_dinov2 pkg:efficientnet_lite0 \\\n"
-        "    --out views\n"
+        "  modelheir embed --data folder:photos --encoder encoder:dinov2 pkg:efficientnet_lite0 --out views\n"
         "  modelheir embed verify views     compare every file with its checksum\n"
-        "  modelheir embed --list           the documented encoders: address, width, image size\n\n"
-        "Without downloads: --encoder pixels:left pixels:right are the halves of the images themselves.\n\n"
+        "  modelheir embed --list           the documented encoders, with widths, sizes and normalisations\n\n"
+        "Without downloads: --encoder pixels:left pixels:right are the halves of the images themselves.\n"
+        "Images are shown in the size that an encoder wants, or in that of --inputs.image_size.\n\n"
         "Run again, the same command goes on where it stopped. On several machines: the same command with\n"
         "--shard 1/16, --shard 2/16, ... in any order, into one --out. A folder that holds a view of another encoder,\n"
         "of other data or of images prepared otherwise is refused."
@@ -60,7 +61,8 @@ def main(argv: list[str]) -> int:
         return _verify(Path(place))
     config = parse(SPEC, argv).configs[""]
     if config.list:
-        raise InputError("there is no table of encoders yet.")
+        _list()
+        return 0
     _show(assemble.embed(config), parse_shard(config.shard).of)
     return 0
 
@@ -94,6 +96,29 @@ def _show(found: tuple[Embedded, ...], parts: int) -> None:
         say(f"Not computed yet: run the same command with --shard {some}")
     elif not any(one.computed for one in found):
         say("All was computed before; nothing was written.")
+
+
+def _list() -> None:
+    """Print the documented encoders, and what is done otherwise than in the older code."""
+    rows = [
+        [
+            f"encoder:{name}",
+            row.family,
+            f"{row.width:,}",
+            f"{row.crop} of {row.resize}",
+            *(" ".join(f"{value:.3f}" for value in values) for values in row.normalisation),
+            f"{row.id} ({row.library})",
+        ]
+        for name, row in ENCODERS.items()
+    ]
+    columns = ["--encoder", "called ", "numbers each", "pixels a side", "mean", "deviation", "weights (library) "]
+    show_table("", columns, rows)
+    say(*(paragraph(row.read, first=f"{name}: ", rest="  ") for name, row in ENCODERS.items()))
+    say(
+        "",
+        "Weights of (file) must be given: encoder:NAME:PATH. Besides these, any timm:NAME, tv:NAME, pkg:NAME, hf:NAME,",
+    )
+    say("open_clip:NAME/WEIGHTS, run:DIR or file:PATH is an encoder, and so are pixels:left and pixels:right.")
 
 
 def _megabytes(folder: Path) -> float:

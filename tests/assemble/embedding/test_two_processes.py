@@ -1,0 +1,23 @@
+"""Two processes (gloo on the CPU) share the shards of a part, and write what one writes."""
+
+import subprocess
+import sys
+
+from modelheir.assemble import embed
+
+
+def launch(config, cwd):
+    words = ["embed", "--data", config.data, "--encoder", *config.encoder, "--out", config.out, "--device", "cpu"]
+    words += ["--batch_size", "8", "--shard_images", "16", "--dtype", config.dtype, "--quiet"]
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "modelheir.cli"]
+    return subprocess.run([*run, *words], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_two_processes_write_what_one_writes(settings, files, tmp_path):
+    done = launch(settings("two"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6" in done.stdout
+    assert done.stdout.count("run-") == 1  # one of them prints
+    for made in embed(settings("one")):
+        assert made.computed == 6
+        assert files(made.folder) == files(tmp_path / "two" / made.folder.name)
