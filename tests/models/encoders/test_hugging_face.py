@@ -145,6 +145,33 @@ def test_the_preparation_is_the_one_beside_the_weights(tmp_path, draw):
     assert found.preparation == Preparation(40, 40)
 
 
+def test_pixels_that_are_scaled_around_zero_are_normalised_so(tmp_path):
+    """As ALIGN's, whose preprocessor says -1..1 without a mean and a deviation."""
+    import transformers as t
+
+    whole("align")[0].save_pretrained(tmp_path)
+    size = {"size": {"height": 34, "width": 34}, "crop_size": {"height": 28, "width": 28}, "do_center_crop": True}
+    scale = {"rescale_factor": 1 / 127.5, "rescale_offset": True, "do_normalize": False, "include_top": False}
+    t.EfficientNetImageProcessor(**size, **scale).save_pretrained(tmp_path)
+    assert load_encoder(f"hf:{tmp_path}").preparation == Preparation(34, 28, (0.5,) * 3, (0.5,) * 3)
+
+
+def test_weights_in_half_precision_are_read_in_single(tmp_path):
+    whole("blip")[0].half().save_pretrained(tmp_path)
+    assert {one.dtype for one in read_vision_model(str(tmp_path), "hf:x").parameters()} == {torch.float32}
+
+
+def test_what_transformers_prints_is_as_before(tmp_path, capfd):
+    from transformers.utils import logging
+
+    plain("vit", add_pooling_layer=False).save_pretrained(tmp_path)
+    before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    capfd.readouterr()
+    read_vision_model(str(tmp_path), "hf:x")
+    assert capfd.readouterr() == ("", "")
+    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == before
+
+
 def test_another_size_brings_the_positions_to_it(tmp_path, draw):
     model, tower = whole("clip")
     model.save_pretrained(tmp_path)
