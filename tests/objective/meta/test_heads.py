@@ -41,9 +41,14 @@ def test_new_leaves_and_dual_numbers_do_not_reach_compiled_code(draw):
 def test_each_part_has_its_mode_again(on):
     net = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
     net[1].eval()
-    with pytest.raises(KeyError), evaluating([net], on=on):
-        assert [part.training for part in net.modules()] == ([False] * 3 if on else [True, True, False])
-        raise KeyError
+
+    def failing():
+        with evaluating([net], on=on):
+            assert [part.training for part in net.modules()] == ([False] * 3 if on else [True, True, False])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        failing()
     assert [part.training for part in net.modules()] == [True, True, False]
 
 
