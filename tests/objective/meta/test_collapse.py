@@ -23,7 +23,9 @@ def test_it_ends_training_where_one_class_is_said_and_says_what_to_do():
     assert list(found) == ["entropy/clip", "entropy/dino", "commonest/clip", "commonest/dino"]
     assert found["entropy/clip"].item() == pytest.approx(1)
     assert found["commonest/dino"].item() == pytest.approx(0.97)
-    message = r"labels given to dino collapsed in epoch 3: 97 % are class 2 \(entropy 0\.15 of 1\.39 nats\).*method\.meta"
+    message = (
+        r"labels given to dino collapsed in epoch 3: 97 % are class 2 \(entropy 0\.15 of 1\.39 nats\).*method\.meta"
+    )
     with pytest.raises(InputError, match=message):
         watch.check(2)
 

@@ -51,7 +51,8 @@ def test_labels_are_drawn_as_often_as_they_are_probable_all_in_one_call(draw, ge
 def test_draws_come_from_the_generator_alone(draw):
     logits = draw(2, 50, 4)
     one, same, other = (
-        make_targets(logits, kind="sampled", generator=torch.Generator().manual_seed(seed)).targets for seed in (1, 1, 2)
+        make_targets(logits, kind="sampled", generator=torch.Generator().manual_seed(seed)).targets
+        for seed in (1, 1, 2)
     )
     assert torch.equal(one, same)
     assert not torch.equal(one, other)

@@ -49,7 +49,7 @@ class MetaCoTraining:
         where: Dotted key of ``config``, for messages.
 
     Raises:
-        InputError: If there is one view.
+        InputError: If there is one view, or neither kind of sample is learnt from.
         ValueError: If two heads share a parameter.
     """
 
@@ -65,6 +65,11 @@ class MetaCoTraining:
     ) -> None:
         if len(heads) < 2:
             raise InputError(f"meta co-training needs two views or more, and got {len(heads)}: add a view.")
+        if not config.unlabelled_weight and not config.supervised:
+            raise InputError(
+                f"{where}.unlabelled_weight = 0.0 with {where}.supervised = False leaves nothing to learn from: "
+                "set one of the two."
+            )
         every = [one for head in heads.values() for one in head.parameters()]
         if len({id(one) for one in every}) < len(every):
             raise ValueError("two heads share a parameter, and each must be moved by its own optimiser alone")
