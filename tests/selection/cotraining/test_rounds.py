@@ -30,7 +30,7 @@ def outcome(*views):
 
 
 def test_what_was_taught_leaves_the_pool_for_good():
-    config = ExchangeConfig("top_k")
+    config = ExchangeConfig("top_k", rederive=False)
     state = next_round(first_round(6, 2), outcome([0, 3], [3, 5]), config)
     assert np.flatnonzero(state.pool).tolist() == [1, 2, 4]
     state = next_round(state, outcome([1], [2]), config)
@@ -58,9 +58,11 @@ def test_labels_are_given_anew_from_the_whole_pool():
 def test_limits():
     state = first_round(57, 3)
     for share, expected in ((0.1, 5), (1.0, 57), (0.001, 1), (0.0, 0)):
-        config = ExchangeConfig(share=share)
+        config = ExchangeConfig(share=share, rederive=False)
         assert round_limit(config, state) == expected
-        assert round_limit(config, dataclasses.replace(state, number=4)) == expected  # of the first pool, every round
+        later = dataclasses.replace(state, number=4)
+        assert round_limit(config, later) == expected  # of the first pool, every round
+        assert round_limit(ExchangeConfig(share=share), later) == min(4 * expected, 57)
 
 
 def test_frequencies_and_weights():

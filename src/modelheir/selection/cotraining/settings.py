@@ -12,7 +12,10 @@ __all__ = ["ExchangeConfig"]
 
 @dataclasses.dataclass(frozen=True)
 class ExchangeConfig:
-    """Which rows are handed over, and for how long. The first published version is ``top_k``, the later ``certain``."""
+    """Which rows are handed over, and for how long.
+
+    The first published version is ``top_k`` without ``rederive``, the later one ``certain`` with it and a share of 1.
+    """
 
     #: ``top_k``: the surest rows; ``stratified``: the surest of each class, in the classes' proportions; ``certain``:
     #: so too, but only as many as are certain; ``threshold``: all rows that are sure enough
@@ -20,4 +23,4 @@ class ExchangeConfig:
     share: Annotated[float, InRange(0, 1)] = 0.1  #: most rows a view is taught in a round, a fraction of the first pool
     threshold: Annotated[float, InRange(0, 1)] = 0.95  #: least probability, of ``threshold``
     uncertainty: Annotated[float, InRange(0, 1)] = 0.075  #: what still is certain, of ``certain``; 0 is the surest row
-    rederive: bool = False  #: each round chooses from the whole pool again; else what was taught is out of the pool
+    rederive: bool = True  #: each round chooses from the whole pool again; else what was taught is out of the pool
