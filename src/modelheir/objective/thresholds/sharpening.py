@@ -8,7 +8,6 @@ arXiv:1904.12848 takes ``T = 0.4``. The limit at ``T = 0`` is the likeliest clas
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from modelheir import checks
 from modelheir.losses.precision import full_precision
@@ -39,5 +38,5 @@ def sharpened(probabilities: Tensor, *, temperature: float) -> Tensor:
     checks.at_least(0, temperature=temperature)
     probabilities = full_precision(probabilities)
     if temperature == 0:
-        return functional.one_hot(probabilities.argmax(dim=1), probabilities.shape[1]).to(probabilities.dtype)
+        return torch.zeros_like(probabilities).scatter_(1, probabilities.argmax(dim=1, keepdim=True), 1.0)
     return (probabilities.log() / temperature).softmax(dim=1)
