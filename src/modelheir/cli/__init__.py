@@ -190,13 +190,11 @@ def _guarded(name: str, command: Command, argv: list[str]) -> int:
     except interrupts.PeerLost as error:
         _fail(name, str(error))
         return interrupts.LOST
-    except InputError as error:
-        if show_trace:
-            raise
-        return _fail(name, str(error))
     except Exception as error:
         if show_trace:
             raise
+        if isinstance(error, InputError):
+            return _fail(name, str(error))
         if interrupts.asked():  # a signal in the middle of an import comes out as something else
             say("", f"modelheir {name}: stopped; run the same command again to resume.", error=True)
             return 128 + interrupts.asked()
