@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from modelheir.methods.cotrain import classical, meta, pseudo, rounds, supervised
+from modelheir.methods.cotrain import classical, consistency, meta, pseudo, rounds, supervised
 
 if TYPE_CHECKING:
     from modelheir.methods.cotrain.build import Build, Node
@@ -20,6 +20,7 @@ ALGORITHMS: dict[str, Callable[[Build], Node]] = {
     "svm": classical.svm,
     "label_spreading": classical.label_spreading,
     "pseudo_label": pseudo.pseudo_labels,
+    "consistency": consistency.noisy_views,
     "cotrain": rounds.rounds,
     "mct": meta.meta_co_training,
     "mpl": meta.meta_pseudo_labels,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelheir.methods.cotrain.names import ABOUT
+from modelheir.methods.cotrain.worth import worth_of_views
 from modelheir.methods.given.arms import merit, ranked, row_of, verdict
 from modelheir.plans import Stage, Task
 
@@ -34,10 +35,12 @@ def choice(builds: Sequence[Build], nodes: Mapping[str, Sequence[Node]]) -> Stag
         order = ranked(found)
         rows = {f"algorithm/{name}": {**row_of(results), **_views(builds, results)} for name, results in found.items()}
         note = verdict(found, ABOUT.__getitem__, kind="algorithm", images="selection images")
-        rows[f"algorithm/{order[0]}"] |= {"chosen": True, "note": f"{_table(rows, order)}\n{note}"}
-        build, best = builds[0], found[order[0]][0]
-        kept = build.loaded(best)
-        return build.task(kept, {}, describe={"chosen": order[0], "rows": rows})
+        build = builds[0]
+        kept = build.loaded(found[order[0]][0])
+        told, lines = worth_of_views(build, done, kept)
+        note = "\n".join([_table(rows, order), note, *lines])
+        rows[f"algorithm/{order[0]}"] |= {"chosen": True, "note": note}
+        return build.task(kept, {}, describe={"chosen": order[0], "rows": rows, "worth": told})
 
     return Stage("choice", prepare)
 

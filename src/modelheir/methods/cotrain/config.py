@@ -8,6 +8,7 @@ from typing import Annotated
 from modelheir.checks import Above, AtLeast, InRange, OneOf
 from modelheir.config.vector_head import VectorHeadConfig
 from modelheir.methods.cotrain.names import ABOUT, AUTO, tried
+from modelheir.objective.consistency.choice import ConsistencyConfig
 from modelheir.objective.meta.settings import MetaConfig, MetaPseudoLabelsConfig
 from modelheir.selection.cotraining.settings import ExchangeConfig
 
@@ -47,6 +48,7 @@ class Config:
     )
     head: VectorHeadConfig = dataclasses.field(default_factory=lambda: VectorHeadConfig(kind="mlp", hidden=(128, 128)))
     pseudo_threshold: Annotated[float, InRange(0, 1)] = 0.8  #: pseudo_label: lowest joint probability of a label
+    consistency: ConsistencyConfig = dataclasses.field(default_factory=ConsistencyConfig)
     rounds: RoundsConfig = dataclasses.field(default_factory=RoundsConfig)
     exchange: ExchangeConfig = dataclasses.field(default_factory=ExchangeConfig)
     meta_rate: Annotated[float, Above(0)] = 1.0  #: mct, mpl: of the learning rate, after the training on labels
@@ -58,7 +60,7 @@ class Config:
         why = f"algorithms = {list(self.algorithms)!r}"
         names = tried(self.algorithms)
         found = {} if "cotrain" in names else {"rounds": why, "exchange": why}
-        found |= {name: why for name in ("mct", "mpl") if name not in names}
+        found |= {name: why for name in ("consistency", "mct", "mpl") if name not in names}
         found |= {} if {"mct", "mpl"} & set(names) else {"meta_rate": why}
         found |= {} if "pseudo_label" in names else {"pseudo_threshold": why}
         return found if self.labels else {**found, "label_rule": "labels = ''"}

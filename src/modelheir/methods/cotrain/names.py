@@ -14,6 +14,7 @@ ABOUT: dict[str, str] = {
     "svm": "a linear SVM on all views side by side",
     "label_spreading": "a head on what label spreading makes of the pool",
     "pseudo_label": "heads on what all views together name in the pool",
+    "consistency": "FixMatch and its kin: one head that agrees with itself when vectors get noise",
     "cotrain": "co-training: each view is taught what the others are sure of, in rounds",
     "mct": "Meta Co-Training: views teach each other, and learn what that was worth",
     "mpl": "Meta Pseudo Labels on all views side by side",
