@@ -17,9 +17,10 @@ class ExchangeConfig:
     The first published version is ``top_k`` without ``rederive``, the later one ``certain`` with it and a share of 1.
     """
 
-    #: ``top_k``: the surest rows; ``stratified``: the surest of each class, in the classes' proportions; ``certain``:
-    #: so too, but only as many as are certain; ``threshold``: all rows that are sure enough
-    rule: Annotated[str, OneOf("stratified", "top_k", "certain", "threshold")] = "stratified"
+    rule: Annotated[str, OneOf("stratified", "top_k", "certain", "threshold")] = (
+        "stratified"  #: the surest rows of each class in the classes' proportions; the surest of all; of each class as
+        #: many as are certain; or all above threshold
+    )
     share: Annotated[float, InRange(0, 1)] = 0.1  #: most rows a view is taught in a round, a fraction of the first pool
     threshold: Annotated[float, InRange(0, 1)] = 0.95  #: least probability, of ``threshold``
     uncertainty: Annotated[float, InRange(0, 1)] = 0.075  #: what still is certain, of ``certain``; 0 is the surest row
