@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelheir.checks import InputError
+from modelheir.config.describe import settings as described
 from modelheir.selection.cotraining.choose import largest_remainder
 from modelheir.selection.cotraining.exchange import Taught, exchange, without_conflicts
-from modelheir.selection.cotraining.settings import ExchangeConfig
+from modelheir.selection.cotraining.settings import RULES, ExchangeConfig
 
-RULES = ("stratified", "top_k", "certain", "threshold")
 C = 3
 
 
@@ -51,7 +51,7 @@ def test_two_views_against_a_loop(seed, k):
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(0, 999), st.integers(2, 4), st.sampled_from(RULES), st.integers(0, 20))
+@given(st.integers(0, 999), st.integers(2, 4), st.sampled_from(RULES.words), st.integers(0, 20))
 def test_what_holds_whatever_the_rule(seed, views, rule, limit):
     p, pool = draw(seed, views)
     frequencies = np.array([3, 2, 1])
@@ -71,7 +71,7 @@ def test_what_holds_whatever_the_rule(seed, views, rule, limit):
             assert (one.confidence >= 0.6).all()
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", RULES.words)
 def test_the_order_of_rows_changes_nothing(rule):
     p, pool = draw(7, views=3)
     order = np.random.default_rng(1).permutation(len(pool))
@@ -83,7 +83,7 @@ def test_the_order_of_rows_changes_nothing(rule):
     assert here.record == dataclasses.replace(there.record, agreement=here.record.agreement)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", RULES.words)
 @pytest.mark.parametrize("views", [2, 3])
 def test_views_that_are_all_alike_teach_themselves(rule, views):
     (p, *_), pool = draw(3)
@@ -119,7 +119,7 @@ def test_each_setting_reaches_what_it_sets():
     def count(settings, limit=200, frequencies=even):
         return sum(len(one.rows) for one in exchange(p, pool, settings, limit=limit, frequencies=frequencies).taught)
 
-    assert len({count(ExchangeConfig(rule, threshold=0.8, uncertainty=0.3)) for rule in RULES}) == 4
+    assert len({count(ExchangeConfig(rule, threshold=0.8, uncertainty=0.3)) for rule in RULES.words}) == 4
     assert count(ExchangeConfig("threshold", threshold=0.9)) < count(ExchangeConfig("threshold", threshold=0.7))
     assert count(ExchangeConfig("certain", uncertainty=0.1)) < count(ExchangeConfig("certain", uncertainty=0.5))
     assert count(config("top_k"), limit=3) <= 6 < count(config("top_k"), limit=9)
@@ -153,3 +153,7 @@ def test_errors():
         exchange(p, pool, config("top_k"), limit=3, tie=np.arange(5))
     with pytest.raises(ValueError, match="logits need a softmax"):
         exchange([p[0], np.log(p[1])], pool, config("top_k"), limit=3)
+
+
+def test_every_setting_says_what_it_is():
+    assert all(one.about for one in described(ExchangeConfig, "exchange"))

@@ -16,7 +16,7 @@ from modelheir.selection.cotraining.rounds import (
     next_round,
     round_limit,
 )
-from modelheir.selection.cotraining.settings import ExchangeConfig
+from modelheir.selection.cotraining.settings import RULES, ExchangeConfig
 
 C, D = 4, 20
 
@@ -149,7 +149,7 @@ def test_a_copy_and_a_shuffled_view_have_nothing_to_teach():
     assert gained > max(before, copied, shuffled) + 0.1
 
 
-@pytest.mark.parametrize("rule", ["stratified", "top_k", "certain", "threshold"])
+@pytest.mark.parametrize("rule", RULES.words)
 @pytest.mark.parametrize("rederive", [False, True])
 def test_the_rounds_end_where_a_class_runs_out(rule, rederive):
     """No image of two of the classes is in the pool (Q-19); each round hands something over, or is the last."""

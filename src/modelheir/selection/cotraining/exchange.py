@@ -19,7 +19,7 @@ import numpy as np
 from modelheir import checks
 from modelheir.selection.cotraining.choose import above_threshold, certain_count, of_each_class, surest
 from modelheir.selection.cotraining.opinions import Opinion, agreement, own_opinions, teachings
-from modelheir.selection.cotraining.settings import ExchangeConfig
+from modelheir.selection.cotraining.settings import RULES, ExchangeConfig
 
 __all__ = ["Exchange", "ExchangeRecord", "Taught", "exchange", "without_conflicts"]
 
@@ -137,7 +137,7 @@ def _choose(
     frequencies: np.ndarray,
     tie: np.ndarray,
 ) -> list[np.ndarray]:
-    checks.one_of(("stratified", "top_k", "certain", "threshold"), rule=config.rule)
+    checks.one_of(RULES.words, rule=config.rule)
     if config.rule == "top_k":
         return [surest(one, rows, limit, tie=tie) for one in said]
     if config.rule == "threshold":
