@@ -9,6 +9,7 @@ after the last one in which something is handed over are left out.
 from __future__ import annotations
 
 import functools
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +66,7 @@ def _round(build: Build, number: int, before: str, done: Done) -> Task | None:
         config.exchange,
         limit=round_limit(config.exchange, state),
         frequencies=frequencies,
+        tie=_ties(build.pool.ids),
     )
     if found.empty:
         if number > 1:
@@ -104,6 +106,11 @@ def _state(build: Build, told: dict[str, Any] | None) -> Rounds:
         for one in taught:
             pool[one.rows] = False
     return Rounds(told["number"] + 1, pool, taught, told["over"])
+
+
+def _ties(ids: np.ndarray) -> np.ndarray:
+    """Return a number for each sample id, which decides among equally sure ones whatever their order is."""
+    return np.array([int.from_bytes(hashlib.sha256(str(one).encode()).digest()[:6], "big") for one in ids])
 
 
 def _temperatures(build: Build, heads: Any) -> list[float]:
