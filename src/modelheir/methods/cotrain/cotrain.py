@@ -85,7 +85,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
 
     @functools.cache
     def views() -> Views:
-        return open_views(config.views, given.data)
+        return open_views(config.views, given.data, size=config.encoder_size)
 
     builds = [
         Build(config, given.member(number), views, train.ids[rows], suffix=f"_seed{number}" if config.seeds > 1 else "")
