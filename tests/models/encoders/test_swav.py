@@ -59,6 +59,12 @@ def test_a_published_file_is_read_by_its_own_shapes(published):
     assert state_hash(read_swav(path)) == state_hash(body)
 
 
+def test_bottlenecks_that_are_wider_inside_are_read_as_such(tmp_path):
+    body = wide_resnet_body(DEPTHS, base_width=96)
+    torch.save(body.state_dict(), tmp_path / "w.pth")
+    assert state_hash(read_swav(tmp_path / "w.pth")) == state_hash(body)
+
+
 def test_it_encodes_on_the_cpu_in_evaluation_mode(published, draw):
     """The older forward pass moved its input to CUDA, and its batch statistics drifted."""
     path, body = published
