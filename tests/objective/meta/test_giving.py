@@ -40,12 +40,14 @@ def test_what_is_watched_is_not_aligned(meta):
     for kind in ("soft", "argmax"):
         giving = make(meta, heads, kind=kind, align=True)
         giving(said, step)
+        giving.watch.check(0)
+        giving(said, step)
         seen = step.observed()
         assert seen["entropy/view_0"] < 1e-3
         assert seen["commonest/view_1"] > 0.999
         assert seen["taught/view_0"] == 1
         with pytest.raises(ValueError, match="collapsed"):
-            giving.watch.check(0)
+            giving.watch.check(1)
 
 
 def test_hard_labels_are_watched_by_their_shares(meta):

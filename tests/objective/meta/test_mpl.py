@@ -133,6 +133,19 @@ def test_without_noise_and_dropout_two_draws_are_one(meta):
     torch.testing.assert_close(terms.terms["consistency"], wanted.detach())
 
 
+def test_micro_batches_give_the_step_of_the_whole_batch(meta):
+    """T-10: the student's passes, the labelled ones and those of the consistency."""
+    ends = []
+    for count in (1, 4):
+        chosen = config(meta, consistency_weight=1.0, consistency_threshold=0.0, accumulate=count)
+        both, terms, _, update = train(meta, chosen, steps=2)
+        assert update.exchange.accumulate == count
+        ends.append((meta.weights(both), terms.terms))
+    for one, other in zip(*ends, strict=True):
+        for key, value in one.items():
+            torch.testing.assert_close(other[key], value, rtol=1e-9, atol=1e-12)
+
+
 def test_a_resumed_run_goes_on_the_same(meta):
     chosen = MetaPseudoLabelsConfig(consistency_weight=1.0)
     whole = train(meta, chosen, steps=4)[0]
@@ -152,9 +165,11 @@ def test_a_teacher_that_says_one_class_ends_training(meta):
         both["teacher"][-1].bias += torch.tensor([30.0, 0, 0])
     update = MetaPseudoLabels(both["teacher"], both["student"], config(meta), prior=meta.prior)
     step = meta.step(both)
-    update(one_view(meta), step)
-    step.begin(1, 1)
-    with pytest.raises(InputError, match="labels given to student collapsed in epoch 1"):
+    for epoch in range(2):
+        step.begin(epoch, epoch)
+        update(one_view(meta), step)
+    step.begin(2, 2)
+    with pytest.raises(InputError, match="labels given to student collapsed by epoch 2"):
         update(one_view(meta), step)
 
 

@@ -301,10 +301,12 @@ def test_a_view_that_says_one_class_ends_training_at_the_next_epoch(meta):
     update(batches, step)
     assert step.observed()["commonest/view_1"] > 0.99
     step.begin(1, 1)
-    with pytest.raises(InputError, match=r"labels given to view_1 collapsed in epoch 1.*method\.meta\.collapse_below"):
+    update(batches, step)
+    step.begin(2, 2)
+    with pytest.raises(InputError, match=r"labels given to view_1 collapsed by epoch 2.*method\.meta\.collapse_below"):
         update(batches, step)
     never = MetaCoTraining(heads, meta.config(collapse_below=0.0), prior=meta.prior)
-    for epoch in range(2):
+    for epoch in range(3):
         step.begin(epoch, epoch)
         never(batches, step)
 

@@ -91,7 +91,9 @@ class MetaPseudoLabels:
             where=where,
         )
         evaluate = config.teacher_mode == "evaluation"
-        self.exchange = Exchange(giving, {"student": student}, config.feedback, evaluate=evaluate)
+        self.exchange = Exchange(
+            giving, {"student": student}, config.feedback, evaluate=evaluate, accumulate=config.accumulate
+        )
 
     def __call__(self, batches: Mapping[str, Batch], step: Step) -> LossTerms:
         """Do one step; the terms are ``taught``, ``labelled``, ``feedback`` and ``consistency``, as far as computed."""
@@ -114,7 +116,7 @@ class MetaPseudoLabels:
         return LossTerms(terms)
 
     def check(self, epoch: int) -> None:
-        """Look whether the student was taught one class alone; done at the start of every later epoch.
+        """Look whether one class alone was taught, two epochs in a row; done at the start of every later epoch.
 
         Raises:
             InputError: If so; see :class:`CollapseWatch`.
@@ -137,7 +139,8 @@ class MetaPseudoLabels:
             )
             return config.consistency_weight * values.mean()
 
-        values, gradients = mean_gradients({"teacher": self.teacher}, loss, len(samples), step)
+        held = {"teacher": self.teacher}
+        values, gradients = mean_gradients(held, loss, len(samples), step, parts=self.config.accumulate)
         return values["teacher"], gradients
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -80,7 +80,7 @@ class MetaConfig:
     )
     accumulate: Annotated[int, AtLeast(1)] = 1  #: micro-batches of each pass that trains; their gradients are averaged
     collapse_below: Annotated[float, InRange(0, 1)] = (
-        0.25  #: entropy of what a view is taught over an epoch, as a share of the prior's, that ends training; 0: never
+        0.5  #: share of the prior's entropy; two epochs in a row with less in what a view is taught end training; 0: never
     )
 
     def unread(self) -> dict[str, str]:
@@ -106,7 +106,7 @@ class MetaPseudoLabelsConfig:
     noise: Annotated[float, AtLeast(0)] = 0.1  #: of the second draw, in standard deviations of each feature
     accumulate: Annotated[int, AtLeast(1)] = 1  #: micro-batches of each pass that trains; their gradients are averaged
     collapse_below: Annotated[float, InRange(0, 1)] = (
-        0.25  #: entropy of what is taught over an epoch, as a share of the prior's, that ends training; 0: never
+        0.5  #: share of the prior's entropy; two epochs in a row with less in what is taught end training; 0: never
     )
 
     def unread(self) -> dict[str, str]:

@@ -112,7 +112,7 @@ class MetaCoTraining:
         return LossTerms(terms if found.told is None else {**terms, "feedback": found.told})
 
     def check(self, epoch: int) -> None:
-        """Look whether a view was taught one class alone; done at the start of every later epoch.
+        """Look whether a view was taught one class alone, two epochs in a row; done at the start of every later epoch.
 
         Raises:
             InputError: If so; see :class:`CollapseWatch`.
