@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.func import functional_call, jvp
 from torch.nn import functional
 
 from modelheir.checks import InputError
@@ -69,3 +70,22 @@ def test_images_and_other_vectors_are_refused():
     for given in (torch.zeros(2, 3, 8, 8), torch.zeros(2, 5), torch.zeros(4), [1.0]):
         with pytest.raises(InputError, match=r"reads stored vectors of 4 numbers, shape \(N, 4\)"):
             head()(given)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:FutureWarning")  # torch's own forward derivatives use it
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(("kind", "members"), [("linear", 1), ("mlp", 3), ("fcnn", 1), ("fcnn", 3)])
+def test_forward_derivatives_with_respect_to_the_weights(draw, kind, members, training):
+    """As feedback without sampling takes them; in training batch norms need buffers of the call's own."""
+    made = head(kind, members=members).double().train(training)
+    x = draw(9, 4, dtype=torch.float64)
+    weights = {name: value.detach() for name, value in made.named_parameters()}
+    direction = {name: torch.ones_like(value) for name, value in weights.items()}
+
+    def logits(given):
+        buffers = {name: value.clone() for name, value in made.named_buffers()}
+        return functional_call(made, (given, buffers), (x,)).logits
+
+    _, slope = jvp(logits, (weights,), (direction,))
+    up, down = (logits({name: value + sign * 1e-6 for name, value in weights.items()}) for sign in (1, -1))
+    torch.testing.assert_close(slope, (up - down) / 2e-6, rtol=1e-6, atol=1e-6)
