@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelheir.address import Address, parse_address, parse_data, predictions_place
+from modelheir.address import Address, parse_address, parse_data, parse_encoder, predictions_place
 from modelheir.checks import InputError
 
 
@@ -71,6 +71,40 @@ def test_nothing_behind_the_colon(text):
 def test_what_is_no_model_offers_the_nearest_kind(here, text, words):
     with pytest.raises(InputError, match=words):
         parse_address(text).need_model()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("encoder:clip", ("encoder", "clip")),
+        ("encoder:swav:a/b.pth.tar", ("encoder", "swav:a/b.pth.tar")),
+        ("hf:openai/clip-vit-base-patch16", ("hf", "openai/clip-vit-base-patch16")),
+        ("open_clip:ViT-B-32/openai", ("open_clip", "ViT-B-32/openai")),
+        ("pixels:left", ("pixels", "left")),
+        ("colour", ("colour", "")),
+        ("v1", ("run", "v1")),
+        ("w.pt", ("file", "w.pt")),
+        ("timm:vit_tiny.csv", ("timm", "vit_tiny.csv")),
+    ],
+)
+def test_every_form_of_an_encoder(here, text, expected):
+    assert parse_encoder(text) == Address(text, *expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pixels:", "'pixels:' names nothing: what should follow pixels:"),
+        ("run: ", "names nothing"),
+        ("encoders:clip", r"is no encoder: give run:, .* or colour .* Did you mean 'encoder:'\?"),
+        ("color", r"Did you mean 'colour'\?"),
+        ("old.parquet", r"'old.parquet' is no encoder"),
+        ("cache:x", r"'cache:x' is no encoder"),
+    ],
+)
+def test_what_is_no_encoder_offers_the_nearest_kind(here, text, words):
+    with pytest.raises(InputError, match=words):
+        parse_encoder(text)
 
 
 def test_where_predictions_are(here):

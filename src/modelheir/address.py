@@ -136,7 +136,9 @@ def parse_encoder(text: str) -> Address:
     if found.kind not in MODEL_KINDS:
         known = [*(f"{one}:" for one in ENCODER_KINDS[:-1]), "colour"]
         near = nearest(f"{kind}{colon}", known)
-        raise InputError(f"{text!r} is no encoder: give one of {', '.join(known)} (and is the path right?).{near}")
+        raise InputError(
+            f"{text!r} is no encoder: give {', '.join(known[:-1])} or {known[-1]} (and is the path right?).{near}"
+        )
     return found
 
 

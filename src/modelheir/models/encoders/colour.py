@@ -20,8 +20,8 @@ __all__ = ["ColourHistogram", "colour_encoder", "srgb_to_lab"]
 #: linear red, green and blue to X, Y, Z, each divided by that of the white point, so that white is (1, 1, 1)
 _TO_XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
 _STEPS = (4, 8, 8)
-_LOW = (0.0, -128.0, -128.0)
-_HIGH = (100.0, 128.0, 128.0)
+_LOW = (0.0, -126.0, -126.0)  #: with ``_HIGH``, all of sRGB; grey, where a* = b* = 0, is in the middle of a bin
+_HIGH = (100.0, 98.0, 98.0)
 _SIZE = 64  #: pixels a side where none is asked for; a histogram needs no more
 
 

@@ -12,7 +12,6 @@ from modelheir.models.encoders.encoder import Encoder
 from modelheir.models.encoders.esvit import read_esvit
 from modelheir.models.encoders.hugging_face import read_vision_model, sized
 from modelheir.models.encoders.preparation import Preparation
-from modelheir.models.encoders.swav import read_swav
 from modelheir.models.encoders.table import ENCODERS, Documented
 from modelheir.models.files.checkpoint import read_state
 from modelheir.models.files.fit_weights import fit_weights
@@ -51,7 +50,11 @@ def _body(name: str, row: Documented, path: str, image_size: int, spec: str) -> 
         return sized(read_vision_model(path or row.id, spec), image_size)
     if not path:
         raise InputError(f"{spec}: no library carries {row.id}; get that file and write encoder:{name}:PATH.")
-    return read_swav(path) if name == "swav" else read_esvit(path, image_size)
+    if name == "esvit":
+        return read_esvit(path)
+    from modelheir.models.encoders.swav import read_swav  # the others do without torchvision, which is slow to import
+
+    return read_swav(path)
 
 
 def _filled(body: nn.Module, path: str) -> nn.Module:

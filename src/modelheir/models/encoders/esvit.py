@@ -24,19 +24,18 @@ _BESIDE = ("head",)  #: layers of the training: ``head.``, ``head_dense.``
 
 
 def esvit_body(**sizes: Any) -> nn.Module:
-    """Build the Swin-B with windows of 14 without weights; ``sizes`` are other arguments of timm's network."""
+    """Build the Swin-B for images of 224 pixels, without weights; ``sizes`` are other arguments of timm's network."""
     import timm
 
     given = {"window_size": 14, "img_size": 224, **sizes}
     return timm.create_model("swin_base_patch4_window7_224", num_classes=0, **given)
 
 
-def read_esvit(path: Path | str, image_size: int = 224, **sizes: Any) -> nn.Module:
+def read_esvit(path: Path | str, **sizes: Any) -> nn.Module:
     """Read a published EsViT checkpoint of Swin-B with windows of 14.
 
     Args:
         path: A torch file with the weights under ``student``; the settings of its training in it are read as data.
-        image_size: Pixels a side; tables of positions are brought to another size than 224.
         **sizes: Other sizes of the network, as in :func:`esvit_body`.
 
     Raises:
@@ -48,7 +47,7 @@ def read_esvit(path: Path | str, image_size: int = 224, **sizes: Any) -> nn.Modu
     student = found.get(_STUDENT) if isinstance(found, Mapping) else None
     if not isinstance(student, Mapping):
         raise InputError(f"{path} has no weights under {_STUDENT!r}: is it the published file of EsViT?")
-    body = esvit_body(img_size=image_size, **sizes)
+    body = esvit_body(**sizes)
     named = {_bare(key): value for key, value in student.items() if isinstance(value, Tensor)}
     state = checkpoint_filter_fn({key: one for key, one in named.items() if not key.startswith(_BESIDE)}, body)
     fit_weights(body, state, str(path))

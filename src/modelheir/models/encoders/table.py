@@ -72,6 +72,7 @@ ENCODERS = {
         width=1024,
         read="mean of the normalised tokens of a Swin-B of window 14, from the key 'student'",
         normalisation=_IMAGENET,
+        rigid=True,
         differs="drop-path is off: the older system left it at 0.2 while heads were trained",
     ),
     "mae": Documented(
