@@ -147,6 +147,13 @@ class World:
             "pseudo_label": {"unlabelled": POOL, "threshold": 0.38},
             "fixmatch": {"unlabelled": POOL, "ratio": 1, "threshold": 0.5},
             "adapt": {"history": (POOL,), "strategies": ("erm_fine_tune", "wise_ft"), "seeds": 1, "rates": (1.0,)},
+            "cotrain": {
+                "views": ("pixels:left", "pixels:right"),
+                "labels": "5 per class",
+                "algorithms": ("supervised", "cotrain", "mct"),
+                "seeds": 1,
+                "rounds__number": 1,
+            },
         }
         return settings.get(name, {})
 

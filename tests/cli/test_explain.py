@@ -23,7 +23,12 @@ def test_every_method_is_explained_on_one_screen(name, monkeypatch, capsys):
     assert max(map(len, out.splitlines())) <= 100
     assert METHODS[name].summary in " ".join(out.split())
     shown = [line.split()[:2] for line in out.partition("\nSettings")[2].splitlines()[1:]]
-    assert sorted(key for key, _ in shown) == sorted(one.key for one in settings(METHODS[name].config, every=False))
+    keys = [one.key for one in settings(METHODS[name].config, every=False)]
+    groups = {key.removesuffix("*"): int(count) for key, count in shown if key.endswith(".*")}
+    assert {group: sum(key.startswith(group) for key in keys) for group in groups} == groups
+    alone = [key for key in keys if not key.startswith(tuple(groups))]
+    assert sorted(key for key, _ in shown if not key.endswith(".*")) == sorted(alone)
+    assert bool(groups) == (len(keys) > 30)
 
 
 @pytest.mark.parametrize("name", METHODS)

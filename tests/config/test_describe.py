@@ -24,20 +24,36 @@ class Child(Base):
         "y",
     )  #: second
     plain: str = "#: not a comment"
+    long: int = 0  #: third,
+    #: and what it
+    #: is not
+    bare: int = 0
+    #: of nothing
+    inside: int = (
+        0  #: fourth,
+        #: and more
+    )
     inner: Base = dataclasses.field(default_factory=Base)  #: a group
 
 
 def test_comments_stand_beside_fields():
-    assert comments(Child) == {"b": "second", "plain": "", "inner": "a group"}
+    assert comments(Child) == {
+        "b": "second",
+        "plain": "",
+        "long": "third, and what it is not",
+        "bare": "",
+        "inside": "fourth, and more",
+        "inner": "a group",
+    }
 
 
 def test_settings_with_inherited_and_nested_ones():
     found = {one.key: one for one in settings(Child, "top")}
-    assert list(found) == ["top.a", "top.b", "top.plain", "top.inner.a"]
+    assert list(found) == ["top.a", "top.b", "top.plain", "top.long", "top.bare", "top.inside", "top.inner.a"]
     assert found["top.a"].about == "first; # and more"
     assert found["top.a"].allowed == "a whole number >= 1"
     assert found["top.b"].default == ("x", "y")
-    assert [one.key for one in settings(Child, nested=False)] == ["a", "b", "plain"]
+    assert [one.key for one in settings(Child, nested=False)] == ["a", "b", "plain", "long", "bare", "inside"]
 
 
 def test_a_class_without_source_has_no_comments():

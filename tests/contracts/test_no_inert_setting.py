@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
-COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34}
+COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 78}
 COUNTS |= {"fit": 50, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
@@ -59,6 +59,12 @@ SMALL = {
     "fixmatch": {"method.unlabelled": "POOL", "method.ratio": 1, "method.threshold": 0.38},
     "pseudo_label": {"method.unlabelled": "POOL", "method.threshold": 0.38},
     "adapt": {"method.history": ("POOL",), "method.strategies": ("erm_all",), "method.seeds": 1},
+    "cotrain": {
+        "method.views": ("pixels:left", "pixels:right"),
+        "method.labels": "5 per class",
+        "method.algorithms": ("supervised",),
+        "method.seeds": 1,
+    },
 }
 
 #: settings of losses that read maps inside the networks
@@ -74,6 +80,97 @@ PAST = {"method.history": ("POOL", "synthetic:n=40,classes=3,size=8,seed=8")}
 NET = {"model": "blocks_convnet", "network.kwargs": {"blocks": 1}}
 COPIES = {**NET, "method.joint.adjacent_weights": (0.1,)}
 EFFICIENT = {**COPIES, "method.strategies": ("joint_low_rank_adapt",), "method.joint.adapter_rank": 1}
+
+FCNN = {"method.head.kind": "fcnn", "method.head.hidden": (8, 8)}
+ROUNDS = {"method.algorithms": ("cotrain",), "method.rounds.number": 2, "fit.epochs": 1}
+NOISY = {"method.algorithms": ("consistency",), "method.consistency.labels.confidence": 0.34, "fit.epochs": 1}
+NOISY |= {"method.consistency.labels.threshold": "fixed"}
+SOFT = {key: value for key, value in NOISY.items() if not key.endswith("confidence")}
+SOFT |= {"method.consistency.labels.threshold": "softmatch"}
+#: of a step in which views or models teach: everybody is taught
+META = {
+    name: {"method.algorithms": (name,), f"method.{name}.targets.confidence": 0.34, "fit.epochs": 1}
+    for name in ("mct", "mpl")
+}
+PER_META = {
+    "targets.kind": (..., {}),
+    "targets.temperature": (..., {}),
+    "targets.confidence": (0.0, {}),
+    "targets.align": (..., {}),
+    "targets.align_decay": (..., {}),
+    "targets.average_decay": (..., {}),
+    "feedback.form": (..., {}),
+    "feedback.weight": (..., {}),
+    "feedback.centred": (..., {}),
+    "feedback.scaled": (..., {}),
+    "feedback.baseline_decay": (..., {"feedback.form": "dot"}),
+    "feedback.shuffled": (..., {}),
+    "feedback.previous_params": (..., {}),
+    "teacher_mode": (..., {"head.dropout": 0.5}),
+    "accumulate": (..., {"head.batch_norm": True}),
+    "collapse_below": (1.0, {}),
+}
+CO_TRAINING = {
+    f"cotrain method.{name}.{key}": (
+        value,
+        META[name]
+        | {f"method.{one}" if one.startswith("head") else f"method.{name}.{one}": some for one, some in more.items()},
+    )
+    for name in META
+    for key, (value, more) in PER_META.items()
+}
+CO_TRAINING |= {
+    "cotrain method.views": (("pixels:left", "pixels:top"), {}),
+    "cotrain method.labels": ("6 per class", {}),
+    "cotrain method.label_rule": (..., {"method.labels": "0.25"}),
+    "cotrain method.unlabelled": ("POOL", {}),
+    "cotrain method.algorithms": (("concatenated",), {}),
+    "cotrain method.seeds": (2, {}),
+    "cotrain method.joint": (..., {"method.labels": "0.3"}),
+    "cotrain method.head.hidden": ((8,), {}),
+    "cotrain method.head.documented": (..., FCNN),
+    "cotrain method.head.members": (2, {}),
+    "cotrain method.pseudo_threshold": (0.34, {"method.algorithms": ("pseudo_label",), "method.pseudo_threshold": 0.5}),
+    "cotrain method.consistency.weight": (..., NOISY),
+    "cotrain method.consistency.labels.threshold": ("freematch", SOFT),
+    "cotrain method.consistency.labels.confidence": (0.9, NOISY),
+    "cotrain method.consistency.labels.warm_up": (..., NOISY | {"method.consistency.labels.threshold": "flexmatch"}),
+    "cotrain method.consistency.labels.momentum": (..., SOFT),
+    "cotrain method.consistency.labels.spread": (..., SOFT),
+    "cotrain method.consistency.labels.align": ("labelled", NOISY | {"method.labels": "0.3"}),
+    "cotrain method.consistency.labels.sharpen": (..., NOISY),
+    "cotrain method.consistency.weak.gaussian": (0.5, NOISY),
+    "cotrain method.consistency.weak.dropout": (0.5, NOISY),
+    "cotrain method.consistency.weak.mask": (0.5, NOISY),
+    "cotrain method.consistency.strong.gaussian": (..., NOISY),
+    "cotrain method.consistency.strong.dropout": (0.5, NOISY),
+    "cotrain method.consistency.strong.mask": (..., NOISY),
+    "cotrain method.rounds.number": (..., ROUNDS),
+    "cotrain method.rounds.from_scratch": (..., ROUNDS),
+    "cotrain method.rounds.calibrate": (..., ROUNDS),
+    "cotrain method.rounds.class_weights": (..., ROUNDS | {"method.labels": "0.3"}),
+    "cotrain method.exchange.rule": (..., ROUNDS),
+    "cotrain method.exchange.share": (..., ROUNDS),
+    "cotrain method.exchange.threshold": (
+        0.4,
+        ROUNDS | {"method.exchange.rule": "threshold", "method.exchange.share": 1.0},
+    ),
+    "cotrain method.exchange.uncertainty": (
+        1.0,
+        ROUNDS | {"method.exchange.rule": "certain", "method.exchange.share": 1.0},
+    ),
+    "cotrain method.exchange.rederive": (..., ROUNDS),
+    "cotrain method.meta_rate": (..., META["mct"]),
+    "cotrain method.mct.unlabelled_weight": (..., META["mct"]),
+    "cotrain method.mct.supervised": (..., META["mct"]),
+    "cotrain method.mpl.consistency_weight": (1.0, META["mpl"]),
+    "cotrain method.mpl.consistency_temperature": (..., META["mpl"] | {"method.mpl.consistency_weight": 1.0}),
+    "cotrain method.mpl.consistency_threshold": (0.34, META["mpl"] | {"method.mpl.consistency_weight": 1.0}),
+    "cotrain method.mpl.noise": (
+        ...,
+        META["mpl"] | {"method.mpl.consistency_weight": 1.0, "method.mpl.consistency_threshold": 0.34},
+    ),
+}
 
 #: end of a setting's key -> another value (``...``: the next one), and what makes it read; "~" is the group it is in
 CASES = {
@@ -202,6 +299,7 @@ CASES = {
         {**NET, "method.strategies": ("erm_low_rank_adapt",), "method.joint.adapter_rank": 1},
     ),
     "adapt method.supervised.auxiliary_weight": (..., {"model": "convnet", "network.mimo_members": 2}),
+    **CO_TRAINING,
     "fit.accumulate": (..., {"method": "upgrade"}),  # batch-wide weights are over a micro-batch
     "fit.cuda_graphs": (..., {"fit.compile": True}),
     "fit.lr_reference_batch": (8, {}),

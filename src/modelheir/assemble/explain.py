@@ -6,13 +6,15 @@ import ast
 import inspect
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from modelheir.checks import limits
 from modelheir.config.describe import settings
-from modelheir.config.mapping import from_mapping
+from modelheir.config.mapping import from_mapping, plain_type
 from modelheir.screen import line_width, paragraph
 
 if TYPE_CHECKING:
@@ -20,12 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["explain_text", "method_files"]
 
+_MOST = 30  #: settings that are shown one by one
+
 
 def explain_text(method: Method) -> str:
     """Return the map of a method, for the terminal.
 
     A file and a setting have one line each; what does not fit into it is left to the file and to ``train METHOD
-    --help``. So 50 lines of 100 columns hold every method of the table.
+    --help``; where there are many settings, a group of them has one line as well. So 50 lines of 100 columns hold every
+    method of the table.
     """
     module = sys.modules[method.plan.__module__]
     lines = [paragraph(f"{method.name}: {method.summary}"), ""]
@@ -41,10 +46,24 @@ def explain_text(method: Method) -> str:
     lines += ["", "Files", *_rows(method_files(method.name, module)), ""]
     lines += [f"Settings, each written --method.NAME (`modelheir train {method.name} --help`: limits, and all others)"]
     blocks: dict[str, list[tuple[str, str, str]]] = {}
-    for one in settings(method.config, start=_usual(method), every=False):
+    shown = list(settings(method.config, start=_usual(method), every=False))
+    few = len(shown) <= _MOST
+    for one in shown if few else [one for one in shown if "." not in one.key]:
         group = one.key.rpartition(".")[0]
         blocks.setdefault(group, []).append((one.key, _shown(one.default), one.about))
+    if not few:
+        blocks["."] = _groups(method.config, [one.key for one in shown])
     return "\n".join([*lines, *(line for rows in blocks.values() for line in _rows(rows))])
+
+
+def _groups(config: type[Any], keys: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return a row for every group of settings: its name, how many are read, and what they are."""
+    counts = Counter(key.partition(".")[0] for key in keys if "." in key)
+    types = {name: plain_type(hint) for name, hint, _ in limits(config)}
+    about = {name: (inspect.getdoc(types[name]) or "").split("\n")[0].removesuffix(".") for name in counts}
+    return [
+        (f"{name}.*", f"{count} settings", about[name].removeprefix("Settings of ")) for name, count in counts.items()
+    ]
 
 
 def method_files(name: str, module: ModuleType) -> list[tuple[str, str]]:

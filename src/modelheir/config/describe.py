@@ -35,7 +35,10 @@ class Setting:
 
 
 def comments(config: type[Any]) -> dict[str, str]:
-    """Return field name -> the ``#:`` comment within the field's lines; empty where the source is not at hand."""
+    """Return field name -> the ``#:`` comment within the field's lines and on those right below, which go on with it.
+
+    Empty where the source is not at hand.
+    """
     try:
         source = textwrap.dedent(inspect.getsource(config))
     except (OSError, TypeError):
@@ -45,11 +48,14 @@ def comments(config: type[Any]) -> dict[str, str]:
         for token in tokenize.generate_tokens(io.StringIO(source).readline)
         if token.type == tokenize.COMMENT and token.string.startswith("#:")
     }
-    body = ast.parse(source).body[0]
+    body, rows = ast.parse(source).body[0], source.splitlines()
     found: dict[str, str] = {}
     for node in getattr(body, "body", ()):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            last = node.end_lineno or node.lineno
+            while last in words and last + 1 in words and not rows[last].split("#:")[0].strip():
+                last += 1
+            lines = range(node.lineno, last + 1)
             found[node.target.id] = " ".join(words[line] for line in lines if line in words)
     return found
 
