@@ -131,8 +131,8 @@ def main(settings: argparse.Namespace) -> None:
     accept(out / "settings.json", {key: value for key, value in vars(settings).items() if key not in ("device", "out")})
     inputs = InputConfig(image_size=settings.image_size)
     images = images_without_labels(settings.data, inputs, settings.images, seed)
-    fit = FitConfig(epochs=settings.epochs, batch_size=128, lr=0.005)
-    wide = dataclasses.replace(fit, batch_size=256)
+    fit = FitConfig(epochs=settings.epochs, batch_size=64, lr=0.005)
+    wide = dataclasses.replace(fit, batch_size=128)
     plan = [
         Stage("rotation", lambda _: rotation(images, inputs, fit, seed, runtime.device)),
         Stage("simclr", lambda _: simclr(images, inputs, wide, seed, runtime.device)),
