@@ -22,6 +22,7 @@ PROMISES = {
     "pseudo_label": ["labels alone: error", "with images without labels: error"],
     "mutual": ["alone: error", "with a peer: error"],
     "adapt": ["strategy/erm_fine_tune: ", "Use erm_"],
+    "cotrain": ["algorithm/mct: ", "Use ", "the run is a classifier of images"],
     "distill": ["labels alone: accuracy", "teacher and pool: accuracy"],
     "distill_pretrained": ["labels alone: accuracy", "teacher and pool: accuracy"],
 }

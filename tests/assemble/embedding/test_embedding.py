@@ -276,6 +276,14 @@ def test_the_output_is_never_laid_on_data_or_a_run(settings, tmp_path, world):
     for out in ("photos", "photos/train/views", "."):
         with pytest.raises(InputError, match="choose a place outside the data"):
             embed(settings(out, data=data))
+    for out in ("old", "old/views"):
+        with pytest.raises(InputError, match=r"lies in the model run:.*old: choose a folder outside it"):
+            embed(settings(out))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "status.json").write_text('{"version": 1, "state": "finished"}')
+    with pytest.raises(InputError, match="is for the files of the run in"):
+        embed(settings("other/stages"))
+    assert not (tmp_path / "other" / "stages").exists()
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="file is a file: give a folder"):
         embed(settings("file"))
@@ -298,7 +306,7 @@ def test_two_equal_calls_do_not_write_at_once(settings, tmp_path):
     [
         ({"encoder": ()}, "--encoder is missing"),
         ({"encoder": ("pixels:left", "pixels:left")}, "--encoder pixels:left is given twice"),
-        ({"encoder": ("what:ever",)}, "'what:ever' is no encoder: give one of run:"),
+        ({"encoder": ("what:ever",)}, "'what:ever' is no encoder: give "),
         ({"encoder": ("pixels:lefd",)}, "Did you mean 'left'"),
         ({"batch_size": 7}, "batch_size = 7: must divide shard_images = 16"),
         ({"shard": "7/7"}, "shard = '7/7': 96 images make 6 files of 16: give fewer parts"),

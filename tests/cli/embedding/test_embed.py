@@ -126,7 +126,7 @@ def test_the_documented_encoders_are_listed(capsys):
         (["verify", "nowhere"], "nowhere is not there: give a folder that `modelheir embed` wrote"),
         ([], "--encoder is missing: for example --encoder encoder:dinov2"),
         (["--encoder", "pixels:left"], "--out is missing: for example --out views"),
-        (["--encoder", "cache:x", "--out", "v"], "'cache:x' is no encoder: give one of run:"),
+        (["--encoder", "cache:x", "--out", "v"], "'cache:x' is no encoder: give "),
         (["--encodr", "x"], "unknown setting '--encodr'. Did you mean '--encoder'"),
         (["--encoder", "pixels:left", "--out", "v", "--data", "folder:gone"], "gone"),
         (["--encoder", "run:gone", "--out", "v", *SMALL], "gone"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelheir import inference
+from modelheir.address import parse_encoder
 from modelheir.assemble.destination import check_not_data
 from modelheir.assemble.embedding.computing import Work, are_squares, compute
 from modelheir.assemble.embedding.seen import Seen, load, open_images, prepares_itself, shown, view_facts
@@ -109,6 +110,10 @@ def _check_places(config: EmbedConfig, folders: Mapping[str, Path]) -> None:
     check_not_data(out, config.data)
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file: give a folder.")
+    for address in folders:
+        place = parse_encoder(address)
+        if place.kind in ("run", "file") and out.resolve().is_relative_to(place.path.resolve()):
+            raise InputError(f"--out {out} lies in the model {address}: choose a folder outside it.")
     for folder in folders.values():
         if (run := owner_of(folder)) is not None:
             raise InputError(f"--out {out} is for the files of the run in {run}: choose another folder.")

@@ -86,7 +86,7 @@ class MetaConfig:
     )
     accumulate: Annotated[int, AtLeast(1)] = 1  #: micro-batches of each pass that trains; their gradients are averaged
     collapse_below: Annotated[float, InRange(0, 1)] = (
-        0.5  #: share of the prior's entropy; two epochs in a row with less in what a view is taught end training; 0: never
+        0.5  #: share of the prior's entropy; two epochs in a row with less in a view's labels end training; 0: never
     )
 
     def unread(self) -> dict[str, str]:
