@@ -36,7 +36,7 @@ FEATURES = [
     if row.reads == "features" and row.settings
     for one in dataclasses.fields(row.settings)
 ]
-UNWEIGHTED = [name for name in METHODS if name != "upgrade"]
+UNWEIGHTED = [name for name in METHODS if name not in ("upgrade", "cotrain")]
 
 TIMES = ("images_per_second", "data_seconds")
 
@@ -86,12 +86,13 @@ ROUNDS = {"method.algorithms": ("cotrain",), "method.rounds.number": 2, "fit.epo
 NOISY = {"method.algorithms": ("consistency",), "method.consistency.labels.confidence": 0.34, "fit.epochs": 1}
 NOISY |= {"method.consistency.labels.threshold": "fixed"}
 SOFT = {key: value for key, value in NOISY.items() if not key.endswith("confidence")}
-SOFT |= {"method.consistency.labels.threshold": "softmatch"}
+SOFT |= {"method.consistency.labels.threshold": "softmatch", "method.consistency.labels.momentum": 0.5}
 #: of a step in which views or models teach: everybody is taught
 META = {
     name: {"method.algorithms": (name,), f"method.{name}.targets.confidence": 0.34, "fit.epochs": 1}
     for name in ("mct", "mpl")
 }
+CONSISTENT = META["mpl"] | {"method.mpl.consistency_weight": 1.0, "method.mpl.consistency_threshold": 0.3}
 PER_META = {
     "targets.kind": (..., {}),
     "targets.temperature": (..., {}),
@@ -105,16 +106,22 @@ PER_META = {
     "feedback.scaled": (..., {}),
     "feedback.baseline_decay": (..., {"feedback.form": "dot"}),
     "feedback.shuffled": (..., {}),
-    "feedback.previous_params": (..., {}),
     "teacher_mode": (..., {"head.dropout": 0.5}),
     "accumulate": (..., {"head.batch_norm": True}),
-    "collapse_below": (1.0, {}),
+    "collapse_below": (1.0, {"fit.epochs": 3}),
 }
 CO_TRAINING = {
     f"cotrain method.{name}.{key}": (
         value,
         META[name]
-        | {f"method.{one}" if one.startswith("head") else f"method.{name}.{one}": some for one, some in more.items()},
+        | {
+            one
+            if one.startswith("fit")
+            else f"method.{one}"
+            if one.startswith("head")
+            else f"method.{name}.{one}": some
+            for one, some in more.items()
+        },
     )
     for name in META
     for key, (value, more) in PER_META.items()
@@ -122,7 +129,7 @@ CO_TRAINING = {
 CO_TRAINING |= {
     "cotrain method.views": (("pixels:left", "pixels:top"), {}),
     "cotrain method.labels": ("6 per class", {}),
-    "cotrain method.label_rule": (..., {"method.labels": "0.25"}),
+    "cotrain method.label_rule": ("published_stratified", {"method.labels": "0.25"}),
     "cotrain method.unlabelled": ("POOL", {}),
     "cotrain method.algorithms": (("concatenated",), {}),
     "cotrain method.seeds": (2, {}),
@@ -130,7 +137,7 @@ CO_TRAINING |= {
     "cotrain method.head.hidden": ((8,), {}),
     "cotrain method.head.documented": (..., FCNN),
     "cotrain method.head.members": (2, {}),
-    "cotrain method.pseudo_threshold": (0.34, {"method.algorithms": ("pseudo_label",), "method.pseudo_threshold": 0.5}),
+    "cotrain method.pseudo_threshold": (0.34, {"method.algorithms": ("pseudo_label",), "method.pseudo_threshold": 0.4}),
     "cotrain method.consistency.weight": (..., NOISY),
     "cotrain method.consistency.labels.threshold": ("freematch", SOFT),
     "cotrain method.consistency.labels.confidence": (0.9, NOISY),
@@ -153,7 +160,7 @@ CO_TRAINING |= {
     "cotrain method.exchange.share": (..., ROUNDS),
     "cotrain method.exchange.threshold": (
         0.4,
-        ROUNDS | {"method.exchange.rule": "threshold", "method.exchange.share": 1.0},
+        ROUNDS | {"method.exchange.rule": "threshold", "method.exchange.threshold": 0.34, "method.exchange.share": 1.0},
     ),
     "cotrain method.exchange.uncertainty": (
         1.0,
@@ -161,15 +168,13 @@ CO_TRAINING |= {
     ),
     "cotrain method.exchange.rederive": (..., ROUNDS),
     "cotrain method.meta_rate": (..., META["mct"]),
+    "cotrain method.mct.feedback.previous_params": (..., META["mct"]),
     "cotrain method.mct.unlabelled_weight": (..., META["mct"]),
     "cotrain method.mct.supervised": (..., META["mct"]),
     "cotrain method.mpl.consistency_weight": (1.0, META["mpl"]),
-    "cotrain method.mpl.consistency_temperature": (..., META["mpl"] | {"method.mpl.consistency_weight": 1.0}),
-    "cotrain method.mpl.consistency_threshold": (0.34, META["mpl"] | {"method.mpl.consistency_weight": 1.0}),
-    "cotrain method.mpl.noise": (
-        ...,
-        META["mpl"] | {"method.mpl.consistency_weight": 1.0, "method.mpl.consistency_threshold": 0.34},
-    ),
+    "cotrain method.mpl.consistency_temperature": (..., CONSISTENT),
+    "cotrain method.mpl.consistency_threshold": (0.34, CONSISTENT),
+    "cotrain method.mpl.noise": (..., CONSISTENT),
 }
 
 #: end of a setting's key -> another value (``...``: the next one), and what makes it read; "~" is the group it is in
@@ -354,6 +359,8 @@ CASES = {
 REFUSED = {
     "fit.cuda_graphs": "fit.cuda_graphs = True: cpu has no CUDA graphs",
     "elodi method.old_pull.mix_alpha": "method.old_pull.mix_alpha",
+    "cotrain method.mct.collapse_below": "collapsed by epoch 2",
+    "cotrain method.mpl.collapse_below": "collapsed by epoch 2",
     **{f"self_distill method.distance.{name}": "method.distance.loss" for name in FEATURES},
     **{f"{name} method.supervised.likelihood_scale": "method.supervised.likelihood_scale" for name in UNWEIGHTED},
     **{f"{name} method.supervised.likelihood_base": "method.supervised.likelihood_scale" for name in UNWEIGHTED},

@@ -9,7 +9,7 @@ from torch import nn
 from modelheir.config.fit import FitConfig
 from modelheir.engine.step import EngineStep
 from modelheir.inference.runtime import Runtime
-from modelheir.objective.meta import FeedbackConfig, MetaConfig, MetaCoTraining, TargetConfig
+from modelheir.objective.meta import MetaConfig, MetaCoTraining, MutualFeedbackConfig, TargetConfig
 from modelheir.types import Batch
 
 CLASSES = 3
@@ -57,7 +57,7 @@ def config(*, targets=None, feedback=None, **settings):
     """Return the published recipe's bare settings, changed as asked."""
     targets = dataclasses.replace(BARE, **(targets or {}))
     usual = {"form": "none", "weight": 1.0, "baseline_decay": 0.0, "centred": False, "scaled": False}
-    return MetaConfig(targets, FeedbackConfig(**{**usual, **(feedback or {})}), **settings)
+    return MetaConfig(targets, MutualFeedbackConfig(**{**usual, **(feedback or {})}), **settings)
 
 
 def weights(modules):

@@ -4,7 +4,13 @@ import pytest
 
 from modelheir.checks import InputError, validate
 from modelheir.config.unread import refuse_unread, unread
-from modelheir.objective.meta import FeedbackConfig, MetaConfig, MetaPseudoLabelsConfig, TargetConfig
+from modelheir.objective.meta import (
+    FeedbackConfig,
+    MetaConfig,
+    MetaPseudoLabelsConfig,
+    MutualFeedbackConfig,
+    TargetConfig,
+)
 
 BAD = [
     ("targets.kind", TargetConfig(kind="hard")),
@@ -54,11 +60,12 @@ def test_the_defaults_are_good_and_all_read():
         (TargetConfig(kind="soft"), {"temperature"}),
         (TargetConfig(kind="argmax", align=False), {"temperature", "align_decay"}),
         (FeedbackConfig(form="dot"), {"centred", "scaled"}),
+        (FeedbackConfig(form="none"), {"weight", "centred", "scaled", "baseline_decay", "shuffled"}),
+        (FeedbackConfig(weight=0.0), {"centred", "scaled", "baseline_decay", "shuffled"}),
         (
-            FeedbackConfig(form="none"),
-            {"weight", "centred", "scaled", "baseline_decay", "shuffled", "previous_params"},
+            MutualFeedbackConfig(weight=0.0),
+            {"centred", "scaled", "baseline_decay", "shuffled", "previous_params"},
         ),
-        (FeedbackConfig(weight=0.0), {"centred", "scaled", "baseline_decay", "shuffled", "previous_params"}),
         (MetaConfig(unlabelled_weight=0.0), {"targets", "feedback", "teacher_mode", "collapse_below"}),
         (MetaPseudoLabelsConfig(), {"consistency_temperature", "consistency_threshold", "noise"}),
     ],

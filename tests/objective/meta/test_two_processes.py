@@ -19,7 +19,7 @@ from modelheir.data.streams.vectors import vector_stream
 from modelheir.data.vectors import VectorSet
 from modelheir.engine.stages import run_plan
 from modelheir.inference.runtime import Runtime
-from modelheir.objective.meta import FeedbackConfig, MetaConfig, MetaCoTraining, MetaPseudoLabels
+from modelheir.objective.meta import FeedbackConfig, MetaConfig, MetaCoTraining, MetaPseudoLabels, MutualFeedbackConfig
 from modelheir.objective.meta import MetaPseudoLabelsConfig, TargetConfig
 from modelheir.plans import Stage, Task
 from modelheir.runs.folder import RunFolder
@@ -55,9 +55,9 @@ class Progress:
 usual, prior = MetaConfig(), torch.full((3,), 1 / 3)
 targets = TargetConfig(confidence=0.4, average_decay=0.9)
 cases = {
-    "exact": MetaConfig(targets, FeedbackConfig("exact")),
-    "dot": MetaConfig(targets, FeedbackConfig("dot", 1.0), accumulate=2),
-    "difference": MetaConfig(dataclasses.replace(targets, kind="argmax"), FeedbackConfig("difference", 1.0)),
+    "exact": MetaConfig(targets, MutualFeedbackConfig("exact")),
+    "dot": MetaConfig(targets, MutualFeedbackConfig("dot", 1.0), accumulate=2),
+    "difference": MetaConfig(dataclasses.replace(targets, kind="argmax"), MutualFeedbackConfig("difference", 1.0)),
     "mpl": MetaPseudoLabelsConfig(targets, FeedbackConfig("exact")),
 }
 for name, config in cases.items():

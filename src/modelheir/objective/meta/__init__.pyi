@@ -10,5 +10,6 @@ from .mpl import MetaPseudoLabels as MetaPseudoLabels
 from .settings import FeedbackConfig as FeedbackConfig
 from .settings import MetaConfig as MetaConfig
 from .settings import MetaPseudoLabelsConfig as MetaPseudoLabelsConfig
+from .settings import MutualFeedbackConfig as MutualFeedbackConfig
 from .settings import TargetConfig as TargetConfig
 from .update import MetaCoTraining as MetaCoTraining

@@ -59,6 +59,7 @@ class Exchange:
         unlabelled_weight: Of the loss on what is taught.
         evaluate: Whether teachers teach in evaluation mode.
         accumulate: Micro-batches of a student's passes, ``>= 1``.
+        previous: Whether what comes back is at the weights that taught; false: at those after the students' step.
     """
 
     def __init__(
@@ -70,10 +71,11 @@ class Exchange:
         unlabelled_weight: float = 1.0,
         evaluate: bool = True,
         accumulate: int = 1,
+        previous: bool = True,
     ) -> None:
         self.giving, self.teachers, self.students = giving, giving.teachers, dict(students)
         self.feedback, self.weight = feedback, unlabelled_weight
-        self.evaluate, self.accumulate = evaluate, accumulate
+        self.evaluate, self.accumulate, self.previous = evaluate, accumulate, previous
         self.baseline = RunningMean(torch.zeros(len(self.students)), decay=feedback.baseline_decay)
         #: of feedback to one teacher, from the students that it has a part in teaching
         self.share = 1 / max(len(self.students) - 1, 1)
@@ -90,7 +92,7 @@ class Exchange:
         leaves: dict[Tensor, Tensor] = {}
         given, trained = self.giving.averaged(inputs), None
         if form != "none" or given is None:
-            trained = self._say(inputs, leaves if form != "none" and self.feedback.previous_params else None, step)
+            trained = self._say(inputs, leaves if form != "none" and self.previous else None, step)
         given = trained if given is None else given
         assert given is not None
         taught = self.giving(given, step)
@@ -105,7 +107,7 @@ class Exchange:
         if form == "none":
             return Exchanged(losses, labelled, found, {}, None)
         with _full_precision(step):
-            if trained is None or not self.feedback.previous_params:
+            if trained is None or not self.previous:
                 trained = self._say(inputs, leaves, step)
             logits = self.giving.logits(trained)
             if form == "exact":

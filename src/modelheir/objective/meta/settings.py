@@ -12,7 +12,7 @@ from typing import Annotated
 
 from modelheir.checks import Above, AtLeast, InRange, OneOf
 
-__all__ = ["FeedbackConfig", "MetaConfig", "MetaPseudoLabelsConfig", "TargetConfig"]
+__all__ = ["FeedbackConfig", "MetaConfig", "MetaPseudoLabelsConfig", "MutualFeedbackConfig", "TargetConfig"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,14 +50,13 @@ class FeedbackConfig:
     scaled: bool = True  #: exact: rewards divided by their root mean square over the batch
     baseline_decay: Annotated[float, InRange(0, 1)] = 0.99  #: dot, difference: of a running mean taken off; 0 is off
     shuffled: bool = False  #: a control: what comes back is about other samples of the batch
-    previous_params: bool = True  #: gradients of what was taught at the weights that taught; else at those after a step
 
     def unread(self) -> dict[str, str]:
         """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
-        if self.form == "none" or not self.weight:
+        if not self.used:
             why = "form = 'none'" if self.form == "none" else "weight = 0.0"
-            aside = ("centred", "scaled", "baseline_decay", "shuffled", "previous_params")
-            return dict.fromkeys((*aside, "weight") if self.form == "none" else aside, why)
+            aside = {field.name for field in dataclasses.fields(self)} - {"form", "weight"}
+            return dict.fromkeys(sorted(aside | ({"weight"} if self.form == "none" else set())), why)
         aside = ("baseline_decay",) if self.form == "exact" else ("centred", "scaled")
         return dict.fromkeys(aside, f"form = {self.form!r}")
 
@@ -68,11 +67,18 @@ class FeedbackConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class MutualFeedbackConfig(FeedbackConfig):
+    """How a view learns whether its labels helped the others, whose step moves it too where it learns from them."""
+
+    previous_params: bool = True  #: gradients of what was taught at the weights that taught; else at those after a step
+
+
+@dataclasses.dataclass(frozen=True)
 class MetaConfig:
     """Settings of a step of Meta Co-Training."""
 
     targets: TargetConfig = dataclasses.field(default_factory=TargetConfig)
-    feedback: FeedbackConfig = dataclasses.field(default_factory=FeedbackConfig)
+    feedback: MutualFeedbackConfig = dataclasses.field(default_factory=MutualFeedbackConfig)
     unlabelled_weight: Annotated[float, AtLeast(0)] = 1.0  #: of what is taught; 0: labelled samples alone
     supervised: bool = True  #: the labelled loss is part of every step
     teacher_mode: Annotated[str, OneOf("evaluation", "training")] = (

@@ -91,6 +91,7 @@ class MetaCoTraining:
             unlabelled_weight=config.unlabelled_weight,
             evaluate=config.teacher_mode == "evaluation",
             accumulate=config.accumulate,
+            previous=config.feedback.previous_params,
         )
 
     def __call__(self, batches: Mapping[str, Batch], step: Step) -> LossTerms:
