@@ -128,6 +128,7 @@ CO_TRAINING = {
 }
 CO_TRAINING |= {
     "cotrain method.views": (("pixels:left", "pixels:top"), {}),
+    "cotrain method.encoder_size": (16, {"method.views": ("pixels:left", "CONV")}),
     "cotrain method.labels": ("6 per class", {}),
     "cotrain method.label_rule": ("published_stratified", {"method.labels": "0.25"}),
     "cotrain method.unlabelled": ("POOL", {}),
@@ -173,7 +174,7 @@ CO_TRAINING |= {
     "cotrain method.mct.supervised": (..., META["mct"]),
     "cotrain method.mpl.consistency_weight": (1.0, META["mpl"]),
     "cotrain method.mpl.consistency_temperature": (..., CONSISTENT),
-    "cotrain method.mpl.consistency_threshold": (0.34, CONSISTENT),
+    "cotrain method.mpl.consistency_threshold": (0.9, CONSISTENT),
     "cotrain method.mpl.noise": (..., CONSISTENT),
 }
 
