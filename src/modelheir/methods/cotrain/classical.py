@@ -62,7 +62,7 @@ def _linear(build: Build, fit: Callable[[float, np.ndarray, np.ndarray], Any]) -
         weight, bias = np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
     head = build.wide_head(**PLAIN)
     with torch.no_grad():
-        layer = head.layers.last
+        layer: Any = head.layers.last
         layer.weight.copy_(torch.from_numpy(weight))
         layer.bias.copy_(torch.from_numpy(bias))
     return build.task({"all": head}, {}, describe={"setting": {"C": value}})

@@ -48,8 +48,10 @@ def accept(config: Config, run: TrainConfig) -> None:
             "train cotrain needs --views, at least two encoders, such as --views pkg:efficientnet_lite0 "
             "pkg:efficientnet_lite2, or folders that modelheir embed wrote."
         )
-    if config.views and len(config.views) < 2:
-        raise InputError(f"--views {config.views[0]}: one view has no other to learn from; name a second encoder.")
+    if len(config.views) == 1:
+        raise InputError(
+            f"--views {', '.join(config.views)}: one view has no other to learn from; name a second encoder."
+        )
     if len(set(config.views)) < len(config.views):
         raise InputError(f"--views {' '.join(config.views)}: a view that is there twice teaches nothing new.")
     if not (config.labels or config.unlabelled or run.data == "digits"):

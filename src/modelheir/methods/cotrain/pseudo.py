@@ -7,7 +7,7 @@ backbones); here they are over heads on frozen views.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,8 @@ def pseudo_labels(build: Build) -> Node:
 
     def prepare(done: Done) -> Task:
         said = build.logits(build.loaded(done[before]), build.pool)
-        found = joint_probabilities(said, rule=build.config.joint, prior=build.prior)
+        rule: Any = build.config.joint
+        found = joint_probabilities(said, rule=rule, prior=build.prior)
         sure = np.flatnonzero(found.max(1) >= build.config.pseudo_threshold)
         if not len(sure):
             raise InputError(
