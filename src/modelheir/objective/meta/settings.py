@@ -1,8 +1,11 @@
 """Settings of Meta Co-Training and Meta Pseudo Labels: what is taught, what comes back, what else a step holds.
 
-The defaults are what learnt best without collapse on two Gaussian views with two labels a class; the published
-recipe is ``targets.kind = "sampled"`` with no confidence, alignment or average, ``feedback.form = "difference"`` of
-weight 1 without a baseline, and ``teacher_mode = "training"``.
+The published recipe is ``targets.kind = "sampled"`` with no confidence, alignment or average, ``feedback.form =
+"difference"`` of weight 1 without a baseline, and ``teacher_mode = "training"``. The defaults learnt best of those
+tried on two Gaussian views of four classes, with two labels a class and linear heads: joint accuracy of 3 seeds 65 % by
+labels alone, 75 % by the published targets, 94 % by these. There feedback adds nothing to targets that are confident
+and aligned. Where they are neither, ``exact`` stands between agreement and collapse: 91 % against 48 % on ``argmax``,
+83 % against 75 % on ``sampled``; the scalar forms change nothing. It costs about twice the step without feedback.
 """
 
 from __future__ import annotations
