@@ -1,6 +1,7 @@
 """Pieces of a seed of co-training on the tiny world: two halves of each image, five labels a class."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -56,3 +57,17 @@ def relabelled():
         return dataclasses.replace(given, data=data)
 
     return change
+
+
+@pytest.fixture
+def finished():
+    """Return a function that makes a stage's result of heads that were not trained."""
+
+    def result(build, heads, **told):
+        whole = build.classifier(heads)
+        state = {key: value.clone() for key, value in whole.state_dict().items()}
+        return types.SimpleNamespace(
+            describe={"model": whole.spec, **told}, weights=lambda module: state, skipped=False, metrics={}
+        )
+
+    return result
