@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.py"))
-FURTHER = {"detector", "distill_pretrained", "transfer"}  #: what a trained model is good for besides
+FURTHER = {
+    "detector",
+    "distill_pretrained",
+    "transfer",
+    "views_without_labels",
+}  #: what a trained model is good for besides, and what it can come from
 SLOW = {"distill_pretrained"}
+FLAGS = {"views_without_labels": ["--images", "256", "--epochs", "1", "--device", "cpu", "--out"]}  #: before the folder
 PROMISES = {
     "finetune": ["test images right", "least sure"],
     "upgrade": ["plain: error", "focal distillation: error", "gate"],
@@ -24,6 +30,7 @@ PROMISES = {
     "adapt": ["strategy/erm_fine_tune: ", "Use erm_"],
     "cotrain": ["algorithm/mct: ", "Use ", "the run is a classifier of images"],
     "distill": ["labels alone: accuracy", "teacher and pool: accuracy"],
+    "views_without_labels": ["modelheir embed --data digits --encoder file:", "modelheir train cotrain --data digits"],
     "distill_pretrained": ["labels alone: accuracy", "teacher and pool: accuracy"],
 }
 
@@ -39,7 +46,7 @@ def test_there_is_one_for_every_method():
     [pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in SLOW else ()) for path in EXAMPLES],
 )
 def test_example(path, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [str(path), str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", [str(path), *FLAGS.get(path.stem, []), str(tmp_path)])
     runpy.run_path(str(path), run_name="__main__")
     text = capsys.readouterr().out
     assert all(promise in text for promise in PROMISES[path.stem])

@@ -10,6 +10,7 @@ from .gate.bounds import GateConfig as GateConfig
 from .gate.policy import make_gate as make_gate
 from .labelling.draw import worth_labelling as worth_labelling
 from .labelling.labelled import compare_labelled as compare_labelled
+from .reliability import reliability_of as reliability_of
 from .run_rows import run_row as run_row
 from .slices.search import find_slices as find_slices
 from .views.fitness import view_fitness as view_fitness

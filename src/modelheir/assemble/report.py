@@ -14,6 +14,8 @@ from modelheir.assemble.pages import find_images, run_curves, run_provenance
 from modelheir.checks import InputError, InRange, OneOf
 from modelheir.config.mapping import from_mapping, read_yaml
 from modelheir.methods import METHODS
+from modelheir.report.tried import tried
+from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.outputs import check_outputs, page_files
 from modelheir.runs.predictions import read_predictions
@@ -93,6 +95,7 @@ def report_runs(
         names=("old", best["name"] if best else "new"),
         images=find_images(config.data, folders[best["name"]]) if best and config.pictures else None,
         curves={name: run_curves(folder) for name, folder in folders.items()},
+        ways=[found for name, folder in folders.items() if (found := _tried(name, RunFolder(folder), config.split))],
         provenance={
             "this page": {"command": command},
             **{name: run_provenance(folder) for name, folder in folders.items()},
@@ -109,6 +112,16 @@ def _names(runs: Sequence[str]) -> list[str]:
             raise InputError(f"{run} is not a run folder: it has no status.json.")
     short = [path.name or str(path) for path in paths]
     return short if len(set(short)) == len(short) else list(dict.fromkeys(map(str, paths)))
+
+
+def _tried(name: str, folder: RunFolder, split: str) -> dict[str, Any] | None:
+    """Return what a run tried; of algorithms of co-training, also how far confidences can be trusted."""
+    result = read_json(folder.result) if folder.path.is_dir() and folder.result.is_file() else {}
+    alone = result.get("algorithm/supervised")
+    if alone is None:
+        return tried(name, result)
+    before = folder.stage_named(alone["stages"][0]).predictions(split)
+    return tried(name, result, analysis.reliability_of({"old": before, "new": folder.predictions(split)}))
 
 
 def _predictions(place: Path, split: str) -> Path:

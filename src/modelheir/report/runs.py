@@ -36,6 +36,7 @@ def write_runs(
     images: gallery.Images | None = None,
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     provenance: Mapping[str, Mapping[str, Any]] | None = None,
+    ways: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write the page, and beside it its table as comma-separated values.
 
@@ -58,6 +59,7 @@ def write_runs(
         images: Takes sample ids, returns encoded pictures of those it has. Without it the gallery is a list.
         curves: Run name to the rows of its metric log.
         provenance: Run name to what is known about where its numbers come from.
+        ways: What runs tried, as :func:`~modelheir.report.tried.tried` tells it.
 
     Returns:
         The path of the page.
@@ -85,6 +87,7 @@ def write_runs(
         plane=figures.plane(rows, error_old=error_old),
         gallery=None if flipped is None else gallery.illustrated(flipped, images),
         kinds=gallery.KINDS,
+        ways=ways,
         curves=drawn,
         lines=figures.key(order),
         provenance={run: provenance_rows(about) for run, about in (provenance or {}).items()},

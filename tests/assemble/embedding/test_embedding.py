@@ -216,6 +216,26 @@ def test_images_that_do_not_decode_are_named_and_have_no_vector(settings, tmp_pa
         embed(settings("less", data=data, encoder=("pixels:all",), inputs={**inputs, "max_bad_share": 0.1}))
 
 
+def test_the_share_of_bad_images_is_of_all_of_them_however_often_one_goes_on(settings, tmp_path):
+    """Four of twenty are bad, two a shard: a part, or what is left of it, is not judged by itself."""
+    data = f"folder:{tree(tmp_path / 'photos', bad=(12, 14, 1, 3))}"  # rows 6, 7, 10 and 11
+    inputs = {"resident_gib": 0.0, "max_bad_share": 0.2, "workers": 0, "image_size": 8}
+    config = settings(encoder=("pixels:all",), data=data, inputs=inputs, batch_size=4, shard_images=4)
+    (made,) = embed(dataclasses.replace(config, shard="3/5"))
+    assert made.missing == (0, 1, 3, 4)
+    (made,) = embed(config)
+    assert len(open_view(made.folder).missing) == 4
+    strict = dataclasses.replace(
+        config, out=str(tmp_path / "strict"), inputs=InputConfig(**{**inputs, "max_bad_share": 0.15})
+    )
+    for _ in range(2):  # again is no way around it
+        with pytest.raises(
+            InputError, match=r"4 of 20 images cannot be decoded \(now 'train/b/01.*03\.png'\), over the share"
+        ):
+            embed(strict)
+    assert not (tmp_path / "strict" / "pixels-all" / "shards" / "00002.npy").exists()
+
+
 def test_an_encoder_that_says_nothing_finite_is_refused_by_the_sample(settings, monkeypatch):
     load = encoders.load_encoder
 

@@ -112,6 +112,10 @@ def test_consistency_is_by_hand_and_has_no_gradient_into_the_first_draw(draw):
         ({"noise": 0.5}, {}),
         ({"teacher_mode": "training"}, {}),
         ({"targets": {"kind": "soft"}}, {}),
+        (
+            {"targets": {"kind": "soft", "average_decay": 0.9}},
+            {"targets": {"kind": "soft", "average_decay": 0.5}},
+        ),
         ({"feedback": {"weight": 3.0}}, {}),
     ],
 )

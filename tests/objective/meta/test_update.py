@@ -249,6 +249,10 @@ def test_bf16_steps_agree_with_whole_ones(meta):
             {"targets": {"kind": "soft", "align": True}},
         ),
         ({"targets": {"kind": "soft", "average_decay": 0.9}}, {"targets": {"kind": "soft"}}),
+        (
+            {"targets": {"kind": "soft", "average_decay": 0.9}},
+            {"targets": {"kind": "soft", "average_decay": 0.5}},
+        ),
         ({"feedback": {"form": "dot", "weight": 2.0}}, {"feedback": {"form": "dot"}}),
         ({"feedback": {"form": "dot", "baseline_decay": 0.9}}, {"feedback": {"form": "dot"}}),
         ({"feedback": {"form": "difference", "baseline_decay": 0.9}}, {"feedback": {"form": "difference"}}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,11 @@ import numpy as np
 from PIL import Image
 
 from modelheir import data as datasets
+from modelheir.checks import InputError
 from modelheir.data.images import ArrayPixels, Pixels
-from modelheir.embeddings import ViewFacts, write_shard
+from modelheir.embeddings import ViewFacts, is_finished, write_shard
+from modelheir.embeddings.shards import check_shard
+from modelheir.printable import shorten
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,47 +66,41 @@ def compute(works: Sequence[Work], images: ImageSet, *, batch_size: int, runtime
     part = images.subset(np.concatenate([np.asarray(facts.shard(number)) for number in numbers]))
     part, config = _squares(part, works[0])
     stream: Any = datasets.make_stream(
-        part,
-        config=config,
-        batch_size=batch_size,
-        train=False,
-        seed=0,
-        device=runtime.device,
+        part, config=config, batch_size=batch_size, train=False, seed=0, device=runtime.device
     )
     for work in works:
         work.encoder.to(runtime.device)
     names = ", ".join(work.facts.encoder["address"] for work in works)
     progress.stage(f"{names}: {len(part):,} images", len(stream))
     ends = np.cumsum([len(facts.shard(number)) for number in numbers])
-    index: list[Tensor] = []
-    found: Mapping[int, list[Tensor]] = {place: [] for place in range(len(works))}
+    said: list[tuple[Tensor, list[Tensor | None]]] = []  #: of the shard that is being shown: rows, and vectors a work
+    lost = _lost(works[0])
     at = seen = 0
 
     def end_shards() -> None:
         """Write the shards of which every image was shown or cannot be decoded."""
-        nonlocal at
+        nonlocal at, lost
         while at < len(numbers) and seen + len(getattr(stream, "skipped", ())) >= ends[at]:
-            number, length = numbers[at], len(facts.shard(numbers[at]))
-            rows = torch.cat(index).cpu().numpy() - (ends[at] - length) if index else np.zeros(0, np.int64)
+            length = len(facts.shard(numbers[at]))
+            ids = part.ids[ends[at] - length : ends[at]]
+            rows = torch.cat([index for index, _ in said]).cpu().numpy() - (ends[at] - length) if said else []
             missing = np.setdiff1d(np.arange(length), rows)
+            lost += len(missing)
+            _accept_lost(images, lost, ids[missing], works[0].inputs.max_bad_share)
             for place, work in enumerate(works):
-                if number not in work.todo:
-                    continue
-                vectors = np.zeros((length, work.facts.width), dtype=np.float32)
-                if found[place]:
-                    vectors[rows] = torch.cat(found[place]).float().cpu().numpy()
-                write_shard(work.folder, work.facts, number, vectors, part.ids[ends[at] - length : ends[at]], missing)
-                found[place].clear()
-            index.clear()
+                if numbers[at] in work.todo:
+                    vectors = np.zeros((length, work.facts.width), dtype=np.float32)
+                    if told := [one for _, found in said if (one := found[place]) is not None]:
+                        vectors[rows] = torch.cat(told).float().cpu().numpy()
+                    write_shard(work.folder, work.facts, numbers[at], vectors, ids, missing)
+            said.clear()
             at += 1
 
     with torch.inference_mode(), runtime.autocast(facts.preprocessing["precision"]):
         for batch in stream.epoch(0):
             end_shards()  # where the last images of one cannot be decoded, nothing of it comes any more
-            index.append(batch.index)
-            for place, work in enumerate(works):
-                if numbers[at] in work.todo:
-                    found[place].append(work.encoder(batch.inputs))
+            found = [work.encoder(batch.inputs) if numbers[at] in work.todo else None for work in works]
+            said.append((batch.index, found))
             seen += len(batch)
             progress.advance(len(batch))
             end_shards()
@@ -111,6 +108,22 @@ def compute(works: Sequence[Work], images: ImageSet, *, batch_size: int, runtime
     progress.close()
     for work in works:
         work.encoder.to("cpu")
+
+
+def _lost(work: Work) -> int:
+    """Return how many images could not be decoded in the shards that are written."""
+    done = [number for number in range(work.facts.shards) if is_finished(work.folder, work.facts, number)]
+    return sum(len(check_shard(work.folder, work.facts, number).missing) for number in done if number not in work.todo)
+
+
+def _accept_lost(images: ImageSet, lost: int, newly: np.ndarray, share: float) -> None:
+    """Refuse more undecodable images than a share of all, whichever part of them this process shows."""
+    if len(newly) and lost > share * len(images):
+        some = ", ".join(repr(shorten(str(name))) for name in newly[:3]) + (", ..." if len(newly) > 3 else "")
+        raise InputError(
+            f"{images.name}: {lost} of {len(images)} images cannot be decoded (now {some}), over the share "
+            f"inputs.max_bad_share = {share:g}: mend or remove them, or raise it."
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -142,4 +155,4 @@ def _squares(images: ImageSet, work: Work) -> tuple[ImageSet, InputConfig]:
         return images, work.inputs
     if work.stretch:
         images = dataclasses.replace(images, pixels=_Stretched(images.pixels, work.inputs.image_size))
-    return images, dataclasses.replace(work.inputs, loader="streaming")
+    return images, dataclasses.replace(work.inputs, loader="streaming", max_bad_share=1.0)  # counted over all, here

@@ -38,8 +38,12 @@ def choice(builds: Sequence[Build], nodes: Mapping[str, Sequence[Node]]) -> Stag
         build = builds[0]
         kept = build.loaded(found[order[0]][0])
         told, lines = worth_of_views(build, done, kept)
-        note = "\n".join([_table(rows, order), note, *lines])
-        rows[f"algorithm/{order[0]}"] |= {"chosen": True, "note": note}
+        lines = [*note.split("\n"), *lines]
+        rows[f"algorithm/{order[0]}"] |= {
+            "chosen": True,
+            "said": lines,
+            "note": "\n".join([_table(rows, order), *lines]),
+        }
         return build.task(kept, {}, describe={"chosen": order[0], "rows": rows, "worth": told})
 
     return Stage("choice", prepare)

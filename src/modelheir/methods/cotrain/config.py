@@ -33,8 +33,9 @@ class Config:
     #: run:DIR, encoder:NAME, hf:ID; modelheir embed --list) or folders that modelheir embed wrote; () is the left and
     #: the right half of the digits
     encoder_size: Annotated[int, AtLeast(0)] = 0  #: pixels a side that encoders see; 0 is each one's own
-    labels: str = ""  #: how many training labels are used, such as 0.01, 1 % or '5 per class'; the other images are the
-    #: pool. '' is all with unlabelled, and 5 per class of the digits
+    labels: str = ""  #: how many training labels are used, such as 0.01, 1 % or '5 per class', or index:FILE with a
+    #: position or sample id a line; the other images are the pool. '' is all with unlabelled, and of the digits 5 per
+    #: class
     label_rule: Annotated[str, OneOf("stratified", "balanced", "published_stratified", "published_balanced")] = (
         "stratified"  #: how a share of labels is divided among the classes
     )

@@ -17,7 +17,8 @@ import functools
 from typing import TYPE_CHECKING
 
 from modelheir.checks import InputError
-from modelheir.data.label_subsets import split_labels
+from modelheir.data import read_index_file, split_labels
+from modelheir.data.label_subsets import require_every_class
 from modelheir.methods.cotrain.algorithms import ALGORITHMS
 from modelheir.methods.cotrain.build import Build
 from modelheir.methods.cotrain.choice import choice
@@ -29,6 +30,8 @@ from modelheir.methods.given.views import Views, open_views
 from modelheir.methods.method import Method
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
     from modelheir.plans import Stage
@@ -77,9 +80,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
         data = dataclasses.replace(given.data, splits={**given.data.splits, "unlabelled": images})
         given = dataclasses.replace(given, data=data)
     train = given.data.splits["train"]
-    rows = split_labels(
-        train.labels, config.labels, rule=config.label_rule, seed=given.data.seed, ids=train.ids, classes=train.classes
-    )
+    rows = _labelled(config, given)
     if len(rows) == len(train) and not config.unlabelled:
         raise InputError(f"--labels {config.labels} uses every label, and no image is left without one: use fewer.")
 
@@ -93,6 +94,18 @@ def plan(config: Config, given: Given) -> list[Stage]:
     ]
     nodes = {name: [ALGORITHMS[name](build) for build in builds] for name in tried(config.algorithms)}
     return [*(stage for build in builds for stage in build.stages.values()), choice(builds, nodes)]
+
+
+def _labelled(config: Config, given: Given) -> np.ndarray:
+    """Return the training rows whose labels are used: drawn by the run's seed, or those that a file names."""
+    train, kind, path = given.data.splits["train"], *config.labels.partition(":")[::2]
+    if kind == "index":
+        rows = read_index_file(path, train.ids)
+        rows = rows[train.labels[rows] >= 0]
+        require_every_class(train.labels, rows, train.classes)
+        return rows
+    told = {"rule": config.label_rule, "seed": given.data.seed, "ids": train.ids, "classes": train.classes}
+    return split_labels(train.labels, config.labels, **told)
 
 
 METHOD = Method(
