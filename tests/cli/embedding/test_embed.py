@@ -36,9 +36,14 @@ def test_views_are_computed_in_parts_gone_on_with_and_verified(capsys, tmp_path)
     assert "modelheir embed: v: 4 files are not whole: v/pixels-left/shards/00000.npy, " in told.err
     assert words_of(told.out).count("not written: run the same `modelheir embed` again") == 4
     assert main([*EMBED, "--out", "v", "--shard", "1/2"]) == 0
-    assert "Not computed yet" not in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "Not computed yet" not in told
+    assert told.endswith(" --labels '5 per class' --views v/pixels-left v/pixels-right\n")
     assert main([*EMBED, "--output", "v"]) == 0
-    assert capsys.readouterr().out.endswith("All was computed before; nothing was written.\n")
+    assert (
+        "All was computed before; nothing was written.\nNext: modelheir train cotrain --data "
+        in capsys.readouterr().out
+    )
     assert main(["embed", "verify", "v"]) == 0
     assert capsys.readouterr().out.endswith("All files of 2 views are whole.\n")
     assert main(["embed", "verify", "v/pixels-left"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 
 from modelheir import assemble
@@ -63,12 +64,12 @@ def main(argv: list[str]) -> int:
     if config.list:
         _list()
         return 0
-    _show(assemble.embed(config), parse_shard(config.shard).of)
+    _show(assemble.embed(config), parse_shard(config.shard).of, config.data)
     return 0
 
 
-def _show(found: tuple[Embedded, ...], parts: int) -> None:
-    """Print a row a view, and which of so many parts are still to be computed."""
+def _show(found: tuple[Embedded, ...], parts: int, data: str) -> None:
+    """Print a row a view, and which of so many parts are still to be computed, or what views of ``data`` are for."""
     if not speaks():
         return
     rows = [
@@ -94,8 +95,12 @@ def _show(found: tuple[Embedded, ...], parts: int) -> None:
     if left:
         some = ", ".join(map(str, left[:10])) + (", ..." if left[10:] else "")
         say(f"Not computed yet: run the same command with --shard {some}")
-    elif not any(one.computed for one in found):
+        return
+    if not any(one.computed for one in found):
         say("All was computed before; nothing was written.")
+    if len(found) > 1:
+        words = ["modelheir", "train", "cotrain", "--data", data, "--labels", "5 per class", "--views"]
+        say(f"Next: {shlex.join([*words, *(str(one.folder) for one in found)])}")
 
 
 def _list() -> None:
