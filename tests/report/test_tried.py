@@ -6,7 +6,13 @@ from modelheir.report.tried import tried
 RESULT = {
     "test/accuracy": {"value": 0.9},
     "algorithm/supervised": {"value": 0.8, "selection": 0.79, "interval": [0.75, 0.85], "views": {"a": 0.7, "b": 0.6}},
-    "algorithm/mct": {"value": 0.9, "selection": 0.91, "chosen": True, "said": ["Use mct.", "<b>Both</b>"], "note": "x"},
+    "algorithm/mct": {
+        "value": 0.9,
+        "selection": 0.91,
+        "chosen": True,
+        "said": ["Use mct.", "<b>Both</b>"],
+        "note": "x",
+    },
 }
 BINS = [{"confidence": 0.9, "accuracy": 0.5, "n": 10}]
 

@@ -34,7 +34,7 @@ def test_a_setting_that_nothing_reads_is_refused_with_the_choice():
 def test_what_is_said_of_a_setting_is_whole():
     said = {one.key: one.about for one in settings(Config)}
     assert said["views"].endswith("() is the left and the right half of the digits")
-    assert said["labels"].endswith("5 per class of the digits")
+    assert said["labels"].endswith("of the digits 5 per class")
     assert said["head.normalise"].endswith("or as they are")
 
 

@@ -33,7 +33,7 @@ def terms(make_build, **settings):
 @pytest.mark.parametrize("confidence", [0.0, 0.4])
 def test_without_noise_sure_predictions_are_their_own_labels(make_build, confidence):
     """By hand: the mean over the batch of the sure ones' cross-entropy with their own likeliest class, times weight."""
-    build, task, batches, found = terms(
+    _build, task, batches, found = terms(
         make_build, consistency__labels__confidence=confidence, consistency__weight=3.0, **STILL
     )
     assert list(task.streams) == ["unlabelled", "train"]  # the pool is the epoch
@@ -49,7 +49,7 @@ def test_without_noise_sure_predictions_are_their_own_labels(make_build, confide
 
 def test_noise_is_in_units_of_each_number_s_deviation(make_build):
     """Numbers that never move get none: a constant border stays what it is."""
-    build, _, batches, found = terms(make_build, consistency__labels__confidence=0.0)
+    _build, _, _batches, found = terms(make_build, consistency__labels__confidence=0.0)
     still = terms(make_build, consistency__labels__confidence=0.0, **STILL)[3]
     assert not torch.equal(found["unlabelled"], still["unlabelled"])
     torch.testing.assert_close(found["all"], still["all"])  # weak noise is none unless asked for

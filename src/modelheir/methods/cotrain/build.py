@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelheir import data, inference, models
+from modelheir.data.label_subsets import require_every_class
 from modelheir.data.streams.repeated import Repeated
 from modelheir.methods.given.parameter_groups import parameter_groups
 from modelheir.plans import Stage, Task
@@ -70,9 +71,15 @@ class Build:
 
     @functools.cached_property
     def labelled(self) -> VectorSet:
-        """Training samples whose labels are used."""
+        """Training samples whose labels are used.
+
+        Raises:
+            InputError: If the views lack all of a class.
+        """
         train = self.views.sets["train"]
-        return train.subset(np.isin(train.ids, self._known), name=f"{train.name}, labelled")
+        found = train.subset(np.isin(train.ids, self._known), name=f"{train.name}, labelled")
+        require_every_class(found.labels, np.arange(len(found)), found.classes)
+        return found
 
     @functools.cached_property
     def pool(self) -> VectorSet:

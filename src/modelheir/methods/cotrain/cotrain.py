@@ -61,6 +61,12 @@ def accept(config: Config, run: TrainConfig) -> None:
         )
     if run.model:
         raise InputError(f"--model {run.model}: cotrain trains heads on --views and no network; leave it out.")
+    own = [name for name in tried(config.algorithms) if name in ("mct", "mpl")]
+    if own and run.fit.accumulate > 1:
+        raise InputError(
+            f"fit.accumulate = {run.fit.accumulate}: {own[0]} does its own steps; set it to 1, and "
+            f"method.{own[0]}.accumulate to the micro-batches of its passes."
+        )
 
 
 def settle(config: Config, run: TrainConfig) -> Config:

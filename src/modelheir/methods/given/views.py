@@ -103,17 +103,22 @@ def open_views(addresses: Sequence[str], known: Data, *, size: int = 0, say: Cal
     """
     share, told = known.inputs.max_bad_share, []
     sets: dict[str, list[data.VectorSet]] = {name: [] for name in known.splits}
+    sizes = {one: known.image_size if one.startswith("pixels:") else size for one in addresses}
+    loaded = {
+        one: encoders.load_encoder(one, image_size=sizes[one], device=known.runtime.device)
+        for one in addresses
+        if not (Path(one) / NAME).is_file()
+    }  # all of them, before anything is computed
     for address in addresses:
-        if (Path(address) / NAME).is_file():
+        if address not in loaded:
             stored = data.view_sets([address], known.splits, max_missing_share=share)
             told.append(dict(read_facts(Path(address)).encoder))
         else:
-            seen = known.image_size if address.startswith("pixels:") else size
-            encoder = encoders.load_encoder(address, image_size=seen, device=known.runtime.device)
+            encoder = loaded.pop(address)
             images = sum(map(len, known.splits.values()))
             say(f"{address}: {images:,} images to vectors of {encoder.width:,}; `modelheir embed` would keep them")
             stored = {name: _encoded(encoder, known, name) for name in known.splits}
-            told.append({"address": address, "fingerprint": encoder.fingerprint, "image_size": seen})
+            told.append({"address": address, "fingerprint": encoder.fingerprint, "image_size": sizes[address]})
         for name, vectors in stored.items():
             sets[name].append(vectors)
     joined = {name: data.join_views(some, max_missing_share=share) for name, some in sets.items()}
