@@ -127,7 +127,7 @@ def next_distill(teacher: str, data: str, inputs: InputConfig, manifest: Path) -
 
 
 def next_report(path: Path) -> str:
-    """Return the command that writes the page of a run that nothing is compared with and nothing can be trained from.
+    """Return the command that writes the page of a run that nothing is compared with.
 
     >>> next_report(Path("runs/pair"))
     'modelheir report runs/pair --html runs/pair/report.html --split val'

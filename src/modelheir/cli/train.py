@@ -169,6 +169,7 @@ def _show(path: Path, config: TrainConfig, teachers: tuple[str, ...], train: Ima
 def _next(path: Path, config: TrainConfig, teachers: tuple[str, ...], train: ImageSet | None) -> str:
     if config.old or teachers:  # a student is compared with the first of its teachers
         return next_compare(path, dataclasses.replace(config, old=config.old or teachers))
-    if RunFolder(path).without_model:
-        return next_report(path)
+    folder = RunFolder(path)
+    if folder.without_model or any(key.startswith("algorithm/") for key in read_json(folder.result)):
+        return next_report(path)  # it shows what was tried
     return next_train(path, config, parse_train([NEXT_METHOD])[1], train)
