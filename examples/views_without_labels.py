@@ -23,6 +23,7 @@ from modelheir import losses, models
 from modelheir.assemble.embedding.embedding import view_name
 from modelheir.config.fit import FitConfig
 from modelheir.config.inputs import InputConfig
+from modelheir.config.network import NetworkConfig
 from modelheir.data import ImageSet, join_sets, make_stream, open_splits, resolve
 from modelheir.engine.progress import make_progress
 from modelheir.engine.stages import run_plan
@@ -33,7 +34,7 @@ from modelheir.runs import RunFolder
 from modelheir.runs.trackers import Trackers
 from modelheir.types import LossTerms
 
-NETWORKS = {"rotation": "convnet", "simclr": "resnet8"}
+NETWORKS = {"rotation": ("convnet", NetworkConfig()), "simclr": ("resnet8", NetworkConfig(kwargs={"width": 32}))}
 
 
 def read_settings() -> argparse.Namespace:
@@ -80,10 +81,15 @@ def recoloured(images: Tensor, generator: torch.Generator) -> Tensor:
     return (grey + (images - grey) * saturation).clamp(0, 1)
 
 
+def network(task: str, classes: list[str], images: ImageSet, inputs: InputConfig, seed: int) -> models.Classifier:
+    name, config = NETWORKS[task]
+    size = resolve(inputs, images).image_size
+    return models.build(name, classes=classes, image_size=size, config=config, seed=seed)
+
+
 def rotation(images: ImageSet, inputs: InputConfig, fit: FitConfig, seed: int, device: torch.device) -> Task:
     """Tell by how many quarters an image was turned; the classifier of the four is the network's own."""
-    size = resolve(inputs, images).image_size
-    model = models.build(NETWORKS["rotation"], classes=["0", "90", "180", "270"], image_size=size, seed=seed)
+    model = network("rotation", ["0", "90", "180", "270"], images, inputs, seed)
     stream = make_stream(images, config=inputs, batch_size=fit.batch_size, train=True, seed=seed, device=device)
 
     def objective(batches, step) -> LossTerms:
@@ -98,8 +104,7 @@ def rotation(images: ImageSet, inputs: InputConfig, fit: FitConfig, seed: int, d
 def simclr(images: ImageSet, inputs: InputConfig, fit: FitConfig, seed: int, device: torch.device) -> Task:
     """Find the other view of an image among all views of a batch, behind a projection that is not kept."""
     inputs = dataclasses.replace(inputs, augment="random_resized_crop", mirror=None)
-    size = resolve(inputs, images).image_size
-    model = models.build(NETWORKS["simclr"], classes=["any"], image_size=size, seed=seed)  # its classifier is idle
+    model = network("simclr", ["any"], images, inputs, seed)  # its classifier is idle
     width, generator = model.feature_size, torch.Generator().manual_seed(seed)
     hidden = losses.seeded_linear(width, width, generator=generator, relu=True)
     projection = nn.Sequential(hidden, nn.ReLU(), losses.seeded_linear(width, width, generator=generator))

@@ -101,4 +101,4 @@ def test_it_goes_on_with_the_same_settings_and_refuses_others(tmp_path, monkeypa
         run("--seed", "1")
     assert json.loads((tmp_path / "settings.json").read_text())["seed"] == 0
     widths = [load(f"file:{tmp_path}/{name}.safetensors").feature_size for name in ("rotation", "simclr")]
-    assert widths == [128, 64]
+    assert widths == [128, 128]
