@@ -126,7 +126,7 @@ def test_what_is_no_number_in_a_view_is_refused(known, store):
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("pixels:rigth", r"unknown pixels 'rigth'. Did you mean 'right'"),
+        ("pixels:lef", r"unknown pixels 'lef'. Did you mean 'left'"),
         ("encoder:dinov3", r"unknown encoder 'dinov3'. Did you mean 'dinov2'"),
         ("no/such/folder", r"'no/such/folder' is no encoder"),
     ],
