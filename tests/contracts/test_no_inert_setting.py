@@ -155,7 +155,7 @@ CO_TRAINING |= {
     "cotrain method.consistency.strong.mask": (..., NOISY),
     "cotrain method.rounds.number": (..., ROUNDS),
     "cotrain method.rounds.from_scratch": (..., ROUNDS),
-    "cotrain method.rounds.calibrate": (..., ROUNDS),
+    "cotrain method.calibrate": (..., {}),
     "cotrain method.rounds.class_weights": (..., ROUNDS | {"method.labels": "0.3"}),
     "cotrain method.exchange.rule": (..., ROUNDS),
     "cotrain method.exchange.share": (..., ROUNDS),

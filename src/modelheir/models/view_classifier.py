@@ -31,7 +31,7 @@ class ViewClassifier(nn.Module):
         heads: One a view, in the order of the encoders; or a single one on all views side by side.
         spec: What :func:`from_vector_spec` needs to build the same again; JSON values. ``encoders`` are mappings with
             ``address``, ``fingerprint`` and ``image_size``; ``joint`` and ``prior`` are those of
-            :func:`~modelheir.models.joint.joint_logits`.
+            :func:`~modelheir.models.joint.joint_logits`; ``temperatures``, one a head, divide its logits before.
     """
 
     def __init__(self, heads: Mapping[str, nn.Module], *, spec: Mapping[str, Any]) -> None:
@@ -86,10 +86,11 @@ class ViewClassifier(nn.Module):
     def on_views(self, views: Sequence[Tensor]) -> Outputs:
         """Classify vectors ``(N, D)``, one tensor a view; features are the heads' side by side."""
         if len(self.heads) == 1:
-            return next(iter(self.heads.values()))(torch.cat(tuple(views), 1))
+            views = (torch.cat(tuple(views), 1),)
         said = [head(view) for head, view in zip(self.heads.values(), views, strict=True)]
-        prior = torch.tensor(self.spec["prior"], dtype=torch.float32, device=said[0].logits.device)
-        joint = joint_logits([one.logits.float() for one in said], self.spec["joint"], prior)
+        logits = [one.logits.float() / by for one, by in zip(said, self.spec["temperatures"], strict=True)]
+        prior = torch.tensor(self.spec["prior"], dtype=torch.float32, device=logits[0].device)
+        joint = logits[0] if len(logits) == 1 else joint_logits(logits, self.spec["joint"], prior)
         return Outputs(joint, torch.cat([one.features for one in said], 1))
 
 

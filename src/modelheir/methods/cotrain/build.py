@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from modelheir import data, inference, models
 from modelheir.data.label_subsets import require_every_class
 from modelheir.data.streams.repeated import Repeated
 from modelheir.methods.given.parameter_groups import parameter_groups
+from modelheir.metrics.calibration import fit_temperature
 from modelheir.plans import Stage, Task
 
 if TYPE_CHECKING:
@@ -158,8 +159,23 @@ class Build:
         whole.load_state_dict(result.weights("model"))
         return dict(whole.heads.items())
 
-    def classifier(self, heads: Mapping[str, models.VectorHead]) -> models.ViewClassifier:
-        """Return heads, one a view or a single one on all side by side, as the classifier that they are together."""
+    def temperatures(self, heads: Mapping[str, models.VectorHead]) -> list[float]:
+        """Return what each head's logits are divided by: what fits the selection images, or 1 where that is off."""
+        if not self.config.calibrate:
+            return [1.0] * len(heads)
+        val = self.views.sets["val"]
+        known = val.subset(val.labels >= 0)
+        return [float(fit_temperature(logits, known.labels)) for logits in self.logits(heads, known)]
+
+    def classifier(
+        self, heads: Mapping[str, models.VectorHead], temperatures: Sequence[float] = ()
+    ) -> models.ViewClassifier:
+        """Return heads, one a view or a single one on all side by side, as the classifier that they are together.
+
+        Args:
+            heads: In the order of the views.
+            temperatures: What each one's logits are divided by; (): 1.
+        """
         spec = {
             "name": "views",
             "classes": list(self.labelled.classes),
@@ -168,6 +184,7 @@ class Build:
             "heads": {name: head.spec for name, head in heads.items()},
             "joint": self.config.joint,
             "prior": self.prior.tolist(),
+            "temperatures": list(temperatures or [1.0] * len(heads)),
         }
         return models.ViewClassifier(heads, spec=spec)
 
@@ -175,15 +192,23 @@ class Build:
         """Return a stream whose epoch is as long as the pool's."""
         return Repeated(stream, self.steps)
 
-    def task(self, heads: Mapping[str, models.VectorHead], streams: Mapping[str, Stream], **given: Any) -> Task:
+    def task(
+        self,
+        heads: Mapping[str, models.VectorHead],
+        streams: Mapping[str, Stream],
+        *,
+        temperatures: Sequence[float] = (),
+        **given: Any,
+    ) -> Task:
         """Return a task over heads that predict together; the run's model is the classifier that they are.
 
         Args:
             heads: As in :meth:`classifier`; each is a module of its own as well, for an optimiser a head.
             streams: Of the task.
+            temperatures: As in :meth:`classifier`.
             **given: Of the task.
         """
-        whole = self.classifier(heads)
+        whole = self.classifier(heads, temperatures)
         return Task(
             modules={"model": whole},
             streams=streams,

@@ -36,7 +36,8 @@ def choice(builds: Sequence[Build], nodes: Mapping[str, Sequence[Node]]) -> Stag
         rows = {f"algorithm/{name}": {**row_of(results), **_views(builds, results)} for name, results in found.items()}
         note = verdict(found, ABOUT.__getitem__, kind="algorithm", images="selection images")
         build = builds[0]
-        kept = build.loaded(found[order[0]][0])
+        best = found[order[0]][0]
+        kept = build.loaded(best)
         told, lines = worth_of_views(build, done, kept)
         lines = [*note.split("\n"), *lines]
         rows[f"algorithm/{order[0]}"] |= {
@@ -44,7 +45,8 @@ def choice(builds: Sequence[Build], nodes: Mapping[str, Sequence[Node]]) -> Stag
             "said": lines,
             "note": "\n".join([_table(rows, order), *lines]),
         }
-        return build.task(kept, {}, describe={"chosen": order[0], "rows": rows, "worth": told})
+        about = {"chosen": order[0], "rows": rows, "worth": told}
+        return build.task(kept, {}, temperatures=best.describe["model"]["temperatures"], describe=about)
 
     return Stage("choice", prepare)
 

@@ -21,7 +21,6 @@ class RoundsConfig:
 
     number: Annotated[int, AtLeast(1)] = 10  #: rounds, fewer where nothing more is handed over
     from_scratch: bool = True  #: heads are drawn anew each round; false goes on with their weights
-    calibrate: bool = True  #: a view's logits are first divided by the temperature that fits the selection images
     class_weights: bool = False  #: labels of rare classes count more, by -log of half the class's share
 
 
@@ -48,6 +47,8 @@ class Config:
     joint: Annotated[str, OneOf("product", "prior_product", "mean")] = (
         "product"  #: how views predict together: product of probabilities, divided by the classes' frequencies, or mean
     )
+    calibrate: bool = True  #: logits are divided by the temperature that fits the selection images, view by view,
+    #: before views predict together or labels are handed over
     head: VectorHeadConfig = dataclasses.field(default_factory=lambda: VectorHeadConfig(kind="mlp", hidden=(128, 128)))
     pseudo_threshold: Annotated[float, InRange(0, 1)] = 0.8  #: pseudo_label: lowest joint probability of a label
     consistency: ConsistencyConfig = dataclasses.field(default_factory=ConsistencyConfig)

@@ -21,6 +21,7 @@ from modelheir.data import read_index_file, split_labels
 from modelheir.data.label_subsets import require_every_class
 from modelheir.methods.cotrain.algorithms import ALGORITHMS
 from modelheir.methods.cotrain.build import Build
+from modelheir.methods.cotrain.calibrated import calibrated
 from modelheir.methods.cotrain.choice import choice
 from modelheir.methods.cotrain.config import Config
 from modelheir.methods.cotrain.names import tried
@@ -100,7 +101,10 @@ def plan(config: Config, given: Given) -> list[Stage]:
         Build(config, given.member(number), views, train.ids[rows], suffix=f"_seed{number}" if config.seeds > 1 else "")
         for number in range(config.seeds)
     ]
-    nodes = {name: [ALGORITHMS[name](build) for build in builds] for name in tried(config.algorithms)}
+    nodes = {
+        name: [calibrated(build, name, ALGORITHMS[name](build)) for build in builds]
+        for name in tried(config.algorithms)
+    }
     return [*(stage for build in builds for stage in build.stages.values()), choice(builds, nodes)]
 
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from modelheir.checks import InputError
 from modelheir.methods.cotrain.supervised import views_alone, views_task
-from modelheir.metrics.calibration import fit_temperature
 from modelheir.metrics.confidence import softmax
 from modelheir.selection.cotraining.exchange import Taught, exchange
 from modelheir.selection.cotraining.rounds import (
@@ -57,7 +56,7 @@ def _round(build: Build, number: int, before: str, done: Done) -> Task | None:
     config, labels = build.config, build.labelled.labels
     heads = build.loaded(done[before])
     said = build.logits(heads, build.pool)
-    fitted = _temperatures(build, heads) if config.rounds.calibrate else [1.0] * len(said)
+    fitted = build.temperatures(heads)
     before_taught = [one.labels for one in state.taught] if config.exchange.rederive else []
     frequencies = class_frequencies(np.concatenate([labels, *before_taught]), len(build.labelled.classes))
     found = exchange(
@@ -111,10 +110,3 @@ def _state(build: Build, told: dict[str, Any] | None) -> Rounds:
 def _ties(ids: np.ndarray) -> np.ndarray:
     """Return a number for each sample id, which decides among equally sure ones whatever their order is."""
     return np.array([int.from_bytes(hashlib.sha256(str(one).encode()).digest()[:6], "big") for one in ids])
-
-
-def _temperatures(build: Build, heads: Any) -> list[float]:
-    """Return the temperature of each view that fits the selection images."""
-    val = build.views.sets["val"]
-    known = val.subset(val.labels >= 0)
-    return [float(fit_temperature(logits, known.labels)) for logits in build.logits(heads, known)]

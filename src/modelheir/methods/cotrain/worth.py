@@ -39,8 +39,12 @@ def worth_of_views(build: Build, done: Done, chosen: Mapping[str, VectorHead]) -
     test = _known(build.views.sets["test"])
     names = [str(one["address"]) for one in build.views.encoders]
 
+    def scaled(heads: Mapping[str, VectorHead]) -> list[Predictions]:
+        found = zip(build.logits(heads, test), build.temperatures(heads), strict=True)
+        return _predictions(test, [logits / by for logits, by in found])
+
     def said(heads: Mapping[str, VectorHead]) -> dict[str, Predictions]:
-        return dict(zip(names, _predictions(test, build.logits(heads, test)), strict=True))
+        return dict(zip(names, scaled(heads), strict=True))
 
     beside = done.get(f"concatenated{build.suffix}")
     before, after = build.loaded(alone), len(chosen) > 1
@@ -49,7 +53,7 @@ def worth_of_views(build: Build, done: Done, chosen: Mapping[str, VectorHead]) -
         said(before),
         rule=build.config.joint,  # pyright: ignore[reportArgumentType]
         prior=build.prior,
-        concatenated=None if beside is None else _predictions(test, build.logits(build.loaded(beside), test))[0],
+        concatenated=None if beside is None else scaled(build.loaded(beside))[0],
         taught=said(chosen) if after and not same else None,
     )
     val = _known(build.views.sets["val"])
