@@ -29,7 +29,11 @@ def made(*parts, rule="product", wide=False):
         for one, made in zip(parts, encoders, strict=True)
     ]
     spec = {"name": "views", "classes": list(CLASSES), "image_size": 8, "encoders": about, "joint": rule}
-    spec |= {"heads": {name: head.spec for name, head in heads.items()}, "prior": PRIOR}
+    spec |= {
+        "heads": {name: head.spec for name, head in heads.items()},
+        "prior": PRIOR,
+        "temperatures": [1.0] * len(heads),
+    }
     return ViewClassifier(heads, spec=spec).eval(), encoders
 
 

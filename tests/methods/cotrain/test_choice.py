@@ -18,7 +18,9 @@ def done(world, few, plain):
 
 def test_the_heads_of_the_best_by_the_mean_over_seeds_are_kept(done):
     names = ("supervised", "logistic", "concatenated")
-    means = {name: np.mean([merit(done[f"{name}_seed{seed}"]) for seed in (0, 1)], 0).tolist() for name in names}
+    means = {
+        name: np.mean([merit(done[f"{name}_calibrated_seed{seed}"]) for seed in (0, 1)], 0).tolist() for name in names
+    }
     best = max(means, key=means.get)
     told = done["choice"].describe
     assert told["chosen"] == best
@@ -30,7 +32,7 @@ def test_the_heads_of_the_best_by_the_mean_over_seeds_are_kept(done):
     for name in names:
         row = rows[f"algorithm/{name}"]
         assert row["selection"] == pytest.approx(means[name][0])
-        assert row["stages"] == [f"{name}_seed0", f"{name}_seed1"]
+        assert row["stages"] == [f"{name}_calibrated_seed0", f"{name}_calibrated_seed1"]
         assert ("views" in row) == (name == "supervised")
         assert row["value"] == pytest.approx(np.mean(row["values"]))
     note = rows[f"algorithm/{best}"]["note"]
@@ -64,6 +66,7 @@ def test_rounds_that_were_skipped_stand_for_nothing(world, few, plain):
         world.run, "run", given=plain, algorithms=("cotrain",), exchange__rule="top_k", exchange__share=1.0,
         exchange__rederive=False, rounds__number=10,
     )  # fmt: skip
-    (name,) = done["choice"].describe["rows"]["algorithm/cotrain"]["stages"]
+    (last,) = done["choice"].describe["rows"]["algorithm/cotrain"]["stages"]
+    name = done[last].describe["from"]
     trained = {key: merit(one) for key, one in done.items() if key.startswith("round_") and not one.skipped}
     assert trained[name] == max(trained.values())

@@ -81,7 +81,8 @@ def test_a_class_that_the_views_lack_is_named(make_build, plain):
 
 def test_a_plan_is_each_seed_s_stages_and_the_choice(world, few, plain):
     names = [one.name for one in few(world.plan, plain, seeds=2, algorithms=("mct", "svm", "supervised"))]
-    assert names == [f"{name}_seed{seed}" for seed in (0, 1) for name in ("supervised", "mct", "svm")] + ["choice"]
+    stages = ("supervised", "mct", "mct_calibrated", "svm", "svm_calibrated", "supervised_calibrated")
+    assert names == [f"{name}_seed{seed}" for seed in (0, 1) for name in stages] + ["choice"]
 
 
 def test_images_that_are_reported_on_are_left_out_of_the_pool(world, few, plain):

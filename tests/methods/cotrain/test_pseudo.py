@@ -12,7 +12,7 @@ def prepared(make_build, finished, **settings):
     """Return pieces of a seed, the stage's task, and what its heads before said of the pool, by NumPy."""
     from modelheir.methods.cotrain.pseudo import pseudo_labels
 
-    build = make_build(algorithms=("pseudo_label",), **settings)
+    build = make_build(algorithms=("pseudo_label",), calibrate=False, **settings)
     (name,) = pseudo_labels(build)
     heads = build.heads()
     before = finished(build, heads)

@@ -25,9 +25,7 @@ def told(task):
 
 def test_a_view_is_taught_what_the_other_says_of_what_it_is_surest_of(make_build, finished):
     """By NumPy: top_k of two views is the other view's surest rows; a row with two labels leaves both lists."""
-    build, heads, task = first_round(
-        make_build, finished, exchange__rule="top_k", exchange__share=0.2, calibrate=False
-    )
+    build, heads, task = first_round(make_build, finished, exchange__rule="top_k", exchange__share=0.2, calibrate=False)
     each = [softmax(one.astype(np.float64), 1) for one in build.logits(heads, build.pool)]
     count = int(0.2 * len(build.pool))
     lists = [np.argsort(-other.max(1), kind="stable")[:count] for other in reversed(each)]

@@ -27,7 +27,8 @@ def pseudo_labels(build: Build) -> Node:
     (before,) = views_alone(build)
 
     def prepare(done: Done) -> Task:
-        said = build.logits(build.loaded(done[before]), build.pool)
+        heads = build.loaded(done[before])
+        said = [one / by for one, by in zip(build.logits(heads, build.pool), build.temperatures(heads), strict=True)]
         rule: Any = build.config.joint
         found = joint_probabilities(said, rule=rule, prior=build.prior)
         sure = np.flatnonzero(found.max(1) >= build.config.pseudo_threshold)
