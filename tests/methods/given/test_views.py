@@ -1,6 +1,8 @@
 """Views of a plan: joined by sample id, computed where they are not stored, and streamed as batches of tuples."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from modelheir.data import open_splits
 from modelheir.embeddings import Rows, ViewFacts, rows_digest, write_facts, write_shard
 from modelheir.embeddings.rows import write_rows
 from modelheir.methods.given.views import open_views
+from modelheir.models.encoders.pixels import Pixels
 
 DATA = "synthetic:n=96,classes=3,size=8"
 
@@ -182,3 +185,17 @@ def test_splits_of_other_data_are_not_in_a_stored_view(known, store):
     )
     with pytest.raises(InputError, match=r"lacks \d+ of the \d+ samples"):
         open_views((store("one"), store("two")), other)
+
+
+def test_two_folders_of_one_encoder_are_one_view(known, store):
+    first = store("a")
+    (Path(first).parent / "copies").mkdir()
+    second = shutil.copytree(first, Path(first).parent / "copies" / "b")
+    with pytest.raises(InputError, match=r"2 views are of 1 encoders \(timm:a\)"):
+        open_views([first, str(second)], known)
+
+
+def test_an_encoder_that_gives_what_is_no_number_is_refused(known, monkeypatch):
+    monkeypatch.setattr(Pixels, "forward", lambda self, images: images.mean((1, 2, 3))[:, None] / 0.0 * 0.0)
+    with pytest.raises(InputError, match=r"pixels:left gives numbers that are not finite for .* images of "):
+        open_views(["pixels:left"], known)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modelheir import data, inference
+from modelheir.checks import InputError
 from modelheir.embeddings import read_facts
 from modelheir.embeddings.facts import NAME
 from modelheir.models import encoders
@@ -99,7 +100,8 @@ def open_views(addresses: Sequence[str], known: Data, *, size: int = 0, say: Cal
         say: Takes a line a view that is computed.
 
     Raises:
-        InputError: If an address is neither, or a folder lacks samples.
+        InputError: If an address is neither, two views are of one encoder, a folder lacks samples, or an encoder gives
+            what is no number.
     """
     share, told = known.inputs.max_bad_share, []
     sets: dict[str, list[data.VectorSet]] = {name: [] for name in known.splits}
@@ -121,6 +123,12 @@ def open_views(addresses: Sequence[str], known: Data, *, size: int = 0, say: Cal
             told.append({"address": address, "fingerprint": encoder.fingerprint, "image_size": sizes[address]})
         for name, vectors in stored.items():
             sets[name].append(vectors)
+    same = {one["fingerprint"]: one["address"] for one in told}
+    if len(same) < len(told):
+        raise InputError(
+            f"{len(told)} views are of {len(same)} encoders ({', '.join(same.values())}): a view that is there twice "
+            "teaches nothing new."
+        )
     joined = {name: data.join_views(some, max_missing_share=share) for name, some in sets.items()}
     return Views(tuple(told), joined, known)
 
@@ -135,6 +143,12 @@ def _encoded(encoder: Encoder, known: Data, split: str) -> data.VectorSet:
 
     found = inference.predict_stream(run, stream, known.runtime, features=True)
     assert found.features is not None
+    broken = np.flatnonzero(~np.isfinite(found.features).all(1))
+    if len(broken):
+        raise InputError(
+            f"{encoder.address} gives numbers that are not finite for {len(broken):,} images of {split}, such as "
+            f"{found.sample_id[broken[0]]}: it does not suit these images."
+        )
     return data.VectorSet(
         f"{encoder.address} {split}", known.classes, found.sample_id, found.label, (found.features,),
         np.arange(len(found))[:, None], found.columns,
