@@ -41,12 +41,13 @@ def test_the_heads_of_the_best_by_the_mean_over_seeds_are_kept(done):
     json.dumps(told, allow_nan=False)
 
 
-def test_each_view_alone_is_judged_on_the_reporting_images(done, world, plain):
-    row = done["choice"].describe["rows"]["algorithm/supervised"]["views"]
+@pytest.mark.parametrize(("key", "split"), [("views", "test"), ("views_selection", "val")])
+def test_each_view_alone_is_judged_on_reporting_and_selection_images(done, world, plain, key, split):
+    row = done["choice"].describe["rows"]["algorithm/supervised"][key]
     assert list(row) == ["view_1", "view_2"]
     from modelheir.models import from_spec
 
-    test = plain.data.splits["test"]
+    test = plain.data.splits[split]
     images = torch.from_numpy(np.stack([test.image(number) for number in range(len(test))])).permute(0, 3, 1, 2) / 255
     values = []
     for seed in (0, 1):

@@ -52,15 +52,20 @@ def choice(builds: Sequence[Build], nodes: Mapping[str, Sequence[Node]]) -> Stag
 
 
 def _views(builds: Sequence[Build], results: Sequence[StageResult]) -> dict[str, Any]:
-    """Return how often each view alone is right on the reporting images, the mean over seeds."""
-    alone: dict[str, list[float]] = {}
-    for build, result in zip(builds, results, strict=True):
-        heads, vectors = build.loaded(result), build.views.sets["test"]
-        if len(heads) < 2:
-            return {}
-        for name, logits in zip(heads, build.logits(heads, vectors), strict=True):
-            alone.setdefault(name, []).append(float((logits.argmax(1) == vectors.labels).mean()))
-    return {"views": {name: float(np.mean(values)) for name, values in alone.items()}}
+    """Return how often each view alone is right, the mean over seeds: on reporting and on selection images."""
+    loaded = [build.loaded(result) for build, result in zip(builds, results, strict=True)]
+    if len(loaded[0]) < 2:
+        return {}
+    found = {}
+    for key, split in (("views", "test"), ("views_selection", "val")):
+        alone: dict[str, list[float]] = {name: [] for name in loaded[0]}
+        for build, heads in zip(builds, loaded, strict=True):
+            vectors = build.views.sets[split]
+            for name, logits in zip(heads, build.logits(heads, vectors), strict=True):
+                right = logits.argmax(1) == vectors.labels
+                alone[name].append(float(right[vectors.labels >= 0].mean()))
+        found[key] = {name: float(np.mean(values)) for name, values in alone.items()}
+    return found
 
 
 def _table(rows: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> str:
