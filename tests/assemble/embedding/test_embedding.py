@@ -254,7 +254,7 @@ def test_an_encoder_that_says_nothing_finite_is_refused_by_the_sample(settings, 
     ("change", "said"),
     [
         ({"data": "synthetic:n=96,classes=3,size=8,seed=1"}, r"other data, 96 images .* \(the pixels differ\)"),
-        ({"inputs": {"image_size": 4}}, r"a view with preprocessing\.resize = 8, and this one has 4"),
+        ({"inputs": {"image_size": 4}}, r"a view with encoder\.image_size = 8, and this one has 4"),
         ({"dtype": "float32"}, "a view with dtype = 'float16'"),
         ({"precision": "bf16"}, "a view with preprocessing.precision = 'fp32', and this one has 'bf16'"),
         ({"shard_images": 32}, "a view with shard_images = 16"),

@@ -151,3 +151,8 @@ def test_a_copy_as_the_second_view_is_self_training(make_build, finished):
     assert (told["conflicts"], told["agreement"]) == (0, 1.0)
     (own, _) = build.logits({"view_1": head, "view_2": head}, build.pool)
     assert told["taught"][0]["labels"] == own.argmax(1)[told["taught"][0]["rows"]].tolist()
+
+
+def test_what_says_which_part_of_a_network_moves_is_refused(world):
+    with pytest.raises(InputError, match="--trainable head: encoders stay as they are and heads train whole"):
+        accept(world.config("cotrain"), TrainConfig(trainable="head"))

@@ -9,7 +9,8 @@ from modelheir.data.streams.vectors import vector_stream
 from modelheir.data.vectors import VectorSet
 from modelheir.engine.stages import run_plan
 from modelheir.inference.runtime import Runtime
-from modelheir.objective.meta import FeedbackConfig, MetaConfig, MetaCoTraining, TargetConfig
+from modelheir.objective.meta import MetaConfig, MetaCoTraining, TargetConfig
+from modelheir.objective.meta.settings import MutualFeedbackConfig
 from modelheir.plans import Stage, Task
 from modelheir.runs.folder import RunFolder
 
@@ -50,7 +51,7 @@ def stream(count, size, *, known):
 @pytest.mark.parametrize("form", ["exact", "difference"])
 def test_a_resumed_stage_equals_a_straight_one(meta, rows, tmp_path, form):
     targets = TargetConfig(kind="sampled", confidence=0.3, average_decay=0.8)
-    config = MetaConfig(targets, FeedbackConfig(form), collapse_below=1e-3)
+    config = MetaConfig(targets, MutualFeedbackConfig(form), collapse_below=1e-3)
 
     def run(name, stop_after=None):
         heads = {name: head.float() for name, head in meta.heads(WIDTHS, dropout=0.3, norm=True).items()}

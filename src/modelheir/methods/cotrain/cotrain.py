@@ -60,6 +60,8 @@ def accept(config: Config, run: TrainConfig) -> None:
             "train cotrain needs images without labels: --unlabelled folder:DIR, or --labels 0.01 (or '5 per class') "
             "to use the labels of so many images of --data alone."
         )
+    if run.trainable != "all":
+        raise InputError(f"--trainable {run.trainable}: encoders stay as they are and heads train whole; leave it out.")
     if run.model:
         raise InputError(f"--model {run.model}: cotrain trains heads on --views and no network; leave it out.")
     own = [name for name in tried(config.algorithms) if name in ("mct", "mpl")]
