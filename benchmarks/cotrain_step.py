@@ -4,7 +4,7 @@
 median over rounds of
 
 - ``stored``: a labelled step of two heads on vectors that were computed once;
-- ``meta``: a step of Meta Co-Training on them, labelled and unlabelled vectors alike;
+- ``meta``: a step of Meta Co-Training on them, labelled and unlabelled vectors alike; ``no feedback`` the same without;
 - ``encoding``: the labelled step where the encoders run on the batch's images first, as the older system did;
 - ``a process a view``: two processes, each with one head; the time until both have done their steps.
 
@@ -31,7 +31,7 @@ from modelheir.engine.optim import make_optimizer
 from modelheir.engine.step import EngineStep
 from modelheir.inference.runtime import Runtime
 from modelheir.models.encoders import load_encoder
-from modelheir.objective.meta import MetaConfig, MetaCoTraining
+from modelheir.objective.meta import MetaConfig, MetaCoTraining, MutualFeedbackConfig
 from modelheir.types import Batch
 
 TARGET, CLASSES = 20.0, 10
@@ -70,11 +70,15 @@ def train(named: dict[str, models.VectorHead], views: tuple[torch.Tensor, ...], 
     return step
 
 
-def meta(views: tuple[torch.Tensor, ...], labels: torch.Tensor, widths: list[int]) -> Callable:
+def meta(views: tuple[torch.Tensor, ...], labels: torch.Tensor, widths: list[int], form: str = "exact") -> Callable:
     """Return a step of Meta Co-Training."""
     named, fit = heads(widths), FitConfig(optimizer="adamw", lr=1e-3, clip_norm=1.0)
     optimizers = {name: make_optimizer([head], fit) for name, head in named.items()}
-    update = MetaCoTraining(named, MetaConfig(collapse_below=0.0), prior=torch.full((CLASSES,), 1 / CLASSES))
+    update = MetaCoTraining(
+        named,
+        MetaConfig(collapse_below=0.0, feedback=MutualFeedbackConfig(form)),
+        prior=torch.full((CLASSES,), 1 / CLASSES),
+    )
     step = EngineStep(Runtime("cpu"), fit, optimizers, stage="mct", seed=0, steps=10_000)
     index = torch.arange(len(labels))
     batches = {
@@ -116,6 +120,7 @@ def main() -> None:
     took = {
         "stored": timed(stored, 10 * given.rounds),
         "meta": timed(meta(views, labels, widths), 5 * given.rounds),
+        "no feedback": timed(meta(views, labels, widths, "none"), 5 * given.rounds),
         "encoding": timed(lambda: ([one(images) for one in found], stored()), given.rounds),
     }
     count, ready = 50 * given.rounds, multiprocessing.get_context("spawn").Barrier(3)
@@ -137,6 +142,7 @@ def main() -> None:
         print(f"{name}: {1000 * seconds:.3f} ms a step of {given.batch}")
     for name, ratio in ratios.items():
         print(f"{name}: encoding against stored, ratio {ratio:.1f} (>= {TARGET:g}: {ratio >= TARGET})")
+    print(f"meta: feedback against none, ratio {took['meta'] / took['no feedback']:.2f}")
     print(f"a process a view against one for all: ratio {took['a process a view'] / took['stored']:.2f}")
 
 

@@ -34,7 +34,6 @@ from .thresholds.fixed import FixedThreshold as FixedThreshold
 from .thresholds.flexmatch import FlexMatch as FlexMatch
 from .thresholds.freematch import FreeMatch as FreeMatch
 from .thresholds.making import make_pseudo_labels as make_pseudo_labels
-from .thresholds.multimatch import MultiMatch as MultiMatch
 from .thresholds.pseudo_labels import Lesson as Lesson
 from .thresholds.pseudo_labels import PseudoLabels as PseudoLabels
 from .thresholds.pseudo_labels import Threshold as Threshold

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from modelheir.metrics.joint import joint_probabilities
+
 
 def test_labelled_and_pool_are_the_training_images_and_no_more(make_build, plain):
     build, train = make_build(), plain.data.splits["train"]
@@ -94,3 +96,15 @@ def test_the_classifier_says_the_product_of_what_heads_say(make_build):
 @pytest.mark.parametrize("views", [("pixels:left", "pixels:right", "pixels:top")])
 def test_three_views_have_three_heads(make_build, views):
     assert list(make_build(views=views).heads()) == ["view_1", "view_2", "view_3"]
+
+
+@pytest.mark.parametrize("rule", ["product", "prior_product", "mean"])
+def test_the_rule_by_which_views_predict_together_reaches_the_classifier(make_build, rule):
+    build = make_build(joint=rule)
+    heads, rows = build.heads(), np.arange(len(build.labelled))
+    model = build.classifier(heads).eval()
+    with torch.no_grad():
+        said = model.on_views([torch.from_numpy(one) for one in build.labelled.read(rows)]).logits.numpy()
+    each = build.logits(heads, build.labelled)
+    expected = joint_probabilities(each, rule=rule, prior=build.prior)
+    np.testing.assert_allclose(np.exp(said), expected, rtol=1e-4)

@@ -4,7 +4,6 @@ from .fixed import FixedThreshold as FixedThreshold
 from .flexmatch import FlexMatch as FlexMatch
 from .freematch import FreeMatch as FreeMatch
 from .making import make_pseudo_labels as make_pseudo_labels
-from .multimatch import MultiMatch as MultiMatch
 from .pseudo_labels import Lesson as Lesson
 from .pseudo_labels import PseudoLabels as PseudoLabels
 from .pseudo_labels import Threshold as Threshold
