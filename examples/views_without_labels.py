@@ -42,6 +42,7 @@ def read_settings() -> argparse.Namespace:
     parser.add_argument("--data", default="digits", help="as for modelheir train, such as folder:photos")
     parser.add_argument("--images", type=int, default=0, help="so many of the training images; 0 is all")
     parser.add_argument("--image_size", type=int, default=0, help="pixels a side; 0 is the images' own up to 64")
+    parser.add_argument("--val_fraction", type=float, default=0.1, help="as --inputs.val_fraction of the training")
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
@@ -134,7 +135,7 @@ def simclr(images: ImageSet, inputs: InputConfig, fit: FitConfig, seed: int, dev
 def main(settings: argparse.Namespace) -> None:
     out, seed, runtime = settings.out, settings.seed, Runtime(settings.device)
     accept(out / "settings.json", {key: value for key, value in vars(settings).items() if key not in ("device", "out")})
-    inputs = InputConfig(image_size=settings.image_size)
+    inputs = InputConfig(image_size=settings.image_size, val_fraction=settings.val_fraction)
     images = images_without_labels(settings.data, inputs, settings.images, seed)
     fit = FitConfig(epochs=settings.epochs, batch_size=64, lr=0.005)
     wide = dataclasses.replace(fit, batch_size=128)
@@ -161,6 +162,7 @@ def accept(file: Path, settings: dict[str, object]) -> None:
 def tell(encoders: Sequence[str], settings: argparse.Namespace) -> None:
     """Print the commands that use the encoders."""
     data = ["--data", settings.data, *(["--inputs.image_size", str(settings.image_size)] * bool(settings.image_size))]
+    data += ["--inputs.val_fraction", str(settings.val_fraction)] * (settings.val_fraction != 0.1)
     views = settings.out / "views"
     words = [word for encoder in encoders for word in ("--encoder", encoder)]
     print(shlex.join(["modelheir", "embed", *data, *words, "--out", str(views)]))
