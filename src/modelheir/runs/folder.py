@@ -92,16 +92,21 @@ class RunFolder:
         """Return the folder of stage ``number`` (from 0)."""
         return StageFolder(self.path / "stages" / f"{number:02d}_{name}", name)
 
+    def stages(self) -> list[StageFolder]:
+        """Return the folders of all stages that were begun, in order."""
+        found = sorted((self.path / "stages").glob("[0-9]*_*"))
+        return [StageFolder(path, path.name.partition("_")[2]) for path in found]
+
     def stage_named(self, name: str) -> StageFolder:
         """Return the folder of a finished stage.
 
         Raises:
             InputError: If there is no such stage, or it is not finished.
         """
-        known = {path.name.partition("_")[2]: path for path in sorted((self.path / "stages").glob("[0-9]*_*"))}
+        known = {one.name: one for one in self.stages()}
         if name not in known:
             raise InputError(f"{self.path} has no stage {name!r}; it has: {', '.join(known) or 'none'}.")
-        place = StageFolder(known[name], name)
+        place = known[name]
         if not place.finished:
             raise InputError(f"stage {name!r} of {self.path} is not finished.")
         return place
