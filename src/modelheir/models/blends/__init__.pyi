@@ -3,12 +3,16 @@ from .alpha import alpha_grid as alpha_grid
 from .alpha import choose_alpha as choose_alpha
 from .alpha import most_accurate as most_accurate
 from .alpha import score_alphas as score_alphas
+from .averages import RunningAverage as RunningAverage
+from .averages import average_states as average_states
 from .averages import soup as soup
 from .dawin import DaWin as DaWin
 from .dawin import dawin_share as dawin_share
 from .dawin import need_one_network as need_one_network
 from .fisher import empirical_fisher as empirical_fisher
 from .fisher import fisher_information as fisher_information
+from .greedy import GreedySoup as GreedySoup
+from .greedy import greedy_soup as greedy_soup
 from .interpolation import align_state as align_state
 from .interpolation import copy_weights as copy_weights
 from .interpolation import interpolate as interpolate
@@ -18,4 +22,8 @@ from .line import LINE as LINE
 from .line import LinePoint as LinePoint
 from .line import accuracy_line as accuracy_line
 from .line import model_between as model_between
+from .sequence_weights import ema_weights as ema_weights
+from .sequence_weights import latest_weights as latest_weights
+from .sequence_weights import tail_weights as tail_weights
+from .sequence_weights import uniform_weights as uniform_weights
 from .weight_rows import layer_vectors as layer_vectors
