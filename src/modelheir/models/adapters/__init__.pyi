@@ -9,5 +9,6 @@ from .kernel_rank import rank_cap as rank_cap
 from .low_rank import LowRank as LowRank
 from .low_rank import add_low_rank as add_low_rank
 from .plane import Plane as Plane
+from .plane import add_basis as add_basis
 from .plane import add_plane as add_plane
 from .side import side_module as side_module

@@ -1,0 +1,139 @@
+"""One safetensors file of weights: its table of contents, and any run of its numbers, read without the rest."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from modelheir.checks import InputError
+
+__all__ = ["SnapshotFile", "Stored", "open_snapshot", "read_header"]
+
+_MOST_HEADER = 100_000_000  #: bytes; the format allows no more
+_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+_ROUNDING = {"F64": 2.0**-53, "F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-9}
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """Where one floating tensor lies."""
+
+    kind: str  #: F64, F32, F16 or BF16
+    shape: tuple[int, ...]  #: of the tensor
+    offset: int  #: bytes from the start of the file
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number."""
+        return _TYPES[self.kind]
+
+    @property
+    def rounding(self) -> float:
+        """Largest relative rounding error of its type."""
+        return _ROUNDING[self.kind]
+
+
+@dataclasses.dataclass(frozen=True)
+class SnapshotFile:
+    """A file whose header was read and agrees with its size."""
+
+    path: Path
+    tensors: dict[str, Stored]  #: the floating ones, in the order in which they lie
+    written: str  #: the digest that its writer left in the header, or ""
+
+    @property
+    def digest(self) -> str:
+        """What identifies the content: the digest in its header, else the SHA-256 of the file."""
+        if self.written:
+            return self.written
+        with self.path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+
+    def open(self) -> BinaryIO:
+        """Open the file, to :meth:`read` from it.
+
+        Raises:
+            InputError: If it is gone.
+        """
+        try:
+            return self.path.open("rb", buffering=0)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read ({error.strerror}): was it removed meanwhile?") from error
+
+    def read(self, handle: BinaryIO, kind: str, offset: int, out: np.ndarray) -> None:
+        """Fill ``out``, ``(count,)`` float32 or float64, with the numbers of ``kind`` that lie at ``offset``.
+
+        Raises:
+            InputError: If the file became shorter meanwhile.
+        """
+        own = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}[kind]
+        raw = out if out.dtype == own else np.empty(len(out), own)
+        handle.seek(offset)
+        wanted, view = memoryview(raw).cast("B"), 0
+        while view < len(wanted):
+            count = handle.readinto(wanted[view:])  # pyright: ignore[reportAttributeAccessIssue]
+            if not count:
+                raise InputError(f"{self.path} became shorter while it was read. Restore it from a copy.")
+            view += count
+        if kind == "BF16":
+            wide = np.left_shift(raw, 16, dtype=np.uint32)
+            out[:] = wide.view(np.float32)
+        elif raw is not out:
+            out[:] = raw
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """Return the table of a safetensors file, with its ``__metadata__``, and where its numbers begin.
+
+    Raises:
+        ValueError: If it is none.
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as handle:
+        length = int.from_bytes(handle.read(8), "little")
+        if not 2 <= length <= min(_MOST_HEADER, path.stat().st_size - 8):
+            raise ValueError("its header is longer than the file")
+        header = json.loads(handle.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("its header is no table")
+    return header, 8 + length
+
+
+def open_snapshot(path: Path) -> SnapshotFile:
+    """Read the header of a safetensors file.
+
+    Raises:
+        InputError: If it is missing, cut short or no such file.
+    """
+    try:
+        header, base = read_header(path)
+        about, size = header.pop("__metadata__", None) or {}, path.stat().st_size
+        found = {name: _stored(entry, base, size) for name, entry in header.items()}
+    except FileNotFoundError as error:
+        raise InputError(f"the snapshot {path} is missing: restore it, or leave it out.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"the snapshot {path} is not a whole safetensors file ({reason}). Restore it from a copy, or leave it out."
+        ) from error
+    floats = {name: one for name, one in found.items() if one is not None}
+    order = sorted(floats, key=lambda name: floats[name].offset)
+    return SnapshotFile(path, {name: floats[name] for name in order}, str(about.get("sha256", "")))
+
+
+def _stored(entry: dict[str, Any], base: int, size: int) -> Stored | None:
+    begin, end = entry["data_offsets"]
+    if not 0 <= begin <= end or base + end > size:
+        raise ValueError("it is cut short")
+    if entry["dtype"] not in _TYPES:
+        return None
+    shape = tuple(int(side) for side in entry["shape"])
+    if end - begin != _TYPES[entry["dtype"]] * math.prod(shape):
+        raise ValueError("a tensor's size is not that of its shape")
+    return Stored(entry["dtype"], shape, base + begin)
