@@ -13,7 +13,8 @@ def test_defaults_are_within_their_limits():
 
 BAD = {
     "max_bad_share": -0.1, "max_megapixels": 100.0, "verify": "opn", "val_fraction": 1.5, "test_fraction": float("nan"),
-    "train_fraction": -1.0, "train_per_class": -1, "image_size": -1, "resize": -1, "augment": "crop_flp",
+    "train_fraction": -1.0, "train_per_class": -1, "label_noise": 1.1,
+    "image_size": -1, "resize": -1, "augment": "crop_flp",
     "crop_pad": -1, "policy_operations": 0, "policy_magnitude": 31, "erase": 1.1, "mixup": -0.1, "cutmix": -0.1,
     "mix_probability": 2.0, "mix_switch": -1.0, "views": "center", "loader": "stream", "resident_gib": -1.0,
     "workers": -1, "split_seed": -1, "augment_seed": -1,

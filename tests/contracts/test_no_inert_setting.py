@@ -335,6 +335,7 @@ CASES = {
     "fit.snapshots.weights": (..., {"fit.snapshots.every_epochs": 1, "fit.ema_decay": 0.5}),
     "inputs.train_fraction": (0.5, {}),
     "inputs.train_per_class": (9, {}),
+    "inputs.label_noise": (0.5, {}),
     "inputs.train_classes": (("class0", "class2"), {}),
     "inputs.val_fraction": (0.2, {}),
     "inputs.image_size": (6, {}),

@@ -226,3 +226,15 @@ def test_a_sequence_in_compat_mode_says_what_a_run_must_be_given(tmp_path, caplo
     open_splits(f"sequence:{path},mode=compat", InputConfig())
     assert "--network.mean 0 0 0 --network.std 0.00392157 0.00392157 0.00392157" in caplog.text
     assert "--inputs.augment none" in caplog.text
+
+
+def test_the_steps_of_a_sequence_are_reduced_once(config, tmp_path):
+    file = tmp_path / "steps.yaml"
+    file.write_text("data: digits\ncolumn: writer\n")
+    whole, half = (
+        open_splits(f"sequence:{file}", dataclasses.replace(config, train_fraction=share))["train"]
+        for share in (1, 0.5)
+    )
+    assert len(half) == pytest.approx(len(whole) / 2, rel=0.05)  # rounded up in every class of every step
+    noisy = open_splits(f"sequence:{file}", dataclasses.replace(config, label_noise=0.1))["train"]
+    assert (noisy.labels != whole.labels).sum() == pytest.approx(0.1 * len(whole), rel=0.05)

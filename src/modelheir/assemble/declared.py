@@ -95,7 +95,7 @@ def _open(name: str, use: SourceUse, config: TrainConfig, classes: tuple[str, ..
 
     # how much of ``--data`` is trained on says nothing about other data
     inputs = dataclasses.replace(
-        config.inputs, train_fraction=1.0, train_per_class=0, train_classes=(), keep_together=""
+        config.inputs, train_fraction=1.0, train_per_class=0, train_classes=(), keep_together="", label_noise=0.0
     )
     if use.labelled:
         found = open_splits(use.address, inputs)

@@ -32,6 +32,9 @@ class InputConfig:
     train_fraction: Annotated[float, InRange(0, 1)] = 1.0  #: of train, stratified; a smaller one is a subset
     train_per_class: Annotated[int, AtLeast(0)] = 0  #: most training images a class; 0 is all
     train_classes: tuple[str, ...] = ()  #: classes kept, in every split; () is all
+    label_noise: Annotated[float, InRange(0, 1)] = (
+        0.0  #: share of the training labels that are replaced by another class, drawn by split_seed, for trials
+    )
     # what the model sees
     image_size: Annotated[int, AtLeast(0)] = 0  #: pixels a side; 0 is the images' own longest up to 64, else 224
     resize: Annotated[int, AtLeast(0)] = (

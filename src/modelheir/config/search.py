@@ -22,6 +22,7 @@ _KEPT = (
     *("data", "old_weights", "classes", "out", "seed", "init_seed", "data_seed", "device", "trackers", "quiet"),
     *("inputs.root", "inputs.download", "inputs.max_bad_share", "inputs.max_megapixels", "inputs.val_fraction"),
     *("inputs.test_fraction", "inputs.keep_together", "inputs.split_seed", "inputs.train_classes"),
+    "inputs.label_noise",
 )
 
 

@@ -13,9 +13,11 @@ import hashlib
 import numpy as np
 
 from modelheir import checks
+from modelheir.config.inputs import InputConfig
 from modelheir.data.images import ImageSet
+from modelheir.data.label_noise import noisy_labels
 
-__all__ = ["carve", "first_share", "keep_classes", "ranked"]
+__all__ = ["carve", "first_share", "keep_classes", "ranked", "training_part"]
 
 
 def keep_classes(images: ImageSet, names: tuple[str, ...]) -> ImageSet:
@@ -132,3 +134,12 @@ def ranked(names: np.ndarray, labels: np.ndarray, classes: int, key: str) -> lis
     order = np.lexsort((hashes, labels))
     of_class = np.split(order, np.searchsorted(labels[order], np.arange(classes)))
     return [members for members in of_class[1:] if len(members)]
+
+
+def training_part(images: ImageSet, config: InputConfig) -> ImageSet:
+    """Return what of the training images is trained on, and with which labels, as the settings say."""
+    found = first_share(images, config.train_fraction, per_class=config.train_per_class, seed=config.split_seed)
+    if not config.label_noise:
+        return found
+    noisy = noisy_labels(found.labels, config.label_noise, classes=len(found.classes), seed=config.split_seed)
+    return dataclasses.replace(found, labels=noisy)

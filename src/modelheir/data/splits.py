@@ -11,7 +11,7 @@ import numpy as np
 from modelheir.address import parse_data
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
-from modelheir.data.carving import carve, first_share, keep_classes
+from modelheir.data.carving import carve, keep_classes, training_part
 from modelheir.data.history.opening import open_history
 from modelheir.data.images import ImageSet
 from modelheir.data.sources.table import open_source
@@ -39,7 +39,8 @@ def open_splits(spec: str, config: InputConfig, *, labelled: bool = True) -> dic
         InputError: If there is no training split, only one class, an empty split, one id in two splits, or too
             many undecodable images.
     """
-    found = _of_history(spec, config) if parse_data(spec).kind == "sequence" else open_source(spec, config)
+    steps = parse_data(spec).kind == "sequence"
+    found = _of_history(spec, config) if steps else open_source(spec, config)
     if found.keys() == {"unlabelled"}:
         if labelled:
             raise InputError(f"{spec}: all images are unlabelled; training needs labels, such as class folders.")
@@ -59,9 +60,8 @@ def open_splits(spec: str, config: InputConfig, *, labelled: bool = True) -> dic
                 found["train"], share, seed=config.split_seed, name=name, keep_together=config.keep_together
             )
             left -= fraction
-    found["train"] = first_share(
-        found["train"], config.train_fraction, per_class=config.train_per_class, seed=config.split_seed
-    )
+    if not steps:  # of a sequence, every step is reduced already
+        found["train"] = training_part(found["train"], config)
     for name, images in found.items():
         if len(images) == 0:
             why = f" (no class has two values of {config.keep_together})" if config.keep_together else ""

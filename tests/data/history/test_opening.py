@@ -96,6 +96,11 @@ def test_settings_of_reading_count(config):
     assert [len(step["train"]) for step in opened(train_fraction=0.5).steps] < [
         len(step["train"]) for step in plain.steps
     ]
+    noisy = opened(label_noise=0.25)
+    for clean, wrong in zip(plain.steps, noisy.steps, strict=True):
+        count = len(clean["train"])
+        assert (clean["train"].labels != wrong["train"].labels).sum() == round(0.25 * count)
+        assert (clean["val"].labels == wrong["val"].labels).all()
     together = opened(keep_together="writer").newest
     assert not set(together["train"].columns["writer"]) & set(together["test"].columns["writer"])
 

@@ -12,7 +12,7 @@ from modelheir.address import parse_data
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import from_mapping, read_yaml, to_mapping
-from modelheir.data.carving import carve, first_share, keep_classes
+from modelheir.data.carving import carve, keep_classes, training_part
 from modelheir.data.history.dated import TimeConfig, cut_by_time, from_sets
 from modelheir.data.history.history import History
 from modelheir.data.history.portraits import compat_portraits
@@ -36,17 +36,16 @@ def open_history(
         spec: One of: several data sets, oldest first; ``sequence:FILE.yaml``, whose settings ``mode`` and ``seed`` can
             follow (``sequence:FILE.yaml,seed=3``), or what such a file holds; ``portraits:DIR``, which ``mode=compat``
             can follow; a data set whose images have a column that says when (``digits`` are cut by writer).
-        config: Settings of reading; ``train_classes``, ``train_fraction`` and ``train_per_class``, of every step; and
-            ``split_seed`` and ``keep_together`` where splits are carved out. ``test_fraction`` counts for shifts of
-            data that have no test split.
+        config: Settings of reading; ``train_classes``, ``train_fraction``, ``train_per_class`` and ``label_noise``, of
+            every step; and ``split_seed`` and ``keep_together`` where splits are carved out. ``test_fraction`` counts
+            for shifts of data that have no test split.
         time: How images are cut into steps and splits; ``None`` takes a step a value of the column.
 
     Raises:
         InputError: If it cannot be opened, or has one step; or ``time`` is given for a file, which says it.
     """
     history = _whole(spec, config, time)
-    shares = {"per_class": config.train_per_class, "seed": config.split_seed}
-    steps = [{**step, "train": first_share(step["train"], config.train_fraction, **shares)} for step in history.steps]
+    steps = [{**step, "train": training_part(step["train"], config)} for step in history.steps]
     return dataclasses.replace(history, steps=tuple(steps))
 
 
