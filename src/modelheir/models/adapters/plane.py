@@ -50,14 +50,15 @@ class Plane(nn.Module):
         self.block, self.blocks = block, blocks
         if owner:
             self.coordinates = coordinates
-        self.register_buffer("basis", basis, persistent=False)
+        # rows, as torch takes five dimensions for images with channels and refuses to lay them out
+        self.register_buffer("basis", basis.flatten(1), persistent=False)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the moved weight, in the shape of ``weight``."""
         own = self.shared[0].view(-1, self.blocks)[:, self.block].to(weight)
         with torch.autocast(weight.device.type, enabled=False):  # steps are small against the weight
-            flat = self.basis.flatten(1)
-            moved = own @ flat if flat.dtype == own.dtype else _Expand.apply(own, flat)
+            same = self.basis.dtype == own.dtype
+            moved = own @ self.basis if same else _Expand.apply(own, self.basis)
         return weight + moved.view_as(weight)
 
 
