@@ -1,32 +1,38 @@
-"""Evidence for co-training: digits in two halves, and CIFAR-10 through two encoders with ImageNet weights.
+"""Evidence for co-training: digits in two halves, and CIFAR-10 through two encoders that were trained without labels.
 
     python docs/evidence/cotrain.py --data DIR --out runs/evidence_cotrain --seeds 0 1 2 3 4
 
 ``DIR`` holds ``train.parquet`` and ``test.parquet`` of CIFAR-10. The digits' views are the left and the right half of
 each image; those of CIFAR-10 (10,000 images to train, of which labels are drawn, 1,000 to choose by and 10,000 to
-report) are the vectors of EfficientNet-Lite0 and Lite2 at 112 pixels, computed once. A seed draws the labels, the heads
-and the order. Every algorithm has the settings of ``train cotrain``, but for 10 epochs; two more trainings of Meta
-Co-Training have no feedback, and feedback about other samples. CIFAR-10 has the first three seeds; ``--sets`` takes one
-of the two alone. Writes ``cotrain.json`` and the
+report) are the vectors of two networks that ``examples/views_without_labels.py`` trained at 16 pixels on 30,000 images
+of the training split: a convnet on rotations and a ResNet-8 by SimCLR. A seed draws the labels, the heads and the
+order; the two networks are the same for all. Every algorithm has the settings of ``train cotrain``, but for 10 epochs;
+two more trainings of Meta Co-Training have no feedback, and feedback about other samples. CIFAR-10 has the first three
+seeds; ``--sets`` takes one of the two alone and keeps what the file says of the other. Writes ``cotrain.json`` and the
 tables of ``cotrain.md``.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import distill
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
 
 from modelheir.analysis.arms import over_seeds
+from modelheir.assemble.embedding.embedding import view_name
 
 HERE = Path(__file__).parent
+EXAMPLE = HERE.parent.parent / "examples" / "views_without_labels.py"
 ALGORITHMS = ("supervised", "concatenated", "logistic", "svm", "label_spreading", "pseudo_label", "consistency")
 ALGORITHMS += ("cotrain", "mct", "mpl")
 FEEDBACK = {
@@ -37,48 +43,90 @@ FEEDBACK = {
 DATA = {
     "digits": (("1 per class", "5 per class", "10 per class"), ["--data", "digits"], 99),
     "cifar10": (("1 %", "10 %"), [], 3),
+    **{
+        f"gaussians, {second}": (("2 per class",), [], 99) for second in ("alike", "weaker", "weakest", "noise", "copy")
+    },
 }
 BASE = "concatenated"
+#: second view -> standard deviations of it between the classes' means; the first has 3
+APART = {"alike": 3.0, "weaker": 2.0, "weakest": 1.0, "noise": 0.0, "copy": 3.0}
+
+
+def gaussians(second: str, out: Path) -> list[str]:
+    """Write images whose halves are draws of two Gaussian views of one class; return the settings of a training.
+
+    Four classes; 18 grey pixels a half, of standard deviation 20; the means lie on the corners of a regular simplex.
+    """
+    place, rng = out / "images" / second, np.random.default_rng(0)
+    for split, count in (("train", 4200), ("test", 4000)):
+        labels = np.arange(count) % 4
+        halves = []
+        for apart in (3.0, APART[second]):
+            means = np.zeros((4, 18))
+            means[np.arange(4), np.arange(4)] = apart / np.sqrt(2)
+            halves.append(means[labels] + rng.standard_normal((count, 18)))
+        if second == "copy":
+            halves[1] = halves[0]
+        pixels = np.concatenate([half.reshape(count, 6, 3) for half in halves], 2)
+        images = np.clip(np.round(110 + 20 * pixels), 0, 255).astype(np.uint8)
+        rows = {"image": [{"bytes": _png(one), "path": None} for one in images], "label": labels}
+        place.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(rows), place / f"{split}.parquet")
+    views = ["--views", "pixels:left", "pixels:right", "--method.head.kind", "linear"]
+    return ["--data", f"parquet:{place}", "--inputs.image_size", "6", "--inputs.val_fraction", "0.0476", *views]
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    held = io.BytesIO()
+    Image.fromarray(pixels).save(held, "PNG")
+    return held.getvalue()
 
 
 def embed(data: Path, out: Path) -> list[str]:
     """Compute the views of CIFAR-10, once, and return the settings of a training on them."""
-    images = ["--data", f"parquet:{data}", "--inputs.train_per_class", "1000", "--inputs.val_fraction", "0.02"]
-    encoders = ["pkg:efficientnet_lite0", "pkg:efficientnet_lite2"]
+    whole = ["--data", f"parquet:{data}", "--image_size", "16", "--val_fraction", "0.02", "--images", "30000"]
+    words = [str(EXAMPLE), *whole, "--epochs", "20", "--out", str(out / "encoders")]
+    _start([sys.executable, *words], out / "encoders.txt")
+    images = ["--data", f"parquet:{data}", "--inputs.val_fraction", "0.02", "--inputs.image_size", "16"]
+    images += ["--inputs.train_per_class", "1000"]
+    encoders = [f"file:{out / 'encoders' / name}.safetensors" for name in ("rotation", "simclr")]
     named = [word for one in encoders for word in ("--encoder", one)]
-    views = out / "views"
-    _run(["embed", *images, *named, "--inputs.image_size", "112", "--out", str(views)], out / "embed.txt")
-    return [*images, "--views", *(str(views / one.replace(":", "-")) for one in encoders)]
+    _run(["embed", *images, *named, "--out", str(out / "views")], out / "embed.txt")
+    return [*images, "--views", *(str(out / "views" / view_name(one)) for one in encoders)]
 
 
 def trainings(data: Path, out: Path, seeds: list[int], sets: list[str]) -> Iterator[tuple[dict, Path]]:
     """Train what is missing; give of each run what it is and its folder."""
     for name in sets:
         settings = embed(data, out) if name == "cifar10" else DATA[name][1]
+        if name.startswith("gaussians"):
+            settings = gaussians(name.partition(", ")[2], out)
         for seed in seeds[: DATA[name][2]]:
             for labels in DATA[name][0]:
                 own = ["--labels", labels, "--seed", str(seed), "--method.seeds", "1", "--fit.epochs", "10"]
                 arms = {"all": ["--algorithm", *ALGORITHMS]}
                 arms |= {arm: ["--algorithm", "mct", *words] for arm, words in FEEDBACK.items()}
                 for arm, words in arms.items():
-                    place = (
-                        out / name / labels.replace(" ", "_") / f"seed{seed}" / arm.replace(", ", "_").replace(" ", "_")
-                    )
+                    words_of = [name, labels, f"seed{seed}", arm]
+                    place = out.joinpath(*(one.replace(", ", "_").replace(" ", "_") for one in words_of))
                     _run(["train", "cotrain", *settings, *own, *words, "--out", str(place)], place.with_suffix(".txt"))
                     yield {"data": name, "labels": labels, "seed": seed, "run": arm}, place
 
 
 def _run(words: list[str], log: Path) -> None:
-    """Run a command once, with one thread."""
+    """Run a command of modelheir once, with one thread."""
+    code = "import torch; torch.set_num_threads(1); from modelheir.cli import main; import sys; sys.exit(main())"
+    _start([sys.executable, "-c", code, *words], log)
+
+
+def _start(command: list[str], log: Path) -> None:
     if log.is_file():
         return
     log.parent.mkdir(parents=True, exist_ok=True)
-    began = time.process_time()
-    code = "import torch; torch.set_num_threads(1); from modelheir.cli import main; import sys; sys.exit(main())"
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise SystemExit(f"modelheir {' '.join(words)}\n{done.stdout}\n{done.stderr}")
-    log.write_text(f"{time.process_time() - began}\n{done.stdout}", encoding="utf-8")
+        raise SystemExit(f"{' '.join(command)}\n{done.stdout}\n{done.stderr}")
+    log.write_text(done.stdout, encoding="utf-8")
 
 
 def measure(data: Path, out: Path, seeds: list[int], sets: list[str]) -> dict:
@@ -143,7 +191,11 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=sorted(DATA), default=sorted(DATA))
     args = parser.parse_args()
     result = measure(args.data.resolve(), args.out.resolve(), args.seeds, args.sets)
-    (HERE / "cotrain.json").write_text(json.dumps(result, indent=1) + "\n")
+    target = HERE / "cotrain.json"
+    if target.is_file():
+        held = json.loads(target.read_text())["records"]
+        result["records"] = [one for one in held if one["data"] not in args.sets] + result["records"]
+    target.write_text(json.dumps(result, indent=1) + "\n")
     page = HERE / "cotrain.md"
     head = page.read_text(encoding="utf-8").partition("<!-- tables -->")[0] if page.is_file() else ""
     page.write_text(f"{head}<!-- tables -->\n{markdown(result)}\n", encoding="utf-8")

@@ -9,6 +9,7 @@ from modelheir.methods.adapt import adapt
 from modelheir.methods.cotrain import cotrain
 from modelheir.methods.distill import distill, fixmatch, mutual, pseudo_label
 from modelheir.methods.method import Method
+from modelheir.methods.subspace import subspace
 from modelheir.methods.upgrade import bct, elodi, interpolate, self_distill, upgrade
 
 __all__ = ["METHODS", "Method"]
@@ -28,5 +29,6 @@ METHODS: dict[str, Method] = {
         fixmatch.METHOD,
         adapt.METHOD,
         cotrain.METHOD,
+        subspace.METHOD,
     )
 }

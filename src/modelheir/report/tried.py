@@ -1,4 +1,4 @@
-"""What a run tried, and what it says of the choice: strategies of ``adapt``, algorithms of ``cotrain``."""
+"""What a run tried, and what it says of the choice: strategies of ``adapt``, algorithms of ``cotrain``, ways of ``subspace``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from modelheir.report import figures
 
 __all__ = ["KINDS", "tried"]
 
-KINDS = {"algorithm": "Algorithm", "strategy": "Strategy"}  #: beginning of a row of ``result.json`` -> heading
+KINDS = {"algorithm": "Algorithm", "strategy": "Strategy", "way": "Way"}  #: beginning of a row of ``result.json`` -> heading
 
 
 def tried(

@@ -1,0 +1,1 @@
+"""Methods that continue from the snapshots of a training."""

@@ -1,0 +1,193 @@
+"""What the stages of one seed share: the snapshots, the network that they are of, and the plane that they span."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from modelheir import models, subspace
+from modelheir.checks import InputError
+from modelheir.config.fit import FitConfig, SnapshotConfig
+from modelheir.models import blends
+from modelheir.plans import Stage, Task
+from modelheir.subspace.basis import FILE
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from modelheir.methods.given import Given
+    from modelheir.methods.subspace.config import Config
+    from modelheir.models import Classifier
+    from modelheir.subspace import Basis, Trajectory
+    from modelheir.types import Snapshot, StageResult, Stream
+
+__all__ = ["COMPONENTS", "Build", "Done", "chosen"]
+
+Done = Mapping[str, "StageResult"]
+
+COMPONENTS = 32  #: directions where nothing is said, or as many as the snapshots have
+_LATEST = 0.6  #: share of the snapshots where nothing is said
+
+
+class Build:
+    """One seed's pieces.
+
+    Args:
+        config: The method's settings.
+        given: Data and settings of the run, with the seeds of this member.
+        kept: Results so far to the snapshots, in order.
+        suffix: Of every stage's name.
+    """
+
+    def __init__(self, config: Config, given: Given, kept: Callable[[Done], Sequence[Snapshot]], suffix: str) -> None:
+        self.config, self.given, self.suffix = config, given, suffix
+        self._kept = kept
+        self._bases: dict[str, Basis] = {}
+
+    def stage(self, name: str, prepare: Callable[[Done], Task | None]) -> Stage:
+        """Return a stage of this seed."""
+        return Stage(f"{name}{self.suffix}", prepare)
+
+    def network(self) -> Classifier:
+        """Return the network that the snapshots are of; its weights are to be loaded."""
+        if self.config.start:
+            return models.thawed_copy(self.given.models["start"].one("--from"))
+        return self.given.model.build()
+
+    def snapshots(self, done: Done) -> list[Snapshot]:
+        """Return those that are used, in order.
+
+        Raises:
+            InputError: If there are fewer than two.
+        """
+        every = list(self._kept(done))
+        found = chosen(every, self.config.snapshots)
+        if len(found) < 2:
+            where = f"--from {self.config.start} has" if self.config.start else "the training left"
+            raise InputError(
+                f"{where} {len(every)} snapshots, and method.snapshots = {self.config.snapshots!r} takes "
+                f"{len(found)} of them: two at least are needed. Train with --fit.snapshots.every_epochs 1, or take "
+                "more."
+            )
+        return found
+
+    def state(self, done: Done, number: int) -> dict[str, Tensor]:
+        """Return the weights and buffers of one of the snapshots used, in float32; -1 is the last."""
+        return _float32(self.snapshots(done)[number].weights("model"))
+
+    def loaded(self, state: Mapping[str, Tensor]) -> Classifier:
+        """Return the network with these weights."""
+        model = self.network()
+        model.load_state_dict(dict(state))
+        return model
+
+    def averaged(self, state: Mapping[str, Tensor]) -> Classifier:
+        """Return the network with an average's weights, and the batch-norm statistics that belong to them."""
+        model = self.loaded(state)
+        return self.recalibrated(model) if self.config.recalibrate else model
+
+    def recalibrated(self, model: Classifier) -> Classifier:
+        """Estimate batch-norm statistics anew; edits and returns the network.
+
+        Every process reads all training images in one mixed order, so that all arrive at the same statistics.
+        """
+        blends.recalibrate(model.to(self.given.data.runtime.device), self.calm.epoch(0))
+        return model
+
+    @functools.cached_property
+    def calm(self) -> Stream:
+        """All training images in one mixed order, as they are evaluated."""
+        data = self.given.data
+        train = data.splits["train"]
+        mixed = train.subset(np.random.default_rng(data.seed).permutation(len(train)))
+        splits = {**data.splits, "train": mixed}
+        return dataclasses.replace(data, splits=splits).stream("train", train=False, rank=0, world=1)
+
+    def begin(self, done: Done) -> Classifier:
+        """Return the network where training in the plane begins."""
+        where = self.config.begin
+        if where == "mean":
+            return self.averaged(self.mean(done))
+        return self.loaded(self.state(done, 0 if where == "first" else -1))
+
+    def mean(self, done: Done) -> dict[str, Tensor]:
+        """Return the mean of the snapshots used."""
+        return blends.average_states(self.state(done, number) for number in range(len(self.snapshots(done))))
+
+    def trajectory(self, done: Done) -> Trajectory:
+        """Return the snapshots as rows: parameters alone, no statistics."""
+        names = [name for name, _ in self.network().named_parameters()]
+        return subspace.Trajectory([one.path for one in self.snapshots(done)], names=names)
+
+    def basis(self, kind: str, done: Done, make: Callable[[Trajectory, Path], Basis]) -> Basis:
+        """Return a basis, made once by the main process and kept beside the result of the first way.
+
+        Args:
+            kind: Name of its folder.
+            done: Results so far.
+            make: Snapshots and a folder to the basis that is written there.
+        """
+        if kind not in self._bases:
+            place, runtime = self.folder(done) / kind, self.given.data.runtime
+            rows = self.trajectory(done)
+
+            def keep() -> None:
+                if not (place / FILE).is_file():
+                    make(rows, place)
+
+            runtime.by_main(keep)
+            self._bases[kind] = subspace.Basis.load(place, fingerprint=rows.fingerprint)
+        return self._bases[kind]
+
+    def folder(self, done: Done) -> Path:
+        """Where bases are kept: the folder of this seed's last snapshot as it is."""
+        return done[f"cut{self.suffix}"].folder
+
+    def task(self, model: Classifier, *, describe: Mapping[str, Any] | None = None) -> Task:
+        """Return a task that trains nothing: the network is kept and evaluated as it is."""
+        about = {"model": model.spec, **(describe or {})}
+        return Task({"model": model}, {}, evaluate=self.given.data.evaluation(), describe=about)
+
+    def fit(self, **changes: Any) -> FitConfig:
+        """Return the settings of a stage after the snapshots: the run's, without snapshots, for ``method.epochs``."""
+        plain = {"lr_multipliers": (), "layer_decay": 1.0, "head_multiplier": 1.0, "no_decay": (), "ema_decay": 0.0}
+        changes = {"epochs": self.config.epochs, "snapshots": SnapshotConfig(), **changes}
+        return dataclasses.replace(self.given.fit, **plain, **changes)
+
+
+def chosen(every: Sequence[Any], which: str) -> list[Any]:
+    """Return the snapshots that ``which`` takes.
+
+    Args:
+        every: All of them, in order.
+        which: START:STOP or START:STOP:STEP as in Python; "" is the latest 60 %, at least two.
+
+    Raises:
+        InputError: If it is neither.
+
+    Example:
+        >>> chosen("abcdefghij", ""), chosen("abcdefghij", "2:8:2"), chosen("abcdefghij", "-3:")
+        (['e', 'f', 'g', 'h', 'i', 'j'], ['c', 'e', 'g'], ['h', 'i', 'j'])
+    """
+    if not which:
+        return list(every[-max(2, round(_LATEST * len(every))) :])
+    parts = which.split(":")
+    try:
+        bounds = [int(part) if part.strip() else None for part in parts]
+    except ValueError:
+        bounds = []
+    if len(bounds) not in (2, 3) or (len(bounds) == 3 and (bounds[2] is None or bounds[2] < 1)):
+        raise InputError(
+            f"method.snapshots = {which!r}: write START:STOP or START:STOP:STEP with whole numbers, such as 10:40:2 or "
+            "-20: for the latest twenty."
+        )
+    return list(every[slice(*bounds)])
+
+
+def _float32(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}

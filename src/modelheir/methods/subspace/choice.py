@@ -1,0 +1,61 @@
+"""Which way to use, by the selection images; what each came to and cost, and what the plane explains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelheir.methods.given.arms import ranked, row_of, verdict
+from modelheir.methods.subspace.names import ABOUT
+from modelheir.methods.subspace.ways import WAYS
+from modelheir.plans import Stage, Task
+
+if TYPE_CHECKING:
+    from modelheir.methods.subspace.build import Build, Done
+    from modelheir.types import StageResult
+
+__all__ = ["choice"]
+
+
+def choice(builds: Sequence[Build], names: Sequence[str]) -> Stage:
+    """Return the last stage: it keeps the chosen way's network and writes a row of each.
+
+    Args:
+        builds: One a seed; the first one's network is kept.
+        names: The ways that were tried.
+    """
+
+    def prepare(done: Done) -> Task:
+        found = {name: [done[f"{name}{build.suffix}"] for build in builds] for name in names}
+        order = ranked(found)
+        rows = {
+            f"way/{name}": {**row_of(results), **_cost(builds[0], name, results)} for name, results in found.items()
+        }
+        note = verdict(found, ABOUT.__getitem__, kind="way", images="selection images")
+        best = rows[f"way/{order[0]}"]
+        best |= {"chosen": True, "note": f"{_table(rows, order)}\n{note}"}
+        build, result = builds[0], found[order[0]][0]
+        model = build.loaded(result.weights("model"))
+        return build.task(model, describe={"chosen": order[0], "rows": rows})
+
+    return Stage("choice", prepare)
+
+
+def _cost(build: Build, name: str, results: Sequence[StageResult]) -> dict[str, Any]:
+    """Return the passes over the training images after the snapshots; a forward pass is a third of one."""
+    measured = [{**one.describe, **one.describe.get("measured", {})} for one in results]
+    if all("passes" in one for one in measured):
+        return {"passes": sum(one["passes"] for one in measured) / len(measured)}
+    if not WAYS[name].trains:
+        averaged = name != "cut" and (build.config.recalibrate or name == "recalibrated")
+        return {"passes": 1 / 3 if averaged else 0.0}
+    return {"passes": float(build.config.epochs + (build.given.fit.epochs if name == "full" else 0))}
+
+
+def _table(rows: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> str:
+    """Write what every way came to, best first."""
+    lines = [f"{'':14}selection  reporting  passes"]
+    for name in order:
+        row = rows[f"way/{name}"]
+        lines.append(f"{name:14}{row['selection']:>9.1%}  {row['value']:>9.1%}  {row['passes']:>6.2g}")
+    return "\n".join(lines)

@@ -1,0 +1,67 @@
+"""Settings of ``subspace``."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+from modelheir.checks import Above, AtLeast, InRange, OneOf
+from modelheir.methods.subspace.names import ABOUT, AUTO, tried
+from modelheir.objective.supervised import SupervisedConfig
+
+__all__ = ["Config", "ProjectedConfig", "WeightsConfig"]
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectedConfig:
+    """Settings of gradient descent in the plane, by SGD with a rate that falls to 0 in a line."""
+
+    lr: Annotated[float, Above(0)] = 0.1  #: at the start, of coordinates along directions of length 1
+    momentum: Annotated[float, InRange(0, 1)] = 0.9
+    weight_decay: Annotated[float, AtLeast(0)] = 0.0  #: of the network's weights, as far as the plane reaches them
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightsConfig:
+    """Settings of trainable weight averaging."""
+
+    lr: Annotated[float, Above(0)] = 0.1  #: at the start, of coordinates along directions of length 1
+    momentum: Annotated[float, InRange(0, 1)] = 0.9
+    weight_decay: Annotated[float, AtLeast(0)] = 1e-5  #: of the averaged weights
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of ``subspace``."""
+
+    start: str = ""  #: run:DIR whose snapshots are used (run:DIR#STAGE of one of its stages); '' trains a network first
+    snapshots: str = ""  #: which of them, in order and from 0, as START:STOP or START:STOP:STEP; '' is the latest 60 %
+    ways: Annotated[tuple[str, ...], OneOf(AUTO, *ABOUT)] = (
+        AUTO,
+    )  #: that are tried; the best on the selection images is kept. auto is cut, anneal, swa, ema, lawa, greedy, twa,
+    #: psgd and pbfgs
+    seeds: Annotated[int, AtLeast(1)] = 1  #: networks trained and continued, from one seed more each; of start, 1
+    epochs: Annotated[int, AtLeast(1)] = 2  #: passes over the training images of each way that trains
+    components: Annotated[float, AtLeast(0)] = (
+        0  #: directions of the plane, or below 1 the share of the snapshots' variance that they explain; 0 is 32, or as
+        #: many as the snapshots have
+    )
+    begin: Annotated[str, OneOf("last", "mean", "first")] = "last"  #: the point of the plane where training begins
+    recalibrate: bool = True  #: averages get batch-norm statistics of the training images
+    ema_decay: Annotated[float, InRange(0, 1)] = 0.9  #: ema: decay a snapshot, below 1
+    latest: Annotated[int, AtLeast(1)] = 6  #: lawa: snapshots averaged
+    psgd: ProjectedConfig = dataclasses.field(default_factory=ProjectedConfig)
+    twa: WeightsConfig = dataclasses.field(default_factory=WeightsConfig)
+    supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
+
+    def unread(self) -> dict[str, str]:
+        """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
+        why = f"ways = {list(self.ways)!r}"
+        names = set(tried(self.ways))
+        found = {} if "ema" in names else {"ema_decay": why}
+        found |= {} if "lawa" in names else {"latest": why}
+        found |= {} if names & {"psgd", "random"} else {"psgd": why}
+        found |= {} if "twa" in names else {"twa": why}
+        found |= {} if names & {"psgd", "random", "pbfgs", "lbfgs"} else {"begin": why}
+        found |= {} if names & {"psgd", "random", "pbfgs", "lbfgs"} else {"components": why}
+        return found

@@ -1,0 +1,95 @@
+r"""Ways that train in a plane of the weights: as many numbers move as the plane has directions.
+
+.. math:: w = w_{begin} + P^\top z, \qquad z \in \mathbb{R}^n,\ z = 0 \text{ at first}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelheir import subspace
+from modelheir.methods.subspace.build import COMPONENTS
+from modelheir.models.adapters import add_basis
+from modelheir.objective.supervised import make_supervised
+from modelheir.plans import Task
+from modelheir.types import LossTerms
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from modelheir.config.fit import FitConfig
+    from modelheir.methods.subspace.build import Build, Done
+    from modelheir.methods.subspace.config import ProjectedConfig, WeightsConfig
+    from modelheir.models import Classifier
+    from modelheir.subspace import Basis, Trajectory
+    from modelheir.types import Batch, Step
+
+__all__ = ["principal", "psgd", "random", "twa"]
+
+
+def principal(build: Build, done: Done) -> Basis:
+    """Return the principal directions of the snapshots used."""
+    asked = build.config.components
+
+    def make(rows: Trajectory, folder: Path) -> Basis:
+        if asked:
+            return subspace.pca(rows, asked if asked < 1 else int(asked), folder=folder)
+        return subspace.pca(rows, min(COMPONENTS, len(rows) - 1), truncate=True, folder=folder)
+
+    return build.basis("principal", done, make)
+
+
+def psgd(build: Build, done: Done) -> Task:
+    """Project gradients on the trajectory's plane (Li et al., 2021, arXiv:2103.11154, algorithm 1)."""
+    return _descent(build, build.begin(done), principal(build, done), build.config.psgd)
+
+
+def random(build: Build, done: Done) -> Task:
+    """Project gradients on a random plane of as many directions: what any plane would do."""
+    wanted, seed = principal(build, done), build.given.model.seed
+
+    def make(rows: Trajectory, folder: Path) -> Basis:
+        return subspace.random_basis(rows.layout, len(wanted), seed=seed, folder=folder)
+
+    return _descent(build, build.begin(done), build.basis("random", done, make), build.config.psgd)
+
+
+def twa(build: Build, done: Done) -> Task:
+    """Train a weight for each snapshot, from their mean on (Li et al., 2022, arXiv:2205.13104)."""
+    basis = build.basis("raw", done, lambda rows, folder: subspace.gram_schmidt(rows, folder=folder))
+    return _descent(build, build.averaged(build.mean(done)), basis, build.config.twa)
+
+
+def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedConfig | WeightsConfig) -> Task:
+    add_basis(model, basis.rows())
+    objective = loss_in(build, model)
+    fit = build.fit(
+        optimizer="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0, schedule="linear", warmup_epochs=0.0
+    )
+    return in_plane(build, model, fit, objective=objective)
+
+
+def loss_in(build: Build, model: Classifier) -> Callable[[Mapping[str, Batch], Step], LossTerms]:
+    """Return the run's loss against labels."""
+    loss = make_supervised(build.config.supervised)
+
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+        batch = batches["train"]
+        return LossTerms(loss(model(batch.inputs), batch, step))
+
+    return objective
+
+
+def in_plane(build: Build, model: nn.Module, fit: FitConfig, **how: Any) -> Task:
+    """Return a task over a network that moves in a plane; ``how`` says by what objective or update."""
+    data = build.given.data
+    return Task(
+        modules={"model": model},
+        streams={"train": data.stream()},
+        evaluate=data.evaluation(),
+        describe={"model": model.spec},
+        fit=fit,
+        **how,
+    )

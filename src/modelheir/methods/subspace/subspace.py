@@ -1,0 +1,114 @@
+r"""A pile of snapshots of one training: averages of them, and training on in the few directions along which they moved.
+
+.. math:: \min_{z \in \mathbb{R}^n} L(w_{begin} + P^\top z), \qquad P = \text{first } n \text{ principal directions}
+
+Li et al., "Low Dimensional Trajectory Hypothesis is True: DNNs Can Be Trained in Tiny Subspaces", 2021,
+arXiv:2103.11154; Li et al., "Trainable Weight Averaging", 2022, arXiv:2205.13104; Izmailov et al., "Averaging Weights
+Leads to Wider Optima and Better Generalization", 2018, arXiv:1803.05407. The ways are compared with each other and with
+what is simpler from the same snapshots, at a cost that is told; the selection images choose.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from modelheir.address import parse_address
+from modelheir.checks import InputError
+from modelheir.methods.declared import ModelUse
+from modelheir.methods.given.plain import plain_stage
+from modelheir.methods.method import Method
+from modelheir.methods.subspace.build import Build, chosen
+from modelheir.methods.subspace.choice import choice
+from modelheir.methods.subspace.config import Config
+from modelheir.methods.subspace.names import tried
+from modelheir.methods.subspace.ways import WAYS
+from modelheir.objective.supervised import accept_supervised
+from modelheir.runs.folder import RunFolder
+from modelheir.types import Snapshot
+
+if TYPE_CHECKING:
+    from modelheir.config.run import TrainConfig
+    from modelheir.methods.given import Given
+    from modelheir.plans import Stage
+    from modelheir.types import StageResult
+
+__all__ = ["METHOD", "Config", "accept", "plan"]
+
+
+def accept(config: Config, run: TrainConfig) -> None:
+    """Refuse settings that do not fit each other."""
+    accept_supervised(config.supervised, run.inputs)
+    chosen((), config.snapshots)
+    if config.components >= 1 and config.components != int(config.components):
+        raise InputError(
+            f"method.components = {config.components}: a whole number of directions, or a share of variance below 1."
+        )
+    if config.ema_decay == 1:
+        raise InputError("method.ema_decay = 1.0: no snapshot after the first would count; give less than 1.")
+    kept = run.fit.snapshots
+    if not config.start and not (kept.every_epochs or kept.every_steps):
+        raise InputError("fit.snapshots is off, and there is no --from: set fit.snapshots.every_epochs to 1.")
+    if config.start:
+        if parse_address(config.start).kind != "run":
+            raise InputError(f"--from {config.start}: snapshots are kept in a run folder; give run:DIR.")
+        if config.seeds > 1:
+            raise InputError("method.seeds trains a network a seed, and --from has one: leave one of the two out.")
+        if "full" in tried(config.ways):
+            raise InputError("the way full is as long as the training of the snapshots, which --from does not tell.")
+
+
+def plan(config: Config, given: Given) -> list[Stage]:
+    """The training that leaves snapshots, unless there are some; every way, seed by seed; and the choice among them."""
+    stages: list[Stage] = []
+    builds: list[Build] = []
+    names = tried(config.ways)
+    for number in range(config.seeds):
+        member, suffix = given.member(number), f"_seed{number}" if config.seeds > 1 else ""
+        if config.start:
+            kept = functools.partial(_kept_by, config.start)
+        else:
+            stages.append(plain_stage(f"collect{suffix}", member, config.supervised))
+            kept = functools.partial(_of_stage, f"collect{suffix}")
+        build = Build(config, member, kept, suffix)
+        builds.append(build)
+        every = names if "cut" in names else ("cut", *names)  # where bases are kept
+        stages += [build.stage(name, functools.partial(WAYS[name].prepare, build)) for name in every]
+    return [*stages, choice(builds, names)]
+
+
+def _of_stage(name: str, done: Mapping[str, StageResult]) -> Sequence[Snapshot]:
+    return done[name].snapshots()
+
+
+def _kept_by(start: str, done: Mapping[str, StageResult]) -> Sequence[Snapshot]:
+    """Return the snapshots of a run: of the stage that is named, else of the last that has some.
+
+    Raises:
+        InputError: If there is no such stage.
+    """
+    address = parse_address(start)
+    folder = RunFolder(address.path)
+    if address.stage:
+        return folder.stage_named(address.stage).result().snapshots()
+    return next(
+        (found for one in reversed(folder.stages()) if one.finished and (found := one.result().snapshots())), ()
+    )
+
+
+METHOD = Method(
+    name="subspace",
+    summary="a pile of snapshots of one training: average them, or train on in the plane that they span",
+    situation="a training that was cut short, or snapshots kept along one, and no budget to train it again",
+    not_for="independent trainings: averages of those are bad (elodi learns from their outputs)",
+    config=Config,
+    plan=plan,
+    accept=accept,
+    start=lambda config, old: config.start,
+    models=lambda config: {"start": ModelUse((config.start,), classes="same", flag="--from")},
+    defaults={"fit.schedule": "constant", "fit.epochs": 20, "fit.snapshots.every_epochs": 1},
+    flags={"from": "method.start", "ways": "method.ways"},
+    paper="Li et al., Low Dimensional Trajectory Hypothesis, 2021, arXiv:2103.11154; Li et al., TWA, 2022, "
+    "arXiv:2205.13104",
+)
