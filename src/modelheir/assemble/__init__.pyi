@@ -1,4 +1,9 @@
 from . import demo as demo
+from .averaging.average import average as average
+from .averaging.result import Averaged as Averaged
+from .averaging.settings import AverageConfig as AverageConfig
+from .averaging.settings import own_settings as own_settings
+from .averaging.settings import read_average as read_average
 from .caching.settings import CacheConfig as CacheConfig
 from .caching.writing import write_cache as write_cache
 from .comparing.comparison import compare_models as compare_models

@@ -54,6 +54,12 @@ _TABLE: dict[str, dict[str, Command]] = {
             "lower the batch size (--fit.batch_size), raise --fit.accumulate, or make images smaller "
             "(--inputs.image_size)",
         ),
+        "average": Command(
+            "modelheir.cli.average",
+            "one model of several fine-tunes, or of the snapshots along one training",
+            "modelheir average run:runs/a run:runs/b run:runs/c --out runs/average",
+            _FORWARD,
+        ),
         "search": Command(
             "modelheir.cli.searching.search",
             "try settings of a method; the selection split decides",

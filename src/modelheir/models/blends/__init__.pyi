@@ -26,4 +26,9 @@ from .sequence_weights import ema_weights as ema_weights
 from .sequence_weights import latest_weights as latest_weights
 from .sequence_weights import tail_weights as tail_weights
 from .sequence_weights import uniform_weights as uniform_weights
+from .ways import GREEDY as GREEDY
+from .ways import WAYS as WAYS
+from .ways import Way as Way
+from .ways import fitting_ways as fitting_ways
+from .ways import parse_way as parse_way
 from .weight_rows import layer_vectors as layer_vectors
