@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from modelheir.models import adapters
 from modelheir.plans import Stage
 from modelheir.runs.snapshots import decode, encode, trained_names
 from modelheir.runs.tensors import load_weights
+from modelheir.subspace import Trajectory
 
 
 def watched(toy, seen):
@@ -123,6 +125,21 @@ def test_a_file_names_what_was_trained_and_may_hold_it_alone(parameters, toy, tm
     for key in moving:
         assert not torch.equal(start.weights("model")[key], end.weights("model")[key])
         assert torch.equal(end.weights("model")[key], toy.weights(done)[key])
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16", "int8"])
+def test_a_trajectory_is_of_what_was_trained_whatever_the_type(dtype, toy, tmp_path):
+    """Any block of columns is that of the weights as they are read one by one."""
+    asked = SnapshotConfig(every_epochs=1, dtype=dtype)
+    done = toy.run([Stage("train", lambda _: frozen_part(toy))], tmp_path, snapshots=asked)
+    taken = done["train"].snapshots()
+    rows = Trajectory([one.path for one in taken])
+    assert set(rows.names) == {"body.1.weight", "body.1.bias", "head.weight", "head.bias"}
+    whole = [torch.cat([one.weights("model")[name].float().flatten() for name in rows.names]).numpy() for one in taken]
+    np.testing.assert_array_equal(rows.block(0, rows.width), whole)
+    for start, stop in ((0, 1), (3, 17), (20, 20), (18, rows.width)):
+        np.testing.assert_array_equal(rows.block(start, stop), np.stack(whole)[:, start:stop])
+    assert rows.rounding == {"fp32": 2.0**-24, "bf16": 2.0**-9, "int8": 2.0**-7}[dtype]
 
 
 def test_a_training_that_ends_early_leaves_its_end(toy, tmp_path):

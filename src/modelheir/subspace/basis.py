@@ -198,4 +198,3 @@ def _map(path: Path, base: int, entry: Mapping[str, Any]) -> np.ndarray:
     if begin == end:
         return np.zeros(shape, kind)
     return np.memmap(path, kind, "r", offset=base + begin, shape=shape)
-
