@@ -13,6 +13,7 @@ from modelheir.checks import InputError
 from modelheir.cli import train
 from modelheir.cli.next_step import next_train
 from modelheir.config.describe import settings
+from modelheir.config.fit import SnapshotConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.data import open_splits
 from modelheir.methods import METHODS
@@ -42,6 +43,15 @@ def test_settings_reach_the_library(calls, folder, capsys):
     assert "0.2500" in out
     command = ["modelheir", "train", "upgrade", "--old", f"run:{folder}", "--data", "synthetic", "--fit.epochs", "2"]
     assert f"Next: {shlex.join([*command, '--out', str(folder.parent / 'upgrade')])}\n" in out
+
+
+def test_snapshots_have_short_flags(calls, folder, capsys):
+    calls.replace(modelheir.assemble, "train", folder)
+    short = ["--snapshots.every", "2", "--snapshots.from-epoch", "20", "--snapshots.keep", "60"]
+    more = ["--snapshots.per-epoch", "2", "--snapshots.dtype", "bf16", "--snapshots.parameters", "trainable"]
+    assert train.main(["finetune", *short, *more]) == 0
+    expected = {"every_epochs": 2, "start_epoch": 20, "keep": 60, "per_epoch": 2, "dtype": "bf16"}
+    assert calls["train"][0][1].fit.snapshots == SnapshotConfig(**expected, parameters="trainable")
 
 
 def test_the_blend_that_was_chosen_is_shown(tmp_path, capsys):

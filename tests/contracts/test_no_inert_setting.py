@@ -43,7 +43,7 @@ TIMES = ("images_per_second", "data_seconds")
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
 COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 78}
-COUNTS |= {"fit": 50, "inputs": 29, "network": 12}
+COUNTS |= {"fit": 52, "inputs": 29, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -331,6 +331,7 @@ CASES = {
     "fit.save_every_steps": (3, {"stop_after": 4}),
     "fit.snapshots.start_epoch": (..., {"fit.snapshots.every_epochs": 1}),
     "fit.snapshots.keep": (..., {"fit.snapshots.every_epochs": 1}),
+    "fit.snapshots.parameters": (..., {"fit.snapshots.every_epochs": 1, **NET}),
     "fit.snapshots.dtype": (..., {"fit.snapshots.every_epochs": 1}),
     "fit.snapshots.weights": (..., {"fit.snapshots.every_epochs": 1, "fit.ema_decay": 0.5}),
     "inputs.train_fraction": (0.5, {}),

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import math
+import re
 import typing
 from pathlib import Path
 
@@ -10,10 +11,14 @@ import pytest
 import torch
 
 from modelheir.config.describe import settings
+from modelheir.config.fit import SnapshotConfig
 from modelheir.config.mapping import from_mapping, to_mapping
 from modelheir.methods import METHODS
 from modelheir.runs.folder import RunFolder
+from modelheir.runs.snapshots import trained_names
 from modelheir.runs.tensors import load_weights
+
+BUFFERS = re.compile(r"running_(mean|var)|num_batches_tracked")
 
 
 def steps_and_rows(log):
@@ -54,6 +59,25 @@ def test_same_seed_same_numbers_and_a_kill_changes_nothing(world, rows, name):
         a, b = result.weights("model"), second[stage].weights("model")
         assert all(torch.equal(a[key], b[key]) for key in a), stage
         assert result.metrics == second[stage].metrics
+
+
+def test_every_training_leaves_the_snapshots_that_are_asked_for(world, rows, name):
+    """The start, the end, and which weights moved between them, of every stage that trains anything."""
+    world.fit = dataclasses.replace(world.fit, snapshots=SnapshotConfig(every_epochs=1))
+    log = rows()
+    done = world.run(name, "run", log=log, **world.small(name))
+    trained = {row["stage"].partition("/")[0] for row in log}
+    assert trained
+    for stage in trained:
+        first, *_, last = (one.path for one in done[stage].snapshots())
+        assert first.name == "step_00000000.safetensors"
+        before, after, kept = (load_weights(path) for path in (first, last, done[stage].folder / "weights.safetensors"))
+        assert before.keys() == after.keys() == kept.keys()
+        moving = trained_names(last)
+        assert moving
+        assert any(not torch.equal(before[key], after[key]) for key in moving)
+        still = [key for key in after if key not in moving and not BUFFERS.search(key)]
+        assert all(torch.equal(before[key], after[key]) for key in still)
 
 
 def test_final_weights_are_those_of_a_classifier_that_can_be_built_again(world, name):

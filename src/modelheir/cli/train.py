@@ -14,6 +14,7 @@ from modelheir.cli.piloting.forecast_text import show_pilot
 from modelheir.cli.settings import Parsed, parse
 from modelheir.cli.spec import Spec
 from modelheir.config.describe import settings
+from modelheir.config.fit import SnapshotConfig
 from modelheir.config.mapping import read_yaml, to_mapping
 from modelheir.config.pilot import PilotConfig, seconds_of
 from modelheir.config.run import TrainConfig
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "parse_train", "settings_text", "spec_of"]
 
+_CALLED = {"every_epochs": "every", "start_epoch": "from_epoch"}  #: settings of snapshots, and their short flags
+_SNAPSHOTS = {
+    f"snapshots.{_CALLED.get(field.name, field.name)}": f"fit.snapshots.{field.name}"
+    for field in dataclasses.fields(SnapshotConfig)
+}
+
 
 def spec_of(method: Method) -> Spec:
     """Return what ``train METHOD`` understands."""
@@ -36,7 +43,12 @@ def spec_of(method: Method) -> Spec:
         configs={"": TrainConfig, "method": method.config, **({"pilot": PilotConfig} if method.pilot else {})},
         words="",
         defaults={"out": f"runs/{method.name}", **method.defaults},
-        shortcuts={"epochs": "fit.epochs", **method.flags, **({"pilot": "pilot.budget"} if method.pilot else {})},
+        shortcuts={
+            "epochs": "fit.epochs",
+            **_SNAPSHOTS,
+            **method.flags,
+            **({"pilot": "pilot.budget"} if method.pilot else {}),
+        },
         ignored=("train",),
         prints=True,
         epilog=f"`modelheir explain {method.name}` says more. Run again with the same settings, it resumes.",

@@ -16,14 +16,25 @@ __all__ = ["FitConfig", "SnapshotConfig", "choose", "decay"]
 
 @dataclasses.dataclass(frozen=True)
 class SnapshotConfig:
-    """Copies of the weights along a training, for averages and subspaces; the start is one of them."""
+    """Copies of the weights along a training, for averages and subspaces; its start and its end are among them."""
 
-    every_steps: Annotated[int, AtLeast(0)] = 0  #: steps between snapshots; 0 is off
     every_epochs: Annotated[int, AtLeast(0)] = 0  #: epochs between snapshots; 0 is off
+    per_epoch: Annotated[int, AtLeast(0)] = 0  #: snapshots in each epoch, evenly, the last at its end; 0 is off
+    every_steps: Annotated[int, AtLeast(0)] = 0  #: steps between snapshots; 0 is off
     start_epoch: Annotated[int, AtLeast(0)] = 0  #: epochs before the first one
     keep: Annotated[int, AtLeast(0)] = 0  #: the latest so many are kept; 0 keeps all
-    dtype: Annotated[str, OneOf("fp32", "bf16")] = "fp32"  #: of the file; fp32 keeps every bit
+    dtype: Annotated[str, OneOf("fp32", "bf16", "int8")] = (
+        "fp32"  #: of the file; fp32 keeps every bit, int8 has 256 levels an output channel
+    )
+    parameters: Annotated[str, OneOf("all", "trainable")] = (
+        "all"  #: what is in a file: all weights and buffers, or the weights that move alone
+    )
     weights: Annotated[str, OneOf("raw", "averaged")] = "raw"  #: averaged needs ema_decay
+
+    @property
+    def on(self) -> bool:
+        """Whether there are any."""
+        return bool(self.every_steps or self.every_epochs or self.per_epoch)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,9 +115,11 @@ class Fit:
         start = now.number // self.length
         self.log.rewind(name, start)
         self.progress.stage(name, self.step.steps, now.number)
+        if self.fit.snapshots.on and self.fit.snapshots.start_epoch > self.fit.epochs:
+            self.progress.note(f"{name}: no snapshots, as it ends before fit.snapshots.start_epoch")
         if not resumed:
             write_checkpoint(now, 0)
-            self._snapshot()
+            now.snapshot()
             if self.fit.keep_start:
                 select(now)
                 self.progress.note(f"{name}: {now.latest:.4f} before the first step")
@@ -126,12 +128,8 @@ class Fit:
                 self.progress.note(f"{name}: {why}")
                 break
             self._epoch(epoch)
-
-    def _snapshot(self) -> None:
-        now = self.now
-        if now.snapshots.due(now.number):
-            raw = named_state(self.task.modules)  # a module may have put another tensor in a buffer's place
-            now.snapshots.take(now.number, now.plain(raw if self.fit.snapshots.weights == "raw" else now.kept()))
+        if not now.snapshots.due(now.number):
+            now.snapshot(last=True)
 
     def _epoch(self, epoch: int) -> None:
         now = self.now
@@ -157,7 +155,7 @@ class Fit:
                     self._stop(epoch)
             if now.number % self.length == 0:
                 continue
-            self._snapshot()
+            now.snapshot()
             if (every and now.number % every == 0) or (alone and self.cadence.due()):
                 self._settle(epoch)
                 self.cadence.save(self._save)
@@ -166,7 +164,7 @@ class Fit:
         if now.number != (epoch + 1) * self.length:
             raise ValueError(f"stream {now.first!r} promised {self.length} batches, gave {now.number - first}")
         self._settle(epoch)
-        self._snapshot()
+        now.snapshot()
         row = now.tally.means(self.length)
         row |= {"images_per_second": images * self.runtime.world / max(time.monotonic() - began, 1e-9)}
         row |= {"data_seconds": waiting.seconds}

@@ -4,18 +4,22 @@ A few copies at most are in memory: where the disk is slower than the training, 
 A resume point waits until every snapshot before it is on disk, and a resumed run drops those that came after it, to
 write them again; so what a stage leaves is the same whether it was interrupted or not. With several processes the
 buffers inside an epoch are the main process's.
+
+The end of the stage is one of them whatever the spacing, so that a training can be gone on with from its last weights
+where ``fit.keep`` keeps the best.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
 
 from modelheir.config.fit import SnapshotConfig
+from modelheir.runs.snapshots import encode, write_header
 from modelheir.runs.stage import StageFolder
 from modelheir.runs.tensors import save_weights
 
@@ -36,22 +40,31 @@ class Snapshots:
 
     def __init__(self, folder: StageFolder, config: SnapshotConfig, *, length: int, main: bool) -> None:
         self.folder, self.config, self.length = folder, config, length
-        self.on = main and bool(config.every_steps or config.every_epochs)
-        self._waiting: queue.Queue[tuple[int, dict[str, Tensor]] | None] = queue.Queue()
+        self.on = main and config.on
+        self._places = {length * part // config.per_epoch for part in range(1, config.per_epoch + 1)}  # in an epoch
+        self._waiting: queue.Queue[tuple[int, dict[str, Tensor], list[str]] | None] = queue.Queue()
         self._room = threading.Semaphore(_IN_FLIGHT)  # taken before a copy is made, given back when it is written
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
 
-    def due(self, number: int) -> bool:
-        """Tell whether the weights after ``number`` steps are one of the snapshots."""
+    def due(self, number: int, *, last: bool = False) -> bool:
+        """Tell whether the weights after ``number`` steps, the ``last`` ones or not, are one of the snapshots."""
         config = self.config
         if not self.on or number < config.start_epoch * self.length:
             return False
+        if last or number == 0:
+            return True
         steps, epochs = config.every_steps, config.every_epochs * self.length
-        return bool((steps and number % steps == 0) or (epochs and number % epochs == 0))
+        evenly = bool(self._places) and ((number - 1) % self.length + 1) in self._places
+        return evenly or bool((steps and number % steps == 0) or (epochs and number % epochs == 0))
 
-    def take(self, number: int, weights: Mapping[str, Tensor]) -> None:
+    def take(self, number: int, weights: Mapping[str, Tensor], trained: Collection[str]) -> None:
         """Copy the weights after ``number`` steps, once there is room for a copy, and go on; the thread writes them.
+
+        Args:
+            number: Optimiser steps done.
+            weights: Of all modules, keys ``<module>/<parameter>``.
+            trained: Those of the keys that the training moves by gradients.
 
         Raises:
             InputError: If an earlier snapshot could not be written.
@@ -62,11 +75,12 @@ class Snapshots:
         copies = {
             key: value.detach().to("cpu", kind if value.is_floating_point() else None, copy=True)
             for key, value in weights.items()
+            if self.config.parameters == "all" or key in trained
         }
         if self._thread is None:
             self._thread = threading.Thread(target=self._write, name="snapshots", daemon=True)
             self._thread.start()
-        self._waiting.put((number, copies))
+        self._waiting.put((number, copies, [key for key in weights if key in trained]))
 
     def flush(self) -> None:
         """Wait until all snapshots so far are on disk."""
@@ -95,7 +109,10 @@ class Snapshots:
                 return
             try:
                 if self._error is None:
-                    save_weights(self.folder.snapshot(found[0]), found[1])
+                    number, weights, trained = found
+                    weights = encode(weights) if self.config.dtype == "int8" else weights
+                    save_weights(self.folder.snapshot(number), weights, write_header(trained))
+                    del weights
                     keep = self.config.keep
                     for _, path in self.folder.snapshots()[:-keep] if keep else ():
                         path.unlink()

@@ -17,7 +17,7 @@ from modelheir.engine.speed.layout import arrange
 from modelheir.engine.step import EngineStep
 from modelheir.engine.tally import Tally
 from modelheir.inference.runtime import Runtime
-from modelheir.models.adapters import is_function, plain_state
+from modelheir.models.adapters import is_function, plain_state, trained_names
 from modelheir.plans import Task
 from modelheir.runs.stage import StageFolder
 from modelheir.types import Stream
@@ -84,6 +84,14 @@ class Training:
         }
         self.put(raw)
         return found
+
+    def snapshot(self, *, last: bool = False) -> None:
+        """Take a snapshot, if one is due after the steps done so far; at the ``last`` of them, one always is."""
+        if self.snapshots.due(self.number, last=last):
+            raw = named_state(self.task.modules)  # a module may have put another tensor in a buffer's place
+            weights = self.plain(raw if self.fit.snapshots.weights == "raw" else self.kept())
+            trained = {f"{name}/{key}" for name, one in self.task.modules.items() for key in trained_names(one)}
+            self.snapshots.take(self.number, weights, trained)
 
 
 def begin(task: Task, folder: StageFolder, runtime: Runtime, fit: FitConfig, seed: int) -> Training:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from modelheir.checks import InputError
 from modelheir.runs.files import replace_file
+from modelheir.runs.snapshots.eight_bit import decode
 
 __all__ = ["load_state", "load_weights", "read_tensors", "save_state", "save_weights", "state_digest"]
 
@@ -122,5 +123,5 @@ def save_weights(path: Path, weights: dict[str, Tensor], about: dict[str, str] |
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    """Read a flat state dict from a safetensors file on the CPU; errors as for :func:`read_tensors`."""
-    return read_tensors(path)[0]
+    """Read a flat state dict from a safetensors file on the CPU, codes as float32; raises as :func:`read_tensors`."""
+    return decode(read_tensors(path)[0])

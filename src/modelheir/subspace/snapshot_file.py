@@ -16,17 +16,20 @@ from modelheir.checks import InputError
 __all__ = ["SnapshotFile", "Stored", "open_snapshot", "read_header"]
 
 _MOST_HEADER = 100_000_000  #: bytes; the format allows no more
-_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-_ROUNDING = {"F64": 2.0**-53, "F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-9}
+_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "U8": 1}
+#: of bytes, with 256 levels over the span of a channel, as a share of a weight of usual size there
+_ROUNDING = {"F64": 2.0**-53, "F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-9, "U8": 2.0**-7}
+_SCALE, _OFFSET = "#scale", "#offset"  #: beside a tensor of bytes, one number an output channel
 
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
     """Where one floating tensor lies."""
 
-    kind: str  #: F64, F32, F16 or BF16
+    kind: str  #: F64, F32, F16, BF16, or U8: codes with a scale and an offset
     shape: tuple[int, ...]  #: of the tensor
     offset: int  #: bytes from the start of the file
+    levels: tuple[int, int] = (0, 0)  #: of codes, where scales and offsets lie, float32, one an output channel
 
     @property
     def width(self) -> int:
@@ -46,6 +49,7 @@ class SnapshotFile:
     path: Path
     tensors: dict[str, Stored]  #: the floating ones, in the order in which they lie
     written: str  #: the digest that its writer left in the header, or ""
+    trained: tuple[str, ...] = ()  #: which of the tensors were trained, as its writer says; () where it does not
 
     @property
     def digest(self) -> str:
@@ -66,26 +70,36 @@ class SnapshotFile:
         except OSError as error:
             raise InputError(f"{self.path} cannot be read ({error.strerror}): was it removed meanwhile?") from error
 
-    def read(self, handle: BinaryIO, kind: str, offset: int, out: np.ndarray) -> None:
-        """Fill ``out``, ``(count,)`` float32 or float64, with the numbers of ``kind`` that lie at ``offset``.
+    def read(self, handle: BinaryIO, one: Stored, first: int, out: np.ndarray) -> None:
+        """Fill ``out``, ``(count,)`` float32 or float64, with the numbers of a tensor from number ``first`` on.
 
         Raises:
             InputError: If the file became shorter meanwhile.
         """
-        own = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}[kind]
+        own = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "U8": np.uint8}[one.kind]
         raw = out if out.dtype == own else np.empty(len(out), own)
+        self._read(handle, one.offset + first * one.width, raw)
+        if one.kind == "BF16":
+            wide = np.left_shift(raw, 16, dtype=np.uint32)
+            out[:] = wide.view(np.float32)
+        elif one.kind == "U8":
+            channels = np.arange(first, first + len(out)) // math.prod(one.shape[1:])
+            held = range(channels[0], channels[-1] + 1) if len(out) else range(0)
+            scale, offset = np.empty(len(held), np.float32), np.empty(len(held), np.float32)
+            for begin, numbers in zip(one.levels, (scale, offset), strict=True):
+                self._read(handle, begin + held.start * 4, numbers)
+            out[:] = offset[channels - held.start] + scale[channels - held.start] * raw
+        elif raw is not out:
+            out[:] = raw
+
+    def _read(self, handle: BinaryIO, offset: int, raw: np.ndarray) -> None:
         handle.seek(offset)
-        wanted, view = memoryview(raw).cast("B"), 0
+        wanted, view = raw.data.cast("B"), 0
         while view < len(wanted):
             count = handle.readinto(wanted[view:])  # pyright: ignore[reportAttributeAccessIssue]
             if not count:
                 raise InputError(f"{self.path} became shorter while it was read. Restore it from a copy.")
             view += count
-        if kind == "BF16":
-            wide = np.left_shift(raw, 16, dtype=np.uint32)
-            out[:] = wide.view(np.float32)
-        elif raw is not out:
-            out[:] = raw
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], int]:
@@ -114,7 +128,8 @@ def open_snapshot(path: Path) -> SnapshotFile:
     try:
         header, base = read_header(path)
         about, size = header.pop("__metadata__", None) or {}, path.stat().st_size
-        found = {name: _stored(entry, base, size) for name, entry in header.items()}
+        found = _codes({name: _stored(entry, base, size) for name, entry in header.items()})
+        trained = tuple(name for name in json.loads(about.get("trained", "[]")) if name in found)
     except FileNotFoundError as error:
         raise InputError(f"the snapshot {path} is missing: restore it, or leave it out.") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
@@ -124,7 +139,22 @@ def open_snapshot(path: Path) -> SnapshotFile:
         ) from error
     floats = {name: one for name, one in found.items() if one is not None}
     order = sorted(floats, key=lambda name: floats[name].offset)
-    return SnapshotFile(path, {name: floats[name] for name in order}, str(about.get("sha256", "")))
+    return SnapshotFile(path, {name: floats[name] for name in order}, str(about.get("sha256", "")), trained)
+
+
+def _codes(found: dict[str, Stored | None]) -> dict[str, Stored | None]:
+    """Join tensors of codes with their scales and offsets; bytes that have none are no weights."""
+    codes: dict[str, Stored | None] = {}
+    for name, one in found.items():
+        if one is None or one.kind != "U8":
+            continue
+        levels = found.get(name + _SCALE), found.get(name + _OFFSET)
+        if any(own is None or own.kind != "F32" or own.shape != one.shape[:1] for own in levels):
+            codes[name] = None
+        else:
+            codes[name] = dataclasses.replace(one, levels=tuple(own.offset for own in levels if own))
+    beside = {name + end for name, one in codes.items() if one for end in (_SCALE, _OFFSET)}
+    return {name: codes.get(name, one) for name, one in found.items() if name not in beside}
 
 
 def _stored(entry: dict[str, Any], base: int, size: int) -> Stored | None:

@@ -23,13 +23,13 @@ _T = TypeVar("_T")
 
 
 class Trajectory:
-    """``N`` snapshots as rows of ``M`` weights, read from safetensors files of float32, bfloat16, float16 or float64.
+    """``N`` snapshots as rows of ``M`` weights, read from safetensors files of floating-point numbers or eight bits.
 
     Args:
         files: The snapshots, in the order of the training; at least one.
-        names: The parameters, in the order of the columns, such as those that train; absent takes every floating
-            tensor but batch statistics, in the order in which the first file holds them. A weight that two names share
-            lies in the file twice, and counts once only where ``names`` has it once.
+        names: The parameters, in the order of the columns; absent takes those that the first file says were trained,
+            in the order in which it holds them, or every floating tensor but batch statistics where it says none. A
+            weight that two names share lies in the file twice, and counts once only where ``names`` has it once.
         module: The module whose keys ``<module>/<parameter>`` count, as a run writes them; "" takes keys as they are.
 
     Raises:
@@ -44,6 +44,8 @@ class Trajectory:
         opened = [open_snapshot(path) for path in self.files]
         tables = [self._table(one) for one in opened]
         if names is None:
+            names = [name for name in tables[0] if self._prefix + name in opened[0].trained]
+        if not names:
             names = [name for name in tables[0] if name.rpartition(".")[2] not in _STATISTICS]
         for name in names:
             if name not in tables[0]:
@@ -153,7 +155,7 @@ class Trajectory:
         with file.open() as handle:
             for place, low, high in pieces:
                 one = places[place]
-                file.read(handle, one.kind, one.offset + low * one.width, out[at : at + high - low])
+                file.read(handle, one, low, out[at : at + high - low])
                 at += high - low
         if not np.isfinite(out).all():
             at = 0

@@ -1,18 +1,22 @@
 """The loop over a stack: members end apart, an interruption changes no bit, and what cannot stack is told."""
 
 import math
+import threading
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from modelheir.checks import InputError
 from modelheir.config.fit import SnapshotConfig
+from modelheir.engine import snapshots
 from modelheir.engine.population import stacked
 from modelheir.engine.population.members import Members
 from modelheir.engine.population.stack import Stack
 from modelheir.inference.runtime import Runtime
 from modelheir.plans import Grid
 from modelheir.runs.folder import RunFolder
+from modelheir.runs.tensors import load_weights
 from modelheir.types import LossTerms
 
 
@@ -65,14 +69,50 @@ def test_streams_that_are_one_object_are_read_once(grids, toy, tmp_path):
         ({"accumulate": 2}, "fit.accumulate = 2"),
         ({"precision": "bf16"}, "fit.precision = bf16"),
         ({"compile": True}, "fit.compile"),
-        ({"checkpoint_every_epochs": 1}, "checkpoints or snapshots"),
-        ({"snapshots": SnapshotConfig(every_epochs=1)}, "checkpoints or snapshots"),
     ],
 )
 def test_what_cannot_be_stacked_is_told(more, said, grids, notes, toy, tmp_path):
     members = make_members(grids, notes, toy, tmp_path, lambda setting: grids.task(setting, **more))
     found = stacked.refuse(members, list(members))
     assert found == (f"a member has {said}" if said else "")
+
+
+def files_of(result):
+    """Return the snapshots and checkpoints of a grid, by name."""
+    found = {one.path.name: one.weights("model") for one in result.snapshots()}
+    found |= {path.parent.name: load_weights(path) for path in result.folder.glob("checkpoints/*/weights.safetensors")}
+    return found
+
+
+@pytest.mark.parametrize("stop_after", [None, 1, 7, 19, 27])
+def test_snapshots_and_checkpoints_are_those_of_separate_training(stop_after, grids, toy, tmp_path):
+    """Of the best member, whose end is among them; an interruption changes none of them."""
+    kept = {"snapshots": SnapshotConfig(every_steps=2, start_epoch=1), "checkpoint_every_epochs": 2}
+    kept |= {"save_every_epochs": 1}
+    alone = grids.run(tmp_path / "a", grid=grids.grid(grids.settings, "sequential", **kept))
+    grid = grids.grid(grids.settings, "stacked", **kept)
+    if stop_after:
+        with pytest.raises(toy.stopped):
+            grids.run(tmp_path / "b", grid=grid, stop_after=stop_after)
+        assert not [one for one in threading.enumerate() if one.name == "snapshots"]
+    found, expected = files_of(grids.run(tmp_path / "b", grid=grid)), files_of(alone)
+    epochs = alone.describe["grid"]["members"][alone.describe["grid"]["chosen"]]["epochs"]
+    assert list(found) == list(expected)
+    assert [one.step for one in alone.snapshots()] == sorted({*range(6, 5 * epochs + 1, 2), 5 * epochs})
+    assert {f"epoch_{epoch:04d}" for epoch in range(0, epochs + 1, 2)} < set(found)
+    for name, weights in expected.items():
+        for key, value in weights.items():
+            torch.testing.assert_close(found[name][key], value, rtol=0, atol=1e-11)
+
+
+def test_a_snapshot_that_cannot_be_written_ends_a_stack(grids, tmp_path, monkeypatch):
+    def full(path, weights, about):
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr(snapshots, "save_weights", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        grids.run(tmp_path, grid=grids.grid(grids.settings, "stacked", snapshots=SnapshotConfig(every_epochs=1)))
+    assert not [one for one in threading.enumerate() if one.name == "snapshots"]
 
 
 def test_members_that_are_not_alike_cannot_be_stacked(grids, notes, toy, tmp_path):

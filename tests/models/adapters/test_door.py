@@ -7,7 +7,16 @@ import torch
 from torch import nn
 
 from modelheir.models import build, stages
-from modelheir.models.adapters import add_low_rank, is_function, load_plain, merge_weights, plain_state, reparametrise
+from modelheir.models.adapters import (
+    add_low_rank,
+    add_plane,
+    is_function,
+    load_plain,
+    merge_weights,
+    plain_state,
+    reparametrise,
+    trained_names,
+)
 
 
 class Twice(nn.Module):
@@ -89,3 +98,16 @@ def test_plain_weights_are_loaded_where_functions_begin(adapted):
     assert all(torch.equal(value, found[key]) for key, value in other.state_dict().items())
     with pytest.raises(RuntimeError, match=r"head\.bias"):
         load_plain(model, {key: value for key, value in other.state_dict().items() if key != "head.bias"})
+
+
+def test_what_moves_has_its_plain_name_once():
+    """In a plane one weight alone lists the coordinates, and all that share them move; a tied weight has one name."""
+    net = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Linear(3, 3), nn.Linear(3, 2))
+    net[2].weight = net[0].weight
+    net[3].requires_grad_(False)
+    plain = [name for name, one in net.named_parameters() if one.requires_grad]
+    assert trained_names(net) == plain == ["0.weight", "0.bias", "1.weight", "1.bias", "2.bias"]
+    net[2].weight = nn.Parameter(torch.zeros(3, 3))
+    net.requires_grad_(False)
+    add_plane(net, coordinates=2, seed=0, names=["0.weight", "2.weight"])
+    assert sorted(trained_names(net)) == ["0.weight", "2.weight"]

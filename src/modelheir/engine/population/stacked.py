@@ -22,7 +22,7 @@ from modelheir.engine.optim import ema_update_, set_learning_rate
 from modelheir.engine.population.members import Member, Members, fail_member, finish_member
 from modelheir.engine.population.stack import Stack, differences
 from modelheir.engine.resume import pack, unpack
-from modelheir.engine.saving import Cadence
+from modelheir.engine.saving import Cadence, write_checkpoint
 from modelheir.engine.selection import ended, select
 from modelheir.engine.step import EngineStep
 from modelheir.models.adapters import is_function
@@ -46,7 +46,6 @@ def refuse(members: Members, waiting: Sequence[Member]) -> str:
     first = loops[0].task
     for loop in loops:
         fit, task = loop.fit, loop.task
-        kept = fit.checkpoint_every_epochs or fit.snapshots.every_epochs or fit.snapshots.every_steps
         needs = {
             "an update of its own": task.objective is None,
             "state beside its networks": bool(task.state),
@@ -54,7 +53,6 @@ def refuse(members: Members, waiting: Sequence[Member]) -> str:
             f"fit.accumulate = {fit.accumulate}": fit.accumulate > 1,
             f"fit.precision = {fit.precision}": fit.precision != "fp32",
             "fit.compile": fit.compile,
-            "checkpoints or snapshots": bool(kept),
         }
         if there := [what for what, there in needs.items() if there]:
             return f"a member has {' and '.join(there)}"
@@ -109,10 +107,22 @@ class _Course:
 
     def train(self, *, resumed: bool) -> None:
         """Train to the end of the last member."""
+        held = list(self.loops)
+        try:
+            self._train(resumed=resumed)
+        finally:
+            for loop in held:
+                loop.now.snapshots.close()
+
+    def _train(self, *, resumed: bool) -> None:
         name, start = self.members.folder.name, self.loops[0].now.number // self.length
         self.members.progress.stage(name, self.steps, self.loops[0].now.number)
         for loop in self.loops:
             self.members.log.rewind(loop.folder.name, start)
+            loop.now.snapshots.rewind(loop.now.number if resumed else -1)
+            if not resumed:
+                write_checkpoint(loop.now, 0)
+                loop.now.snapshot()
             if loop.fit.keep_start and not resumed:
                 select(loop.now)
         epoch = start
@@ -123,6 +133,9 @@ class _Course:
                 for loop in over:
                     if why := ended(loop.now):
                         self.members.progress.note(f"{loop.folder.name}: {why}")
+                    if not loop.now.snapshots.due(loop.now.number):
+                        loop.now.snapshot(last=True)
+                    loop.now.snapshots.flush()
                     finish_member(loop.now)
                 self._keep([loop for loop in self.loops if loop not in over])
                 continue
@@ -172,6 +185,9 @@ class _Course:
                 count = len(next(iter(batches.values()))[0])
                 images += count
                 self.members.progress.advance(count * len(self.loops))
+                for loop in self.loops if (number + 1) % self.length else ():
+                    loop.now.number = number + 1
+                    loop.now.snapshot()
                 if asked():
                     raise interrupts.Stopped(interrupts.asked())
         took, finite = (time.monotonic() - began) / len(self.loops), self.stack.finite().tolist()
@@ -186,6 +202,7 @@ class _Course:
                 what, number = ("a weight", now.number - 1) if bad is None else ("the loss", first + bad)
                 fail_member(now, str(not_finite(now, what, number)))
                 continue
+            now.snapshot()
             row: dict[str, Any] = {"stage": loop.folder.name, "epoch": epoch, "step": now.number}
             row |= {name: values[place] for name, values in means.items()}
             row |= {"images_per_second": images / max(took, 1e-9), "data_seconds": waiting.seconds / len(self.loops)}
@@ -194,6 +211,7 @@ class _Course:
                 row |= select(now)
             self.members.log.write(row)
             self.members.progress.epoch(row)
+            write_checkpoint(now, epoch + 1)
             held.append(loop)
         self._keep(held)
 
@@ -206,7 +224,9 @@ class _Course:
                 self.stack.place([loop.now for loop in loops])
 
     def _save(self) -> None:
-        """Write where the stack stands."""
+        """Write where the stack stands, once every snapshot before it is on disk."""
+        for loop in self.loops:
+            loop.now.snapshots.flush()
         packs = {number: pack(loop.now) for number, loop in zip(self.numbers, self.loops, strict=True)}
         state = load_state(self.members.folder.resume)
         save_state(self.members.folder.resume, {**state, "stack": packs})

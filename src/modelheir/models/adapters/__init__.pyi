@@ -3,6 +3,7 @@ from .door import load_plain as load_plain
 from .door import merge_weights as merge_weights
 from .door import plain_state as plain_state
 from .door import reparametrise as reparametrise
+from .door import trained_names as trained_names
 from .kernel_rank import KernelRank as KernelRank
 from .kernel_rank import adapt as adapt
 from .kernel_rank import rank_cap as rank_cap

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-__all__ = ["is_function", "load_plain", "merge_weights", "plain_state", "reparametrise"]
+__all__ = ["is_function", "load_plain", "merge_weights", "plain_state", "reparametrise", "trained_names"]
 
 
 def reparametrise(module: nn.Module, name: str, function: nn.Module) -> None:
@@ -57,6 +57,27 @@ def plain_state(module: nn.Module) -> dict[str, Tensor]:
             state = {key: value for key, value in state.items() if not key.startswith(within)}
             state[f"{prefix}{name}"] = getattr(part, name).detach()
     return state
+
+
+def trained_names(module: nn.Module) -> list[str]:
+    """Return the names that the moving parameters of ``module`` have with plain weights.
+
+    Those are the parameters with gradients, and weights that are functions of others. A parameter that has several
+    names counts once.
+
+    Example:
+        >>> layer = nn.Linear(2, 2)
+        >>> _ = layer.bias.requires_grad_(False)
+        >>> reparametrise(layer, "weight", nn.Tanh())
+        >>> trained_names(layer)
+        ['weight']
+    """
+    found: list[str] = []
+    for path, part in module.named_modules():
+        prefix = f"{path}." if path else ""
+        found += [f"{prefix}{name}" for name in _names(part)]
+    moving = [name for name, one in module.named_parameters() if one.requires_grad]
+    return [*[name for name in moving if "parametrizations." not in name], *found]
 
 
 def merge_weights(module: nn.Module) -> None:
