@@ -160,7 +160,8 @@ def main(argv: list[str]) -> int:
         return 0
     splits = dict[str, "ImageSet"]()
     path = assemble.train(name, config, method_config, command=command, opened=splits.update)
-    taught = tuple(one for use in METHODS[name].models(method_config).values() if use.teaches for one in use.addresses)
+    uses = METHODS[name].models(method_config).values()
+    taught = tuple(one for use in uses if use.teaches or use.classes == "same" for one in use.addresses if one)
     _show(Path(path), config, taught, splits.get("train"))
     return 0
 
@@ -179,9 +180,10 @@ def _show(path: Path, config: TrainConfig, teachers: tuple[str, ...], train: Ima
 
 
 def _next(path: Path, config: TrainConfig, teachers: tuple[str, ...], train: ImageSet | None) -> str:
-    if config.old or teachers:  # a student is compared with the first of its teachers
+    if config.old or teachers:  # with the first of its teachers, or with what its weights began from
         return next_compare(path, dataclasses.replace(config, old=config.old or teachers))
     folder = RunFolder(path)
-    if folder.without_model or any(key.startswith("algorithm/") for key in read_json(folder.result)):
+    tried = [key for key in read_json(folder.result) if key.startswith(("algorithm/", "way/"))]
+    if folder.without_model or tried:
         return next_report(path)  # it shows what was tried
     return next_train(path, config, parse_train([NEXT_METHOD])[1], train)

@@ -9,7 +9,11 @@ from modelheir.report import figures
 
 __all__ = ["KINDS", "tried"]
 
-KINDS = {"algorithm": "Algorithm", "strategy": "Strategy", "way": "Way"}  #: beginning of a row of ``result.json`` -> heading
+KINDS = {
+    "algorithm": "Algorithm",
+    "strategy": "Strategy",
+    "way": "Way",
+}  #: beginning of a row of ``result.json`` -> heading
 
 
 def tried(

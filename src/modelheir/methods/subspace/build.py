@@ -40,11 +40,11 @@ class Build:
     Args:
         config: The method's settings.
         given: Data and settings of the run, with the seeds of this member.
-        kept: Results so far to the snapshots, in order.
+        kept: Results so far to the stage that left the snapshots.
         suffix: Of every stage's name.
     """
 
-    def __init__(self, config: Config, given: Given, kept: Callable[[Done], Sequence[Snapshot]], suffix: str) -> None:
+    def __init__(self, config: Config, given: Given, kept: Callable[[Done], StageResult], suffix: str) -> None:
         self.config, self.given, self.suffix = config, given, suffix
         self._kept = kept
         self._bases: dict[str, Basis] = {}
@@ -65,7 +65,7 @@ class Build:
         Raises:
             InputError: If there are fewer than two.
         """
-        every = list(self._kept(done))
+        every = list(self._kept(done).snapshots())
         found = chosen(every, self.config.snapshots)
         if len(found) < 2:
             where = f"--from {self.config.start} has" if self.config.start else "the training left"
@@ -77,8 +77,13 @@ class Build:
         return found
 
     def state(self, done: Done, number: int) -> dict[str, Tensor]:
-        """Return the weights and buffers of one of the snapshots used, in float32; -1 is the last."""
-        return _float32(self.snapshots(done)[number].weights("model"))
+        """Return the weights and buffers of one of the snapshots used, in float32; -1 is the last.
+
+        What a snapshot leaves out, where it holds the weights that moved alone, is as the training left it.
+        """
+        left = self._kept(done)
+        found = self.snapshots(done)[number].weights(left.publish)
+        return _float32({**left.weights(left.publish), **found})
 
     def loaded(self, state: Mapping[str, Tensor]) -> Classifier:
         """Return the network with these weights."""
@@ -120,9 +125,8 @@ class Build:
         return blends.average_states(self.state(done, number) for number in range(len(self.snapshots(done))))
 
     def trajectory(self, done: Done) -> Trajectory:
-        """Return the snapshots as rows: parameters alone, no statistics."""
-        names = [name for name, _ in self.network().named_parameters()]
-        return subspace.Trajectory([one.path for one in self.snapshots(done)], names=names)
+        """Return the snapshots as rows of the parameters that were trained."""
+        return subspace.Trajectory([one.path for one in self.snapshots(done)], module=self._kept(done).publish)
 
     def basis(self, kind: str, done: Done, make: Callable[[Trajectory, Path], Basis]) -> Basis:
         """Return a basis, made once by the main process and kept beside the result of the first way.

@@ -10,12 +10,14 @@ what is simpler from the same snapshots, at a cost that is told; the selection i
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from modelheir.address import parse_address
 from modelheir.checks import InputError
+from modelheir.config.fit import SnapshotConfig
 from modelheir.methods.declared import ModelUse
 from modelheir.methods.given.plain import plain_stage
 from modelheir.methods.method import Method
@@ -26,7 +28,6 @@ from modelheir.methods.subspace.names import tried
 from modelheir.methods.subspace.ways import WAYS
 from modelheir.objective.supervised import accept_supervised
 from modelheir.runs.folder import RunFolder
-from modelheir.types import Snapshot
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
@@ -48,11 +49,18 @@ def accept(config: Config, run: TrainConfig) -> None:
     if config.ema_decay == 1:
         raise InputError("method.ema_decay = 1.0: no snapshot after the first would count; give less than 1.")
     kept = run.fit.snapshots
-    if not config.start and not (kept.every_epochs or kept.every_steps):
+    if not config.start and not kept.on:
         raise InputError("fit.snapshots is off, and there is no --from: set fit.snapshots.every_epochs to 1.")
     if config.start:
         if parse_address(config.start).kind != "run":
             raise InputError(f"--from {config.start}: snapshots are kept in a run folder; give run:DIR.")
+        usual = dataclasses.replace(run.fit, epochs=20, schedule="constant", snapshots=SnapshotConfig(every_epochs=1))
+        for key in ("epochs", "schedule", "snapshots"):
+            if getattr(run.fit, key) != getattr(usual, key):
+                raise InputError(
+                    f"fit.{key} is of the training that leaves snapshots, and with --from there is none: leave it out"
+                    f"{' (method.epochs is how long each way trains)' if key == 'epochs' else ''}."
+                )
         if config.seeds > 1:
             raise InputError("method.seeds trains a network a seed, and --from has one: leave one of the two out.")
         if "full" in tried(config.ways):
@@ -72,18 +80,21 @@ def plan(config: Config, given: Given) -> list[Stage]:
             stages.append(plain_stage(f"collect{suffix}", member, config.supervised))
             kept = functools.partial(_of_stage, f"collect{suffix}")
         build = Build(config, member, kept, suffix)
+        if config.start:
+            build.snapshots({})  # refused before anything is trained
+            build.network()
         builds.append(build)
         every = names if "cut" in names else ("cut", *names)  # where bases are kept
         stages += [build.stage(name, functools.partial(WAYS[name].prepare, build)) for name in every]
     return [*stages, choice(builds, names)]
 
 
-def _of_stage(name: str, done: Mapping[str, StageResult]) -> Sequence[Snapshot]:
-    return done[name].snapshots()
+def _of_stage(name: str, done: Mapping[str, StageResult]) -> StageResult:
+    return done[name]
 
 
-def _kept_by(start: str, done: Mapping[str, StageResult]) -> Sequence[Snapshot]:
-    """Return the snapshots of a run: of the stage that is named, else of the last that has some.
+def _kept_by(start: str, done: Mapping[str, StageResult]) -> StageResult:
+    """Return the stage of a run that is named, else the last that left snapshots, else the last.
 
     Raises:
         InputError: If there is no such stage.
@@ -91,10 +102,9 @@ def _kept_by(start: str, done: Mapping[str, StageResult]) -> Sequence[Snapshot]:
     address = parse_address(start)
     folder = RunFolder(address.path)
     if address.stage:
-        return folder.stage_named(address.stage).result().snapshots()
-    return next(
-        (found for one in reversed(folder.stages()) if one.finished and (found := one.result().snapshots())), ()
-    )
+        return folder.stage_named(address.stage).result()
+    finished = [one for one in folder.stages() if one.finished]
+    return next((one for one in reversed(finished) if one.snapshots()), finished[-1]).result()
 
 
 METHOD = Method(
