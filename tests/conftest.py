@@ -12,7 +12,7 @@ import pytest
 from modelheir import inference, models, runs
 from modelheir.assemble.declared import declared_models, declared_sources, open_sources
 from modelheir.assemble.handing import further
-from modelheir.config.fit import FitConfig
+from modelheir.config.fit import FitConfig, SnapshotConfig
 from modelheir.config.inputs import InputConfig
 from modelheir.config.network import NetworkConfig
 from modelheir.config.run import TrainConfig
@@ -128,9 +128,18 @@ class World:
             sources={key: dataclasses.replace(given.data, splits=own, stores={}) for key, own in opened.items()},
         )
 
+    @staticmethod
+    def fitted(name, given):
+        """Return what a plan is handed, with snapshots where the method keeps them by itself."""
+        if "fit.snapshots.every_epochs" not in METHODS[name].defaults or given.fit.snapshots.on:
+            return given
+        return dataclasses.replace(
+            given, fit=dataclasses.replace(given.fit, snapshots=SnapshotConfig(every_epochs=1))
+        )
+
     def plan(self, name, given=None, **settings):
         """Return a method's stages."""
-        given = given or self.given()
+        given = self.fitted(name, given or self.given())
         run = TrainConfig(fit=given.fit, inputs=given.data.inputs, old=given.old.addresses)
         config = METHODS[name].settle(self.config(name, **settings), run)
         METHODS[name].accept(config, run)
@@ -154,6 +163,13 @@ class World:
                 "seeds": 1,
                 "rounds__number": 1,
             },
+            "subspace": {
+                "ways": ("cut", "swa", "psgd", "pbfgs"),
+                "snapshots": ":",
+                "epochs": 1,
+                "components": 2,
+                "pbfgs__alpha": 0.01,
+            },
         }
         return settings.get(name, {})
 
@@ -161,7 +177,7 @@ class World:
         """Train a method for real and return its stages' results."""
         from modelheir.engine.stages import run_plan
 
-        given = given or self.given()
+        given = self.fitted(name, given or self.given())
         return run_plan(
             self.plan(name, given, **settings),
             RunFolder(self.tmp_path / folder),

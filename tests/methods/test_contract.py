@@ -68,6 +68,8 @@ def test_every_training_leaves_the_snapshots_that_are_asked_for(world, rows, nam
     done = world.run(name, "run", log=log, **world.small(name))
     trained = {row["stage"].partition("/")[0] for row in log}
     assert trained
+    if name == "subspace":  # what is made of snapshots keeps none
+        trained = {"collect"}
     for stage in trained:
         first, *_, last = (one.path for one in done[stage].snapshots())
         assert first.name == "step_00000000.safetensors"
