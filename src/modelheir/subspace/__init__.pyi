@@ -1,6 +1,13 @@
 from .basis import Basis as Basis
+from .curvature import Curvature as Curvature
+from .curvature import condition as condition
 from .gram import Gram as Gram
+from .inverse_bfgs import bent as bent
+from .inverse_bfgs import damped_change as damped_change
+from .inverse_bfgs import updated_inverse as updated_inverse
 from .layout import Layout as Layout
+from .line_search import Search as Search
+from .line_search import backtrack as backtrack
 from .principal import pca as pca
 from .rows import Rows as Rows
 from .rows import StackedRows as StackedRows

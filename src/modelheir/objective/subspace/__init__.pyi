@@ -1,0 +1,2 @@
+from .quasi_newton import QuasiNewton as QuasiNewton
+from .settings import QuasiNewtonConfig as QuasiNewtonConfig

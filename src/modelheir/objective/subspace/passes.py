@@ -1,0 +1,116 @@
+"""Loss and gradient of one batch, cut into micro-batches: what a step in a plane looks at, as often as it likes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from modelheir.checks import InputError
+from modelheir.objective.subspace.replay import Draws, replayed
+from modelheir.types import LossTerms
+
+if TYPE_CHECKING:
+    from modelheir.types import Batch, Step
+
+__all__ = ["Objective", "Passes"]
+
+Objective = Callable[[Mapping[str, "Batch"], "Step"], LossTerms]
+
+
+class Passes:
+    """Passes of a model over one batch; those after the first draw what it drew and leave nothing behind.
+
+    Args:
+        model: Whose passes they are.
+        objective: Batches and step to terms; a function of weights, batch and draws alone.
+        batches: Of this step.
+        step: The engine's.
+        accumulate: Micro-batches, whose losses are averaged.
+        where: Dotted key of the settings, for messages.
+
+    Raises:
+        InputError: If a batch cannot be cut into so many equal parts.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        batches: Mapping[str, Batch],
+        step: Step,
+        *,
+        accumulate: int = 1,
+        where: str = "method",
+    ) -> None:
+        self.model, self.objective, self.step = model, objective, step
+        self.micro = list(_cut(batches, accumulate, where))
+        self.draws = Draws(step)
+        self.forwards, self.backwards = 0, 0
+
+    def first(self, *leaves: nn.Parameter) -> tuple[LossTerms, dict[Tensor, Tensor]]:
+        """Return the terms of this process, and gradients averaged over processes; what the pass moves stays moved."""
+        return self._gradients(self.step, leaves)
+
+    def again(self, *leaves: nn.Parameter) -> tuple[LossTerms, dict[Tensor, Tensor]]:
+        """Return the same where the weights are now."""
+        with replayed(self.model, self.step, self.draws) as step:
+            return self._gradients(step, leaves)
+
+    @torch.no_grad()
+    def loss(self) -> Tensor:
+        """Return the loss of this process where the weights are now, without a graph; a scalar."""
+        self.forwards += 1
+        with replayed(self.model, self.step, self.draws) as step:
+            found = [self.objective(batches, step).total for batches in self.micro]
+        return torch.stack(found).mean()
+
+    @property
+    def cost(self) -> float:
+        """All passes so far in steps of SGD, in each of which a forward pass is a third."""
+        return (self.forwards + 2 * self.backwards) / 3
+
+    def _gradients(self, step: Step, leaves: Sequence[nn.Parameter]) -> tuple[LossTerms, dict[Tensor, Tensor]]:
+        self.forwards, self.backwards = self.forwards + 1, self.backwards + 1
+        holder, share = nn.ParameterList(leaves), 1 / len(self.micro)
+        terms: dict[str, Tensor] = {}
+        gradients: dict[Tensor, Tensor] = {}
+        for batches in self.micro:
+            found = self.objective(batches, step)
+            with torch.autocast(self.step.device.type, enabled=False):  # P g is no product to round
+                some = step.gradients(found.total * share, holder)
+            for name, value in found.terms.items():
+                terms[name] = value.detach() * share + terms.get(name, 0)
+            for leaf, value in some.items():
+                gradients[leaf] = gradients[leaf].add_(value) if leaf in gradients else value
+        return LossTerms(terms), gradients
+
+
+def _cut(batches: Mapping[str, Batch], parts: int, where: str) -> Iterator[Mapping[str, Batch]]:
+    if parts == 1:
+        yield batches
+        return
+    for batch in batches.values():
+        if len(batch) % parts:
+            raise InputError(
+                f"{where}.accumulate = {parts}: must divide the {len(batch)} images that this process has in a batch."
+            )
+    for number in range(parts):
+        yield {name: _part(batch, number, parts) for name, batch in batches.items()}
+
+
+def _part(batch: Batch, number: int, parts: int) -> Batch:
+    size = len(batch) // parts
+    rows = slice(number * size, (number + 1) * size)
+    inputs = batch.inputs
+    return dataclasses.replace(
+        batch,
+        inputs=tuple(view[rows] for view in inputs) if isinstance(inputs, tuple) else inputs[rows],
+        labels=batch.labels[rows],
+        index=batch.index[rows],
+        targets=None if batch.targets is None else batch.targets[rows],
+        extra={name: value[rows] for name, value in batch.extra.items()},
+    )
