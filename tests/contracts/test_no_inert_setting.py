@@ -42,8 +42,8 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
-COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 78}
-COUNTS |= {"fit": 52, "inputs": 29, "network": 12}
+COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 82}
+COUNTS |= {"fit": 52, "inputs": 30, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -83,6 +83,7 @@ EFFICIENT = {**COPIES, "method.strategies": ("joint_low_rank_adapt",), "method.j
 
 FCNN = {"method.head.kind": "fcnn", "method.head.hidden": (8, 8)}
 ROUNDS = {"method.algorithms": ("cotrain",), "method.rounds.number": 2, "fit.epochs": 1}
+TUNED = {"method.views": ("pixels:left", "CONV"), "method.tune": "all", "method.tuning.epochs": 2}
 NOISY = {"method.algorithms": ("consistency",), "method.consistency.labels.confidence": 0.34, "fit.epochs": 1}
 NOISY |= {"method.consistency.labels.threshold": "fixed"}
 SOFT = {key: value for key, value in NOISY.items() if not key.endswith("confidence")}
@@ -129,6 +130,10 @@ CO_TRAINING = {
 CO_TRAINING |= {
     "cotrain method.views": (("pixels:left", "pixels:top"), {}),
     "cotrain method.encoder_size": (16, {"method.views": ("pixels:left", "CONV")}),
+    "cotrain method.tune": ("low_rank:2", TUNED),
+    "cotrain method.tuning.epochs": (4, TUNED),
+    "cotrain method.tuning.lr": (0.01, TUNED),
+    "cotrain method.tuning.batch_size": (5, TUNED),
     "cotrain method.labels": ("6 per class", {}),
     "cotrain method.label_rule": ("published_stratified", {"method.labels": "0.25"}),
     "cotrain method.unlabelled": ("POOL", {}),

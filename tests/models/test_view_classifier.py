@@ -1,6 +1,7 @@
 """Heads on frozen encoders as one classifier of images: what it says, what it holds, and whose encoders it takes."""
 
 import copy
+import json
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ import torch
 from modelheir import models
 from modelheir.checks import InputError
 from modelheir.config.vector_head import VectorHeadConfig
-from modelheir.models.encoders import load_encoder
+from modelheir.models.encoders import Encoder, Preparation, load_encoder
+from modelheir.models.encoders.classifiers import Features
 from modelheir.models.view_classifier import ViewClassifier, from_vector_spec
 
 CLASSES = ("cat", "dog", "owl")
@@ -99,3 +101,38 @@ def test_classes_can_be_named_anew():
     model, _ = made("pixels:left", "pixels:right")
     model.rename(("a", "b", "c"))
     assert model.classes == model.class_list == ("a", "b", "c")
+
+
+def test_an_encoder_that_was_tuned_is_its_own_and_goes_where_it_goes(images):
+    """The classifier that the encoder came from is not asked for again."""
+    body = models.build("convnet", classes=CLASSES, image_size=8, seed=3)
+    encoder = Encoder(Features(body), address="run:gone", preparation=Preparation(8, 8))
+    halves = load_encoder("pixels:left", image_size=8)
+    heads = {
+        f"view_{number}": models.build_vector_head(VectorHeadConfig(normalise="none"), width=width, classes=CLASSES)
+        for number, width in enumerate((halves.width, encoder.width), 1)
+    }
+    about = [
+        {"address": "pixels:left", "fingerprint": halves.fingerprint, "image_size": 8},
+        {"address": "run:gone", "fingerprint": encoder.fingerprint, "image_size": 0, "tuned": "all"},
+    ]
+    spec = {"name": "views", "classes": list(CLASSES), "image_size": 8, "encoders": about, "joint": "product"}
+    spec |= {"heads": {name: head.spec for name, head in heads.items()}, "prior": PRIOR, "temperatures": [1.0, 1.0]}
+    model = ViewClassifier(heads, spec=spec, tuned={"2": encoder}).eval()
+    assert {key.split(".")[0] for key in model.state_dict()} == {"heads", "tuned"}
+    assert "kept" not in spec["encoders"][1]
+    again = from_vector_spec(json.loads(json.dumps(model.spec)))
+    state = {
+        key: value + 1 if key == "heads.view_1.layers.last.bias" else value for key, value in model.state_dict().items()
+    }
+    again.load_state_dict(state)
+    model.load_state_dict(state)
+    torch.testing.assert_close(again.eval()(images).logits, model(images).logits)
+    torch.testing.assert_close(copy.deepcopy(again)(images).logits, model(images).logits)
+    other = from_vector_spec(model.spec)
+    other.load_state_dict({key: value * 2 if key.startswith("tuned.2") else value for key, value in state.items()})
+    with pytest.raises(InputError, match=r"encoder run:gone is not the one that this classifier was trained on"):
+        other(images)
+    heads_alone = ViewClassifier(heads, spec=spec)
+    with pytest.raises(InputError, match=r"holds the heads alone, and the encoder run:gone was tuned for them"):
+        heads_alone(images)

@@ -1,7 +1,7 @@
 """Several frozen encoders, a head on each, and one prediction: what co-training leaves, as a classifier of images.
 
-Weights of the encoders are not among its own: they are loaded from their addresses again, and must be those that the
-heads were trained on, as their fingerprints say.
+Encoders that were left as they are are loaded from their addresses again; the weights of those that were tuned for it
+are among its own. All must be those that the heads were trained on, as their fingerprints say.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from modelheir.checks import InputError
 from modelheir.classes import ClassList
-from modelheir.models.encoders import Encoder, load_encoder
+from modelheir.models.encoders import Encoder, built_again, kept_facts, load_encoder
 from modelheir.models.joint import joint_logits
 from modelheir.models.vector_heads.building import vector_head_from_spec
 from modelheir.models.vector_heads.head import VectorHead
@@ -30,14 +30,22 @@ class ViewClassifier(nn.Module):
     Args:
         heads: One a view, in the order of the encoders; or a single one on all views side by side.
         spec: What :func:`from_vector_spec` needs to build the same again; JSON values. ``encoders`` are mappings with
-            ``address``, ``fingerprint`` and ``image_size``; ``joint`` and ``prior`` are those of
-            :func:`~modelheir.models.joint.joint_logits`; ``temperatures``, one a head, divide its logits before.
+            ``address``, ``fingerprint`` and ``image_size``, and ``tuned`` where they were; ``joint`` and ``prior`` are
+            those of :func:`~modelheir.models.joint.joint_logits`; ``temperatures``, one a head, divide its logits
+            before.
+        tuned: Number of a view, from 1 -> its encoder, whose weights are to be this classifier's own; what builds it
+            again is added to the specification. A tuned encoder that is not given is somewhere else, and images cannot
+            be classified then, only vectors.
     """
 
-    def __init__(self, heads: Mapping[str, nn.Module], *, spec: Mapping[str, Any]) -> None:
+    def __init__(
+        self, heads: Mapping[str, nn.Module], *, spec: Mapping[str, Any], tuned: Mapping[str, Encoder] | None = None
+    ) -> None:
         super().__init__()
-        self.heads = nn.ModuleDict(heads)
+        self.heads, self.tuned = nn.ModuleDict(heads), nn.ModuleDict(tuned or {})
         self.spec = copy.deepcopy(dict(spec))
+        for number, encoder in (tuned or {}).items():
+            self.spec["encoders"][int(number) - 1].setdefault("kept", kept_facts(encoder))
         self._encoders: tuple[Encoder, ...] = ()  # in a tuple: their weights are not this module's
 
     @property
@@ -76,8 +84,24 @@ class ViewClassifier(nn.Module):
             InputError: If one is not there, or not the one that the heads were trained on.
         """
         if not self._encoders:
-            self._encoders = tuple(map(_encoder, self.spec["encoders"]))
+            self._encoders = tuple(self._encoder(number, told) for number, told in enumerate(self.spec["encoders"], 1))
         return self._encoders
+
+    def _encoder(self, number: int, told: Mapping[str, Any]) -> Encoder:
+        """Return the encoder of a view, from 1."""
+        if "tuned" in told and str(number) not in self.tuned:
+            raise InputError(
+                f"this stage holds the heads alone, and the encoder {told['address']} was tuned for them: take the "
+                "run's own model, run:DIR without a stage."
+            )
+        own: Any = self.tuned[str(number)] if "tuned" in told else None
+        found = own or load_encoder(told["address"], image_size=told["image_size"])
+        if found.fingerprint != told["fingerprint"]:
+            raise InputError(
+                f"the encoder {told['address']} is not the one that this classifier was trained on (its weights or its "
+                "preparation of images differ): give it the old one, or train anew."
+            )
+        return found
 
     def forward(self, images: Tensor) -> Outputs:
         """Classify images, float ``(N, 3, H, W)`` in 0..1."""
@@ -99,14 +123,9 @@ def from_vector_spec(spec: Mapping[str, Any]) -> ViewClassifier | VectorHead:
     if "vectors" in spec:
         return vector_head_from_spec(spec)
     heads = {name: vector_head_from_spec(one) for name, one in spec["heads"].items()}
-    return ViewClassifier(heads, spec=spec)
-
-
-def _encoder(told: Mapping[str, Any]) -> Encoder:
-    found = load_encoder(told["address"], image_size=told["image_size"])
-    if found.fingerprint != told["fingerprint"]:
-        raise InputError(
-            f"the encoder {told['address']} is not the one that this classifier was trained on (its weights or its "
-            "preparation of images differ): give it the old one, or train anew."
-        )
-    return found
+    tuned = {
+        str(number): built_again(told["address"], told["image_size"], told["kept"])
+        for number, told in enumerate(spec["encoders"], 1)
+        if "kept" in told
+    }
+    return ViewClassifier(heads, spec=spec, tuned=tuned)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelheir.methods.cotrain.config import Config
     from modelheir.methods.given import Given
     from modelheir.methods.given.views import Views
+    from modelheir.models.encoders import Encoder
     from modelheir.types import StageResult, Stream
 
 __all__ = ["PLAIN", "Build", "Done", "Node"]
@@ -42,28 +43,34 @@ class Build:
     Args:
         config: The method's settings.
         given: Data and settings of the run, with the seeds of this member.
-        views: Opens the views, once.
+        views: Opens the views, by finished stages.
         known: Sample ids of the training images whose labels are used.
         suffix: Of every stage's name.
     """
 
     def __init__(
-        self, config: Config, given: Given, views: Callable[[], Views], known: np.ndarray, *, suffix: str = ""
+        self, config: Config, given: Given, views: Callable[[Done], Views], known: np.ndarray, *, suffix: str = ""
     ) -> None:
         self.config, self.given, self.suffix = config, given, suffix
         self._views, self._known = views, known
         self.stages: dict[str, Stage] = {}  #: name -> stage, in the order that they are trained
+        self.done: Done = {}  #: finished stages, as the one that is prepared was told
 
     def add(self, name: str, prepare: Callable[[Done], Task | None]) -> Node:
         """Add a stage, once; return the node of it alone."""
         whole = f"{name}{self.suffix}"
-        self.stages.setdefault(whole, Stage(whole, prepare))
+
+        def told(done: Done) -> Task | None:
+            self.done = done
+            return prepare(done)
+
+        self.stages.setdefault(whole, Stage(whole, told))
         return (whole,)
 
     @functools.cached_property
     def views(self) -> Views:
         """The views, with this member's order of samples."""
-        return dataclasses.replace(self._views(), known=self.given.data)
+        return dataclasses.replace(self._views(self.done), known=self.given.data)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -168,13 +175,17 @@ class Build:
         return [float(fit_temperature(logits, known.labels)) for logits in self.logits(heads, known)]
 
     def classifier(
-        self, heads: Mapping[str, models.VectorHead], temperatures: Sequence[float] = ()
+        self,
+        heads: Mapping[str, models.VectorHead],
+        temperatures: Sequence[float] = (),
+        tuned: Mapping[str, Encoder] | None = None,
     ) -> models.ViewClassifier:
         """Return heads, one a view or a single one on all side by side, as the classifier that they are together.
 
         Args:
             heads: In the order of the views.
             temperatures: What each one's logits are divided by; (): 1.
+            tuned: As :class:`~modelheir.models.ViewClassifier` takes them.
         """
         spec = {
             "name": "views",
@@ -186,7 +197,7 @@ class Build:
             "prior": self.prior.tolist(),
             "temperatures": list(temperatures or [1.0] * len(heads)),
         }
-        return models.ViewClassifier(heads, spec=spec)
+        return models.ViewClassifier(heads, spec=spec, tuned=tuned)
 
     def repeated(self, stream: Stream) -> Stream:
         """Return a stream whose epoch is as long as the pool's."""
@@ -198,6 +209,7 @@ class Build:
         streams: Mapping[str, Stream],
         *,
         temperatures: Sequence[float] = (),
+        tuned: Mapping[str, Encoder] | None = None,
         **given: Any,
     ) -> Task:
         """Return a task over heads that predict together; the run's model is the classifier that they are.
@@ -206,9 +218,10 @@ class Build:
             heads: As in :meth:`classifier`; each is a module of its own as well, for an optimiser a head.
             streams: Of the task.
             temperatures: As in :meth:`classifier`.
+            tuned: As in :meth:`classifier`.
             **given: Of the task.
         """
-        whole = self.classifier(heads, temperatures)
+        whole = self.classifier(heads, temperatures, tuned)
         return Task(
             modules={"model": whole},
             streams=streams,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,20 +14,29 @@ from modelheir.plans import Stage, Task
 
 if TYPE_CHECKING:
     from modelheir.methods.cotrain.build import Build, Done, Node
+    from modelheir.models.encoders import Encoder
     from modelheir.types import StageResult
 
 __all__ = ["choice"]
 
 
-def choice(builds: Sequence[Build], nodes: Mapping[str, Sequence[Node]]) -> Stage:
+def choice(
+    builds: Sequence[Build],
+    nodes: Mapping[str, Sequence[Node]],
+    *,
+    tuned: Callable[[Done], Mapping[str, Encoder]] = lambda done: {},
+) -> Stage:
     """Return the last stage: it keeps the heads of the chosen algorithm and writes a row of each.
 
     Args:
         builds: One a seed; the first one's heads are kept.
         nodes: Algorithm -> of each seed the stages of which the best on the selection images stands for it.
+        tuned: Finished stages to the first seed's encoders that were tuned, by the number of the view.
     """
 
     def prepare(done: Done) -> Task:
+        for one in builds:
+            one.done = done
         found = {
             name: [max((done[one] for one in seed if not done[one].skipped), key=merit) for seed in seeds]
             for name, seeds in nodes.items()
@@ -46,7 +55,8 @@ def choice(builds: Sequence[Build], nodes: Mapping[str, Sequence[Node]]) -> Stag
             "note": "\n".join([_table(rows, order), *lines]),
         }
         about = {"chosen": order[0], "rows": rows, "worth": told}
-        return build.task(kept, {}, temperatures=best.describe["model"]["temperatures"], describe=about)
+        scale = best.describe["model"]["temperatures"]
+        return build.task(kept, {}, temperatures=scale, tuned=tuned(done), describe=about)
 
     return Stage("choice", prepare)
 

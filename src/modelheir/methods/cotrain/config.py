@@ -12,7 +12,7 @@ from modelheir.objective.consistency.choice import ConsistencyConfig
 from modelheir.objective.meta.settings import MetaConfig, MetaPseudoLabelsConfig
 from modelheir.selection.cotraining.settings import ExchangeConfig
 
-__all__ = ["Config", "RoundsConfig"]
+__all__ = ["Config", "RoundsConfig", "TuningConfig"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +25,16 @@ class RoundsConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class TuningConfig:
+    """How an encoder is trained with a linear head before its vectors are computed; else as ``fit`` says."""
+
+    epochs: Annotated[int, AtLeast(1)] = 30  #: passes over the labelled images
+    lr: Annotated[float, AtLeast(0)] = 0.0  #: learning rate of the encoder, a tenth of the head's; 0 is 0.0003 for all
+    #: weights, 0.003 for adapters
+    batch_size: Annotated[int, AtLeast(1)] = 16  #: images a step, over all processes
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
     """Settings of ``cotrain``."""
 
@@ -32,6 +42,9 @@ class Config:
     #: run:DIR, encoder:NAME, hf:ID; modelheir embed --list) or folders that modelheir embed wrote; () is the left and
     #: the right half of the digits
     encoder_size: Annotated[int, AtLeast(0)] = 0  #: pixels a side that encoders see; 0 is each one's own
+    tune: str = ""  #: whether encoders are first trained on the labelled images, and frozen again: all, or low_rank:8,
+    #: adapters of rank 8; '' leaves them as they are
+    tuning: TuningConfig = dataclasses.field(default_factory=TuningConfig)
     labels: str = ""  #: how many training labels are used, such as 0.01, 1 % or '5 per class', or index:FILE with a
     #: position or sample id a line; the other images are the pool. '' is all with unlabelled, and of the digits 5 per
     #: class
@@ -66,4 +79,5 @@ class Config:
         found |= {name: why for name in ("consistency", "mct", "mpl") if name not in names}
         found |= {} if {"mct", "mpl"} & set(names) else {"meta_rate": why}
         found |= {} if "pseudo_label" in names else {"pseudo_threshold": why}
+        found |= {} if self.tune else {"tuning": "tune = ''"}
         return found if self.labels else {**found, "label_rule": "labels = ''"}

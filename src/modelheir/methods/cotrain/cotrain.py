@@ -25,6 +25,7 @@ from modelheir.methods.cotrain.calibrated import calibrated
 from modelheir.methods.cotrain.choice import choice
 from modelheir.methods.cotrain.config import Config
 from modelheir.methods.cotrain.names import tried
+from modelheir.methods.cotrain.tuned import accept_tune, tuned_encoders, tuned_views, tuning_stages
 from modelheir.methods.declared import SourceUse
 from modelheir.methods.given.pool import images_of_pool
 from modelheir.methods.given.views import Views, open_views
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from modelheir.config.run import TrainConfig
+    from modelheir.methods.cotrain.build import Done
     from modelheir.methods.given import Given
+    from modelheir.models.encoders import Encoder
     from modelheir.plans import Stage
 
 __all__ = ["METHOD", "Config", "accept", "plan", "settle"]
@@ -61,7 +64,11 @@ def accept(config: Config, run: TrainConfig) -> None:
             "to use the labels of so many images of --data alone."
         )
     if run.trainable != "all":
-        raise InputError(f"--trainable {run.trainable}: encoders stay as they are and heads train whole; leave it out.")
+        raise InputError(
+            f"--trainable {run.trainable}: encoders stay as they are and heads train whole; leave it out, or --tune "
+            "the encoders."
+        )
+    accept_tune(config.tune, config.views or _HALVES)
     if run.model:
         raise InputError(f"--model {run.model}: cotrain trains heads on --views and no network; leave it out.")
     own = [name for name in tried(config.algorithms) if name in ("mct", "mpl")]
@@ -96,18 +103,29 @@ def plan(config: Config, given: Given) -> list[Stage]:
         raise InputError(f"--labels {config.labels} uses every label, and no image is left without one: use fewer.")
 
     @functools.cache
-    def views() -> Views:
+    def frozen() -> Views:
         return open_views(config.views, given.data, size=config.encoder_size)
 
-    builds = [
-        Build(config, given.member(number), views, train.ids[rows], suffix=f"_seed{number}" if config.seeds > 1 else "")
-        for number in range(config.seeds)
-    ]
+    known, builds, stages = train.ids[rows], [], []
+    for number in range(config.seeds):
+        member, suffix = given.member(number), f"_seed{number}" if config.seeds > 1 else ""
+        views = functools.partial(tuned_views, config, member, suffix=suffix) if config.tune else lambda done: frozen()
+        builds.append(Build(config, member, views, known, suffix=suffix))
+        stages += tuning_stages(config, member, known, suffix=suffix) if config.tune else []
     nodes = {
         name: [calibrated(build, name, ALGORITHMS[name](build)) for build in builds]
         for name in tried(config.algorithms)
     }
-    return [*(stage for build in builds for stage in build.stages.values()), choice(builds, nodes)]
+    stages += [stage for build in builds for stage in build.stages.values()]
+    return [*stages, choice(builds, nodes, tuned=functools.partial(_tuned, config, builds[0]))]
+
+
+def _tuned(config: Config, build: Build, done: Done) -> dict[str, Encoder]:
+    """Return the encoders that a seed's tuning left, by the number of the view."""
+    if not config.tune:
+        return {}
+    found = tuned_encoders(config, build.given, done, suffix=build.suffix)
+    return {str(number): found[one] for number, one in enumerate(config.views, 1) if one in found}
 
 
 def _labelled(config: Config, given: Given) -> np.ndarray:
@@ -137,6 +155,7 @@ METHOD = Method(
         "labels": "method.labels",
         "unlabelled": "method.unlabelled",
         "algorithm": "method.algorithms",
+        "tune": "method.tune",
     },
     sources=lambda config: {"unlabelled": SourceUse(config.unlabelled, labelled=False, flag="--unlabelled")},
     paper="Blum and Mitchell, Co-Training, 1998; Rothenberger and Diochnos, Meta Co-Training, 2023, arXiv:2311.18083",

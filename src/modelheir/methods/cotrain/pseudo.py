@@ -2,7 +2,7 @@
 
 The heads that were trained on the labels name the pool together, and a new head a view learns from the labels and from
 what was named. Averages over several models make better pseudo-labels than one (V-PET, 2025, over adapters and
-backbones); here they are over heads on frozen views.
+backbones: :mod:`modelheir.methods.cotrain.tuned`); here they are over the views, by the rule ``joint``.
 """
 
 from __future__ import annotations

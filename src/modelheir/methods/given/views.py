@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from modelheir.models.encoders import Encoder
     from modelheir.types import Batch, Stream
 
-__all__ = ["Views", "open_views"]
+__all__ = ["Views", "encoder_address", "is_stored", "open_encoder", "open_views"]
 
 
 _say = functools.cache(logging.getLogger(__name__).warning)  #: each message once
@@ -90,7 +90,14 @@ class Views:
         }
 
 
-def open_views(addresses: Sequence[str], known: Data, *, size: int = 0, say: Callable[[str], None] = _say) -> Views:
+def open_views(
+    addresses: Sequence[str],
+    known: Data,
+    *,
+    size: int = 0,
+    say: Callable[[str], None] = _say,
+    tuned: Mapping[str, tuple[Encoder, str]] | None = None,
+) -> Views:
     """Return the views of every split of ``known``: read from folders of ``modelheir embed``, else computed here.
 
     Args:
@@ -98,29 +105,29 @@ def open_views(addresses: Sequence[str], known: Data, *, size: int = 0, say: Cal
         known: The images.
         size: Pixels a side that encoders see; 0 is each one's own. Views cut from the pixels see the data's.
         say: Takes a line a view that is computed.
+        tuned: Address -> the encoder of it that was trained for this run, and how; it is computed here.
 
     Raises:
         InputError: If an address is neither, two views are of one encoder, a folder lacks samples, or an encoder gives
             what is no number.
     """
-    share, told = known.inputs.max_bad_share, []
+    share, told, trained = known.inputs.max_bad_share, [], tuned or {}
     sets: dict[str, list[data.VectorSet]] = {name: [] for name in known.splits}
-    sizes = {one: known.image_size if one.startswith("pixels:") else size for one in addresses}
     loaded = {
-        one: encoders.load_encoder(one, image_size=sizes[one], device=known.runtime.device)
-        for one in addresses
-        if not (Path(one) / NAME).is_file()
+        one: open_encoder(one, known, size=size) for one in addresses if one not in trained and not is_stored(one)
     }  # all of them, before anything is computed
     for address in addresses:
-        if address not in loaded:
+        if address not in loaded and address not in trained:
             stored = data.view_sets([address], known.splits, max_missing_share=share)
             told.append(dict(read_facts(Path(address)).encoder))
         else:
-            encoder = loaded.pop(address)
+            encoder, how = trained[address] if address in trained else (loaded.pop(address), "")
             images = sum(map(len, known.splits.values()))
-            say(f"{address}: {images:,} images to vectors of {encoder.width:,}; `modelheir embed` would keep them")
+            keep = f"tuned by {how}" if how else "`modelheir embed` would keep them"
+            say(f"{address}: {images:,} images to vectors of {encoder.width:,}; {keep}")
             stored = {name: _encoded(encoder, known, name) for name in known.splits}
-            told.append({"address": address, "fingerprint": encoder.fingerprint, "image_size": sizes[address]})
+            found = {"fingerprint": encoder.fingerprint, "image_size": encoder.asked_size}
+            told.append({"address": encoder.address, **found, **({"tuned": how} if how else {})})
         for name, vectors in stored.items():
             sets[name].append(vectors)
     same = {one["fingerprint"]: one["address"] for one in told}
@@ -131,6 +138,46 @@ def open_views(addresses: Sequence[str], known: Data, *, size: int = 0, say: Cal
         )
     joined = {name: data.join_views(some, max_missing_share=share) for name, some in sets.items()}
     return Views(tuple(told), joined, known)
+
+
+def is_stored(address: str) -> bool:
+    """Tell whether a view is a folder that ``modelheir embed`` wrote, and no encoder."""
+    return (Path(address) / NAME).is_file()
+
+
+def encoder_address(address: str) -> str:
+    """Return the address of a view's encoder, which a folder says.
+
+    Raises:
+        InputError: If the folder is damaged.
+    """
+    return str(read_facts(Path(address)).encoder["address"]) if is_stored(address) else address
+
+
+def open_encoder(address: str, known: Data, *, size: int = 0) -> Encoder:
+    """Return the encoder of a view on the run's device; of a folder the one that wrote it.
+
+    Args:
+        address: Of the view.
+        known: The images.
+        size: Pixels a side that encoders see; 0 is each one's own. Of a folder those that it was written with.
+
+    Raises:
+        InputError: If there is no such encoder, or it is no longer the one that wrote the folder.
+    """
+    facts = read_facts(Path(address)).encoder if is_stored(address) else None
+    place = address if facts is None else str(facts["address"])
+    if facts is not None:
+        size = int(facts["image_size"])
+    elif address.startswith("pixels:"):
+        size = known.image_size
+    encoder = encoders.load_encoder(place, image_size=size, device=known.runtime.device)
+    if facts is not None and encoder.fingerprint != facts["fingerprint"]:
+        raise InputError(
+            f"{address} holds vectors of another {place} than is found there now (its weights or its preparation of "
+            "images differ): compute the view again with `modelheir embed`."
+        )
+    return encoder
 
 
 def _encoded(encoder: Encoder, known: Data, split: str) -> data.VectorSet:

@@ -3,3 +3,7 @@ from .loading import load_encoder as load_encoder
 from .preparation import Preparation as Preparation
 from .table import ENCODERS as ENCODERS
 from .table import Documented as Documented
+from .tuning import ThawedEncoder as ThawedEncoder
+from .tuning import built_again as built_again
+from .tuning import kept_facts as kept_facts
+from .tuning import refilled as refilled
