@@ -33,6 +33,12 @@ def test_lists_ranges_short_flags_and_nested_groups():
     }
 
 
+def test_pairs_of_a_listed_setting():
+    found = read({"method.teacher": {"pairs": ["run:a", "run:b", "run:c"]}})
+    pairs = (("run:a", "run:b"), ("run:a", "run:c"), ("run:b", "run:c"))
+    assert found == {"method.teacher": Listed(pairs)}
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -50,6 +56,11 @@ def test_lists_ranges_short_flags_and_nested_groups():
         ({"fit.lr": {"low": 0, "high": 0.1, "log": True}}, "above 0 with log: true"),
         ({"fit.lr": {"low": -1, "high": 0.1}}, r"fit\.lr = -1\.0: must be"),
         ({"inputs.augment": {"low": 0, "high": 1}}, r"inputs\.augment: it is no number"),
+        ({"method.teacher": {"pairs": ["run:a"]}}, r"method\.teacher: .*of at least two items"),
+        ({"method.teacher": {"pairs": "run:a"}}, r"pairs are \{pairs: \[A, B, C\]\}"),
+        ({"method.teacher": {"pairs": ["run:a", "run:b"], "log": True}}, "pairs are"),
+        ({"method.teacher": {"pairs": ["run:a", "run:b", "run:a"]}}, "an item is there twice"),
+        ({"fit.lr": {"pairs": [0.1, 0.2]}}, r"fit\.lr: it holds one value, so it takes no pairs"),
         ({"inputs.val_fraction": [0.1, 0.5]}, r"inputs\.val_fraction is the same in every trial"),
         ({"seed": [0, 1]}, "seed is the same in every trial"),
         ({"epochs": [1], "fit.epochs": [2]}, r"fit\.epochs is given twice"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -15,7 +17,7 @@ from modelheir.printable import shorten
 
 __all__ = ["STRATEGIES", "Listed", "Range", "SearchConfig", "Space", "read_space", "split_changes", "value_of"]
 
-STRATEGIES = ("tpe", "random", "greedy")
+STRATEGIES = ("tpe", "random", "greedy", "grid", "hyperband")
 
 #: settings that decide which images a result is about, where a run goes or how loudly: the same in every trial
 _KEPT = (
@@ -30,11 +32,17 @@ _KEPT = (
 class SearchConfig:
     """Settings of a search itself."""
 
-    space: str = ""  #: YAML file of what is tried: dotted setting -> list of values, or {low, high, log}
-    trials: Annotated[int, AtLeast(1)] = 20  #: trainings in all, those of earlier calls counted; the first is as given
-    strategy: Annotated[str, OneOf(*STRATEGIES)] = (
-        "tpe"  #: tpe and random need the extra search; greedy takes one setting after another and keeps the best
+    space: str = ""  #: YAML file of what is tried: dotted setting -> list of values, {low, high, log} or {pairs}
+    trials: Annotated[int | None, AtLeast(1)] = (
+        None  #: trainings in all, those of earlier calls counted; none is all of grid and hyperband, else 20
     )
+    strategy: Annotated[str, OneOf(*STRATEGIES)] = (
+        "tpe"  #: greedy takes one setting after another and keeps the best; grid takes every combination of the lists;
+        #: hyperband lengthens the best of many short trainings, up to --epochs; tpe, random and hyperband need the
+        #: extra search
+    )
+    workers: Annotated[int, AtLeast(1)] = 1  #: processes of this machine that try at once; the same command, started
+    #: again anywhere with the same folder, is one more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +71,8 @@ def read_space(
     """Read what is to be tried, and try every value on the settings.
 
     Args:
-        given: Dotted setting, or short flag, to a list of values or to a mapping with ``low``, ``high``, ``log``.
+        given: Dotted setting, or short flag, to a list of values, to a mapping with ``low``, ``high``, ``log``, or, for
+            a setting that is a list itself, to a mapping with ``pairs``, whose items it takes two by two.
         config: Settings of the run, which the values change.
         own: The method's settings.
         shortcuts: Short flag -> dotted setting.
@@ -100,11 +109,12 @@ def read_space(
         if key in found:
             raise InputError(f"{at}{key} is given twice.")
         try:
-            if isinstance(values, Mapping):
+            if isinstance(values, Mapping) and "pairs" not in values:
                 found[key] = ends = _range(values, known[key].type)
                 _ = _held(config, own, key, ends.low), _held(config, own, key, ends.high)
             else:
-                kept = [_held(config, own, key, value) for value in _items(values)]
+                listed = _pairs(values, known[key].type) if isinstance(values, Mapping) else values
+                kept = [_held(config, own, key, value) for value in _items(listed)]
                 found[key] = Listed(tuple(value for number, value in enumerate(kept) if value not in kept[:number]))
         except InputError as error:
             raise InputError(f"{at}{error}" if key in str(error) else f"{at}{key}: {error}") from None
@@ -149,6 +159,18 @@ def _items(values: Any) -> Sequence[Any]:
     if not items:
         raise InputError("the list of values is empty.")
     return items
+
+
+def _pairs(given: Mapping[str, Any], hint: Any) -> list[list[Any]]:
+    """Return all unordered pairs of the items, in their order."""
+    items = given["pairs"]
+    if len(given) > 1 or not isinstance(items, list | tuple) or len(items) < 2:
+        raise InputError(f"{shorten(repr(dict(given)))}: pairs are {{pairs: [A, B, C]}}, of at least two items.")
+    if any(one in items[:place] for place, one in enumerate(items)):
+        raise InputError(f"{shorten(repr(dict(given)))}: an item is there twice, and makes no pair with itself.")
+    if typing.get_origin(hint) is not tuple:
+        raise InputError("it holds one value, so it takes no pairs: give a list of values.")
+    return [list(pair) for pair in itertools.combinations(items, 2)]
 
 
 def _held(config: Any, own: Any, key: str, value: Any) -> Any:

@@ -111,10 +111,11 @@ def test_another_search_is_refused(tmp_path, fake):
     ("change", "said"),
     [
         ({"trials": 0}, r"trials = 0: must be a whole number >= 1"),
-        ({"strategy": "grid"}, r"strategy = 'grid': must be one of tpe, random, greedy"),
+        ({"strategy": "girdle"}, r"strategy = 'girdle': must be one of tpe, random, greedy, grid, hyperband"),
         ({"inputs.val_fraction": 0.0}, r"the val split is empty"),
         ({"space": {"fit.lrr": [1]}}, r"Did you mean 'fit\.lr'"),
         ({"space": {"fit.lr": {"low": 0.1, "high": 1.0}}}, "is given by a range"),
+        ({"space": {"fit.epochs": [1, 2]}, "strategy": "hyperband"}, r"fit\.epochs is what hyperband raises"),
     ],
 )
 def test_bad_input_is_refused_before_anything_is_written(tmp_path, fake, change, said):
@@ -122,6 +123,33 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path, fake, change,
         search(tmp_path / "s", **change)
     assert not (tmp_path / "s").exists()
     assert fake == []
+
+
+def test_a_grid_is_every_combination_and_ends(tmp_path, fake):
+    found = search(tmp_path / "s", space={"fit.lr": [0.01, 0.5], "inputs.erase": [0.0, 0.5]}, strategy="grid")
+    assert [tuple(trial.changes.values()) for trial in found.trials] == [
+        (0.01, 0.0),
+        (0.01, 0.5),
+        (0.5, 0.0),
+        (0.5, 0.5),
+    ]
+    assert [trial.state for trial in found.trials] == ["finished", "finished", "failed", "failed"]
+    assert (found.best.number, found.complete) == (0, True)
+    some = search(tmp_path / "t", space={"fit.lr": [0.01, 0.02, 0.03]}, strategy="grid", trials=2)
+    assert (len(some.trials), some.complete) == (2, False)
+
+
+@pytest.mark.extras
+def test_hyperband_lengthens_the_best(tmp_path, fake):
+    pytest.importorskip("optuna", reason="optuna is missing: pip install 'modelheir[search]'")
+    space = {"fit.lr": [0.01, 0.02, 0.03, 0.04], "inputs.erase": [0.0, 0.1, 0.2]}
+    found = search(tmp_path / "s", space=space, strategy="hyperband", epochs=3)
+    lengths = [config.fit.epochs for config in fake]
+    assert lengths == [1, 1, 1, 3, 3, 3] == [trial.changes["fit.epochs"] for trial in found.trials]
+    first = max(found.trials[:3], key=lambda trial: trial.value)
+    assert found.trials[3].changes == {**first.changes, "fit.epochs": 3}
+    assert found.trials[0].changes == {"fit.epochs": 1}
+    assert read_yaml(found.settings)["fit"]["epochs"] == found.best.changes["fit.epochs"]
 
 
 @pytest.mark.extras

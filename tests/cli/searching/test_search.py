@@ -56,6 +56,36 @@ def test_what_is_printed(calls, found, capsys):
     assert f"Next: modelheir train --config {found.settings}" in out
 
 
+def test_a_share_of_labels_is_text_and_views_go_two_by_two(calls, found, capsys):
+    """MC-61: every unordered pair of views, and every share of labels, in every way to choose them."""
+    calls.replace(modelheir.assemble, "search_settings", found)
+    words = ["cotrain", "--search.views", "{pairs: [pixels:left, tv:resnet18, pixels:top]}", "--strategy", "grid"]
+    words += ["--search.labels", "0.01", "5 per class", "--search.method.label-rule", "stratified", "balanced"]
+    assert search.main([*words, "--labels", "0.1"]) == 0
+    space = calls["search_settings"][0][3]
+    assert space == {
+        "method.views": Listed(
+            (("pixels:left", "tv:resnet18"), ("pixels:left", "pixels:top"), ("tv:resnet18", "pixels:top"))
+        ),
+        "method.labels": Listed(("0.01", "5 per class")),
+        "method.label_rule": Listed(("stratified", "balanced")),
+    }
+    told = capsys.readouterr().err
+    assert "3 method.views x 2 method.labels x 2 method.label_rule = 12" in told
+    assert "modelheir embed --data digits --encoder tv:resnet18 --out views" in told
+
+
+def test_further_workers_are_the_same_command(calls, found):
+    calls.replace(modelheir.assemble, "search_settings", found)
+    words = ["finetune", "--search.fit.lr", "0.01", "--workers", "3", "--strategy", "hyperband", "--quiet"]
+    assert search.main(words) == 0
+    named = calls["search_settings"][1]
+    assert [helper[-2:] for helper in named["helpers"]] == [["--workers", "1"]] * 2
+    assert search.main(named["helpers"][0][4:]) == 0
+    assert calls["search_settings"][1]["helpers"] == []
+    assert (named["trials"], named["watch"]) == (None, None)
+
+
 @pytest.mark.slow
 def test_the_real_command_and_the_next_one(tmp_path, capsys):
     words = ["finetune", *WORLD, "--epochs", "1", "--search.fit.lr", "0.0000001", "--strategy", "greedy"]
@@ -77,7 +107,7 @@ def test_the_real_command_and_the_next_one(tmp_path, capsys):
         (["finetune", "--search.fit.lr", "fast"], "fit.lr = 'fast': must be a number"),
         (["finetune", "--search.fit.lr", "{low: 1"], "not values as YAML writes them"),
         (["finetune", "--search.fit.lr", "1", "--trials", "0"], "search.trials = 0: must be"),
-        (["finetune", "--search.fit.lr", "1", "--strategy", "grid"], "search.strategy = 'grid': must be one of"),
+        (["finetune", "--search.fit.lr", "1", "--strategy", "girdle"], "search.strategy = 'girdle': must be one of"),
         (["finetune", "--search.fit.lr", "1", "--trails", "3"], "Did you mean '--trials'?"),
         (["upgrade", "--search.fit.lr", "1", "--strategy", "greedy"], "search upgrade needs --old"),
         (["finetune", "--space", "gone.yaml"], "gone.yaml"),

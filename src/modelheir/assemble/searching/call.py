@@ -21,7 +21,7 @@ def search(
     /,
     space: Mapping[str, Any] | Path | str,
     *,
-    trials: int = 20,
+    trials: int | None = None,
     strategy: str = "tpe",
     config: Path | str | None = None,
     epochs: int | None = None,

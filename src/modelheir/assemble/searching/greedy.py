@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from modelheir.assemble.searching.grid import values_of
 from modelheir.assemble.searching.trial import Trial, best_of
-from modelheir.checks import InputError
 from modelheir.config.search import Listed, Space
 
 __all__ = ["in_order", "most_trials", "next_greedy"]
@@ -35,9 +35,7 @@ def in_order(space: Space) -> list[str]:
         >>> in_order({key: Listed((1, 2)) for key in keys})
         ['fit.lr', 'inputs.erase', 'fit.weight_decay', 'method.teacher']
     """
-    for key, one in space.items():
-        if not isinstance(one, Listed):
-            raise InputError(f"{key} is given by a range, and the greedy strategy goes through lists: list its values.")
+    _ = values_of(space, "greedy")
     others = [key for key in space if key not in (*_ORDER, *_LAST)]
     return [key for key in (*_ORDER, *others, *_LAST) if key in space]
 
@@ -52,7 +50,9 @@ def most_trials(space: Space) -> int:
 
 
 def next_greedy(space: Space, given: Mapping[str, Any], trials: Sequence[Trial]) -> dict[str, Any] | None:
-    """Return the changes of the next trial; ``None`` where every setting is decided.
+    """Return the changes of the next trial; ``None`` where every setting is decided, or one waits for trials.
+
+    A setting is begun when those before it are decided; so what is tried does not depend on how many processes try.
 
     Args:
         space: What is tried.
@@ -74,6 +74,8 @@ def next_greedy(space: Space, given: Mapping[str, Any], trials: Sequence[Trial])
             for trial, values in zip(trials, seen, strict=True)
             if all(values[name] == given[name] for name in later)
         ]
+        if stage and any(trial.state == "running" for trial in so_far):
+            return None
         best = best_of(so_far)
         kept = {} if best is None else dict(best.changes)
         for value in space[key].values:  # type: ignore[union-attr]

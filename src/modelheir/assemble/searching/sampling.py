@@ -1,7 +1,8 @@
 """The strategies of optuna: the next trial from those that are done. Only this file imports it.
 
 The study is made anew from the finished trials each time, with a seed of its own for each trial: a search that was
-stopped and goes on draws what it would have drawn.
+stopped and goes on draws what it would have drawn. What ``random`` draws depends on the earlier draws alone, so it is
+the same however many processes try; ``tpe`` sees the trials that are finished when it draws.
 """
 
 from __future__ import annotations

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelheir import assemble
+from modelheir.assemble.searching.encoding import embed_first
+from modelheir.assemble.searching.strategies import in_words
 from modelheir.checks import InputError, unknown
 from modelheir.cli.settings import parse
 from modelheir.cli.spec import Spec, flag_name
 from modelheir.cli.train import spec_of
-from modelheir.config.mapping import read_yaml
-from modelheir.config.search import SearchConfig, read_space
+from modelheir.config.describe import settings
+from modelheir.config.mapping import plain_type, read_yaml
+from modelheir.config.run import TrainConfig
+from modelheir.config.search import SearchConfig, Space, read_space
 from modelheir.methods import METHODS, Method
 from modelheir.screen import percent, say, show_table
 
@@ -47,7 +52,7 @@ def search_spec(method: Method) -> Spec:
 def main(argv: list[str]) -> int:
     """Search, then print the trials, the best settings and the command that trains by them."""
     method, rest = _method(argv)
-    rest, said = _parted(rest)
+    rest, said = _parted(rest, _texts(method))
     found = parse(search_spec(method), rest)
     config, own, about = (found.configs[name] for name in ("", "method", "search"))
     written = read_yaml(about.space) if about.space else {}
@@ -56,6 +61,8 @@ def main(argv: list[str]) -> int:
         if given or not (written or said):
             read_space(given, config, own, shortcuts=flags, source=source)  # so that messages name the file
     space = read_space({**written, **said}, config, own, shortcuts=flags)
+    if not config.quiet:
+        _tell_plan(about.strategy, space, config, own)
     done = assemble.search_settings(
         method.name,
         config,
@@ -64,9 +71,10 @@ def main(argv: list[str]) -> int:
         trials=about.trials,
         strategy=about.strategy,
         command=["modelheir", "search", *argv],
+        helpers=[[sys.executable, "-m", "modelheir.cli", "search", *argv, "--workers", "1"]] * (about.workers - 1),
         watch=None if config.quiet else _tell,
     )
-    _show(done, list(space))
+    _show(done, space)
     return 0
 
 
@@ -85,8 +93,15 @@ def _method(argv: Sequence[str]) -> tuple[Method, list[str]]:
     return METHODS[argv[0]], list(argv[1:])
 
 
-def _parted(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """Part ``--search.SETTING VALUE ...`` from the other words; each value is read as YAML.
+def _texts(method: Method) -> set[str]:
+    """Return the settings that hold text, by every name: ``0.01`` is text there, such as a share of labels."""
+    known = [*settings(TrainConfig), *settings(method.config, "method")]
+    texts = {one.key for one in known if plain_type(one.type) is str}
+    return texts | {flag for flag, key in method.flags.items() if key in texts}
+
+
+def _parted(argv: Sequence[str], texts: Collection[str] = ()) -> tuple[list[str], dict[str, Any]]:
+    """Part ``--search.SETTING VALUE ...`` from the other words; each value is read as YAML, but for ``texts``.
 
     >>> _parted(["--epochs", "2", "--search.fit.lr", "0.1", "0.01", "--trials", "3"])
     (['--epochs', '2', '--trials', '3'], {'fit.lr': [0.1, 0.01]})
@@ -109,20 +124,33 @@ def _parted(argv: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
         if not values:
             raise InputError(f"{flag} needs values to try.")
         try:
-            read = [yaml.safe_load(one) for one in values]
+            read = values if key.removeprefix("search.") in texts else [yaml.safe_load(one) for one in values]
         except yaml.YAMLError as error:
             raise InputError(f"{flag} {' '.join(values)}: not values as YAML writes them.") from error
         space[key.removeprefix("search.")] = read[0] if len(read) == 1 and isinstance(read[0], dict) else read
     return others, space
 
 
-def _tell(trial: Trial) -> None:
-    changes = _words(trial) or "as given"
-    if trial.state == "running":
-        say(f"trial {trial.number}: {changes}", error=True)
+def _tell_plan(strategy: str, space: Space, config: TrainConfig, own: Any) -> None:
+    """Say what is going to be tried, and what would cost less otherwise."""
+    if words := in_words(strategy, space, config.fit.epochs):
+        say(words, error=True)
+    if command := embed_first(space, own, config.data):
+        say(
+            f"every trial runs its encoders anew over all images. To run each once: {command}, and give the folders in "
+            "views/ in place of the encoders.",
+            error=True,
+        )
+
+
+def _tell(what: str, trial: Trial) -> None:
+    if what == "begins":
+        said = _words(trial) or "as given"
+    elif what == "awaited":
+        said = "waiting for the process that trains it; nothing else can be tried meanwhile"
     else:
         said = percent(trial.value) if trial.value is not None else f"failed: {trial.reason}"
-        say(f"trial {trial.number}: {said}", error=True)
+    say(f"trial {trial.number}: {said}", error=True)
 
 
 def _words(trial: Trial) -> str:
@@ -135,7 +163,8 @@ def _text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _show(found: Search, keys: Sequence[str]) -> None:
+def _show(found: Search, tried: Iterable[str]) -> None:
+    keys = list(dict.fromkeys([*tried, *(key for trial in found.trials for key in trial.changes)]))
     rows = [
         [
             str(trial.number),
@@ -149,7 +178,7 @@ def _show(found: Search, keys: Sequence[str]) -> None:
     show_table("Trials, by accuracy on the selection split", ["trial", *keys, "accuracy", "seconds", " "], rows)
     first = found.trials[0]
     gained = ""
-    if found.best is not first and first.value is not None and found.best.value is not None:
+    if not first.changes and found.best is not first and first.value is not None and found.best.value is not None:
         gained = f", {100 * (found.best.value - first.value):+.2f} points over the settings as given"
     say(
         f"Best: trial {found.best.number} ({_words(found.best) or 'as given'}), {percent(found.best.value)}{gained}. "
