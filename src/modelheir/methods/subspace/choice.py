@@ -45,7 +45,8 @@ def _cost(build: Build, name: str, results: Sequence[StageResult]) -> dict[str, 
     """Return the passes over the training images after the snapshots; a forward pass is a third of one."""
     measured = [{**one.describe, **one.describe.get("measured", {})} for one in results]
     if all("passes" in one for one in measured):
-        return {"passes": sum(one["passes"] for one in measured) / len(measured)}
+        keys = [key for key in ("passes", "accepted") if key in measured[0]]
+        return {key: sum(one[key] for one in measured) / len(measured) for key in keys}
     if not WAYS[name].trains:
         averaged = name != "cut" and (build.config.recalibrate or name == "recalibrated")
         return {"passes": 1 / 3 if averaged else 0.0}

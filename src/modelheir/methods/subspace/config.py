@@ -7,6 +7,7 @@ from typing import Annotated
 
 from modelheir.checks import Above, AtLeast, InRange, OneOf
 from modelheir.methods.subspace.names import ABOUT, AUTO, tried
+from modelheir.objective.subspace.settings import QuasiNewtonConfig
 from modelheir.objective.supervised import SupervisedConfig
 
 __all__ = ["Config", "ProjectedConfig", "WeightsConfig"]
@@ -52,6 +53,7 @@ class Config:
     latest: Annotated[int, AtLeast(1)] = 6  #: lawa: snapshots averaged
     psgd: ProjectedConfig = dataclasses.field(default_factory=ProjectedConfig)
     twa: WeightsConfig = dataclasses.field(default_factory=WeightsConfig)
+    pbfgs: QuasiNewtonConfig = dataclasses.field(default_factory=QuasiNewtonConfig)
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
     def unread(self) -> dict[str, str]:
@@ -61,7 +63,7 @@ class Config:
         found = {} if "ema" in names else {"ema_decay": why}
         found |= {} if "lawa" in names else {"latest": why}
         found |= {} if names & {"psgd", "random"} else {"psgd": why}
-        found |= {} if "twa" in names else {"twa": why}
-        found |= {} if names & {"psgd", "random", "pbfgs", "lbfgs"} else {"begin": why}
-        found |= {} if names & {"psgd", "random", "pbfgs", "lbfgs"} else {"components": why}
+        found |= {one: why for one in ("pbfgs", "twa") if one not in names}
+        found |= {} if names & {"psgd", "random", "pbfgs"} else {"begin": why}
+        found |= {} if names & {"psgd", "random", "pbfgs"} else {"components": why}
         return found

@@ -18,7 +18,6 @@ ABOUT: dict[str, str] = {
     "twa": "a weight for each snapshot, trained",
     "psgd": "gradients projected on the trajectory's plane",
     "pbfgs": "a quasi-Newton method in that plane",
-    "lbfgs": "torch's L-BFGS in that plane",
     "random": "gradients projected on a random plane: a control",
     "full": "a training of its own over the whole schedule: a control",
 }

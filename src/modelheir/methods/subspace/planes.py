@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from modelheir import subspace
 from modelheir.methods.subspace.build import COMPONENTS
 from modelheir.models.adapters import add_basis
+from modelheir.objective.subspace import QuasiNewton
 from modelheir.objective.supervised import make_supervised
 from modelheir.plans import Task
 from modelheir.types import LossTerms
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from modelheir.subspace import Basis, Trajectory
     from modelheir.types import Batch, Step
 
-__all__ = ["principal", "psgd", "random", "twa"]
+__all__ = ["pbfgs", "principal", "psgd", "random", "twa"]
 
 
 def principal(build: Build, done: Done) -> Basis:
@@ -46,6 +47,24 @@ def psgd(build: Build, done: Done) -> Task:
     return _descent(build, build.begin(done), principal(build, done), build.config.psgd)
 
 
+def pbfgs(build: Build, done: Done) -> Task:
+    """Go as far as a quasi-Newton direction in the plane lowers the batch's loss (the same paper, algorithm 2)."""
+    model, config = build.begin(done), build.config.pbfgs
+    coordinates = add_basis(model, principal(build, done).rows())
+    model.requires_grad_(False)
+    coordinates.requires_grad_(True)
+    update = QuasiNewton(model, coordinates, loss_in(build, model), config, where="method.pbfgs")
+
+    def measure() -> dict[str, float]:
+        return {
+            "passes": update.cost / max(1, update.steps) * build.config.epochs,
+            "accepted": 1 - update.refused / max(1, update.steps),
+        }
+
+    fit = build.fit(accumulate=1)
+    return in_plane(build, model, fit, update=update, state={"quasi_newton": update}, measure=measure)
+
+
 def random(build: Build, done: Done) -> Task:
     """Project gradients on a random plane of as many directions: what any plane would do."""
     wanted, seed = principal(build, done), build.given.model.seed
@@ -63,7 +82,9 @@ def twa(build: Build, done: Done) -> Task:
 
 
 def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedConfig | WeightsConfig) -> Task:
-    add_basis(model, basis.rows())
+    coordinates = add_basis(model, basis.rows())
+    model.requires_grad_(False)  # what no snapshot moved stays
+    coordinates.requires_grad_(True)
     objective = loss_in(build, model)
     fit = build.fit(
         optimizer="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0, schedule="linear", warmup_epochs=0.0

@@ -34,6 +34,7 @@ WAYS: dict[str, Way] = {
     "greedy": Way(averages.greedy, trains=False),
     "twa": Way(planes.twa, trains=True),
     "psgd": Way(planes.psgd, trains=True),
+    "pbfgs": Way(planes.pbfgs, trains=True),
     "random": Way(planes.random, trains=True),
     "full": Way(continued.full, trains=True),
 }

@@ -80,6 +80,7 @@ class QuasiNewton:
             self.residual = Residual(model, coordinates, alpha=config.alpha, gamma=config.gamma)
         self.known = subspace.Curvature.unknown(coordinates.numel())
         self.steps, self.refused, self.forgotten = 0, 0, 0  #: so far: all; those where no trial passed; resets of B
+        self.cost = 0.0  #: so far, in passes with gradients over a batch, of which one without is a third
 
     def __call__(self, batches: Mapping[str, Batch], step: Step) -> LossTerms:
         """Do one step; the terms are the objective's before it."""
@@ -96,6 +97,7 @@ class QuasiNewton:
         if not np.isfinite(value):
             return found
         search, length = self._move(passes, value, gradient, step)
+        self.cost += passes.cost
         if self.residual is not None:
             squared = self.residual(gradients, within)
             step.observe("quasi_newton/plane_share", within.norm() / squared.sqrt().clamp(min=1e-30))
@@ -186,6 +188,7 @@ class QuasiNewton:
         known = {name: torch.as_tensor(np.asarray(value)) for name, value in self.known._asdict().items()}
         counts = torch.tensor([self.steps, self.refused, self.forgotten])
         outside = {} if self.residual is None else self.residual.state_dict()
+        known["cost"] = torch.tensor(self.cost, dtype=torch.float64)
         return {**known, "counts": counts, **{f"residual.{name}": one for name, one in outside.items()}}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -194,6 +197,7 @@ class QuasiNewton:
         flags = {name: bool(state[name]) for name in ("seen", "curved")}
         self.known = subspace.Curvature(**arrays, **flags, scale=float(state["scale"]))
         self.steps, self.refused, self.forgotten = (int(one) for one in state["counts"])
+        self.cost = float(state["cost"])
         if self.residual is not None:
             prefix = "residual."
             self.residual.load_state_dict(
