@@ -93,12 +93,12 @@ def announced(plan: Plan, given: Given, source: str, say: Say) -> Plan:
             images = _images(task, given)
             if not said:
                 say(_line(task, given, source, images))
-                say(_recipe(given))
+                say(_recipe(given, (task.fit or given.fit) if task.streams else None))
                 if "taught" in task.describe:
                     say(_taught(task.describe["taught"]))
             elif task.streams and (task.fit is not None or images != said):
                 say(f"{stage.name}: {images}; {_course(task.fit or given.fit)}")
-            said = images if task.streams or not said else said
+            said = images if task.streams else said or "nothing yet"
             return made
 
         return dataclasses.replace(stage, prepare=prepare)
@@ -131,12 +131,12 @@ def _line(task: Task, given: Given, source: str, images: str) -> str:
     )
 
 
-def _recipe(given: Given) -> str:
-    """Say how the images are changed and the network is trained, whether it was given or chosen."""
+def _recipe(given: Given, fit: FitConfig | None) -> str:
+    """Say how the images are changed and, by ``fit``, the network is trained, whether it was given or chosen."""
     inputs = given.data.inputs
     pad = f" (by up to {inputs.crop_pad} px)" if inputs.augment in ("crop", "crop_flip") else ""
     mirrored = "mirrored" if inputs.mirror else "not mirrored"
-    return f"augmentation {inputs.augment}{pad}, {mirrored}; {_course(given.fit)}"
+    return f"augmentation {inputs.augment}{pad}, {mirrored}" + (f"; {_course(fit)}" if fit else "")
 
 
 def _taught(told: Mapping[str, Any]) -> str:

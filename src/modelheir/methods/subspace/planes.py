@@ -61,7 +61,7 @@ def pbfgs(build: Build, done: Done) -> Task:
             "accepted": 1 - update.refused / max(1, update.steps),
         }
 
-    fit = build.fit(accumulate=1)
+    fit = build.fit(optimizer="sgd", lr=1.0, momentum=0.0, weight_decay=0.0, schedule="constant", accumulate=1)
     return in_plane(build, model, fit, update=update, state={"quasi_newton": update}, measure=measure)
 
 
