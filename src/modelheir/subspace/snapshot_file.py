@@ -17,7 +17,7 @@ __all__ = ["SnapshotFile", "Stored", "open_snapshot", "read_header"]
 
 _MOST_HEADER = 100_000_000  #: bytes; the format allows no more
 _TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-_ROUNDING = {"F64": 2.0**-53, "F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-9}
+_ROUNDING = {"F64": 2.0**-53, "F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-8}
 
 
 @dataclasses.dataclass(frozen=True)
