@@ -9,7 +9,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,12 +18,33 @@ from modelheir.runs.files import replace_file, write_json
 from modelheir.subspace.layout import Layout
 from modelheir.subspace.snapshot_file import read_header
 
-__all__ = ["FILE", "Basis", "load_basis", "write_basis"]
+__all__ = ["FILE", "Basis", "Directions", "load_basis", "write_basis"]
 
 FILE = "basis.safetensors"
 _KEY, _VERSION = "modelheir_basis", 1
 _TYPES = {"F32": np.float32, "F64": np.float64}
 _COLUMNS = 2**20  #: copied at a time, over all rows
+
+
+class Directions(Protocol):
+    """``n`` directions of ``M`` weights, however they are kept."""
+
+    @property
+    def layout(self) -> Layout:
+        """Which column belongs to which parameter."""
+        ...
+
+    def __len__(self) -> int:
+        """Return ``n``."""
+        ...
+
+    def project(self, vector: np.ndarray) -> np.ndarray:
+        """Return ``P g``, ``(n,)``, of ``g`` ``(M,)``."""
+        ...
+
+    def expand(self, coefficients: np.ndarray) -> np.ndarray:
+        """Return ``P^T d``, ``(M,)``, of ``d`` ``(n,)``."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

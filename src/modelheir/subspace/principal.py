@@ -11,31 +11,62 @@ shared by processes.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
 from modelheir.checks import InputError
 from modelheir.subspace.basis import Basis
-from modelheir.subspace.combine import combine
+from modelheir.subspace.combine import combine, outline
 from modelheir.subspace.gram import Gram
 from modelheir.subspace.rows import Rows
 
-__all__ = ["Spectrum", "noise", "pca", "spectrum"]
+__all__ = ["Spectrum", "accept_components", "noise", "pca", "spectrum"]
 
 _FLOAT64 = 1e-7  #: singular values below this share of the largest are rounding of their squares
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Singular values ``(N,)``, descending, their left vectors ``(N, N)`` in columns, and how many stand out."""
+    """How snapshots spread."""
 
-    def __init__(self, values: np.ndarray, vectors: np.ndarray, rank: int) -> None:
-        self.values, self.vectors, self.rank = values, vectors, rank
+    values: np.ndarray  #: singular values ``(N,)``, descending
+    vectors: np.ndarray  #: their left vectors, ``(N, N)``, in columns
+    rank: int  #: how many stand out of rounding
+    centred: bool  #: about the mean, else about zero
 
     @property
     def explained(self) -> np.ndarray:
         """Shares of the variance, ``(N,)``, summing to 1."""
-        return self.values**2 / max(float((self.values**2).sum()), np.finfo(float).tiny)
+        return self.values**2 / (self.values**2).sum()
+
+    def count(self, components: int | float, *, truncate: bool) -> int:
+        """Return how many directions :func:`pca` takes.
+
+        Raises:
+            InputError: If there are not so many, or none.
+        """
+        most = len(self.values)
+        if not self.rank:
+            raise InputError(f"the {most} snapshots are identical, to rounding: the training did not move them.")
+        if isinstance(components, float):
+            return min(int(np.searchsorted(self.explained.cumsum(), components)) + 1, self.rank)
+        if components > self.rank and not truncate:
+            raise InputError(
+                f"components = {components}: the {most} snapshots move along {self.rank} directions only; what is "
+                "beyond is rounding. Take fewer components, or more snapshots."
+            )
+        return min(components, self.rank)
+
+    def inner(self, gram: Gram, count: int) -> np.ndarray:
+        """Return the first directions as sums of ``R``, ``(count, N)``; about the mean they leave the first row out."""
+        found = (self.vectors[:, :count] / self.values[:count]).T
+        if self.centred:
+            found -= found.mean(axis=1, keepdims=True)
+            found[:, 0] = 0
+            return found
+        return found @ gram.back
 
 
 def spectrum(rows: Rows, gram: Gram, *, centred: bool = True) -> Spectrum:
@@ -56,7 +87,7 @@ def spectrum(rows: Rows, gram: Gram, *, centred: bool = True) -> Spectrum:
     values = np.sqrt(squares)
     most = len(rows) - 1 if centred else len(rows)
     floor = max(noise(rows) * gram.length, _FLOAT64 * values[0])
-    return Spectrum(values, vectors, int((values[:most] > floor).sum()))
+    return Spectrum(values, vectors, int((values[:most] > floor).sum()), centred)
 
 
 def noise(rows: Rows) -> float:
@@ -90,6 +121,9 @@ def pca(
         folder: Where the basis is written while it is made, to stay there; absent keeps it in memory.
         size: Columns of a block that is in memory, over all rows.
 
+    Returns:
+        The directions, by falling variance; their explained shares are of the variance of all snapshots.
+
     Raises:
         InputError: If there are fewer snapshots or directions than components, or all snapshots are equal.
 
@@ -99,30 +133,27 @@ def pca(
         >>> found.components, found.singular_values[:1], found.explained
         (array([[0.6, 0.8]]), array([3.53553391]), array([1.]))
     """
+    accept_components(len(rows), components, truncate=truncate)
+    gram = Gram.of(rows, size=size) if gram is None else gram
+    found = spectrum(rows, gram, centred=centred)
+    count = found.count(components, truncate=truncate)
+    about = dataclasses.replace(
+        outline(rows, count, "pca"), singular_values=found.values, explained=found.explained[:count]
+    )
+    return combine(rows, found.inner(gram, count), about, folder=folder, size=size)
+
+
+def accept_components(snapshots: int, components: int | float, *, truncate: bool) -> None:
+    """Refuse what no snapshots are needed to refuse; arguments as for :func:`pca`.
+
+    Raises:
+        InputError: If ``components`` is out of range, or more than the snapshots.
+    """
     share = isinstance(components, float)
     if isinstance(components, bool) or (share and not 0 < components < 1) or (not share and components < 1):
         raise InputError(f"components = {components!r}: must be an int >= 1, or a share of the variance in (0, 1).")
-    if len(rows) < 2 or (not share and len(rows) < components and not truncate):
+    if snapshots < 2 or (not share and snapshots < components and not truncate):
         raise InputError(
-            f"components = {components}: there are only {len(rows)} snapshots, which have {max(len(rows) - 1, 0)} "
+            f"components = {components}: there are only {snapshots} snapshots, which have {max(snapshots - 1, 0)} "
             "directions about their mean. Take more snapshots or fewer components."
         )
-    gram = Gram.of(rows, size=size) if gram is None else gram
-    found = spectrum(rows, gram, centred=centred)
-    if not found.rank:
-        raise InputError(f"the {len(rows)} snapshots are identical, to rounding: the training did not move them.")
-    if share:
-        count = int(np.searchsorted(found.explained.cumsum(), components) + 1)
-        count = min(count, found.rank)
-    elif components > found.rank and not truncate:
-        raise InputError(
-            f"components = {components}: the {len(rows)} snapshots move along {found.rank} directions only; what is "
-            "beyond is rounding. Take fewer components, or more snapshots."
-        )
-    else:
-        count = min(int(components), found.rank)
-    mixture = (found.vectors[:, :count] / found.values[:count]).T
-    if centred:
-        mixture -= mixture.mean(axis=1, keepdims=True)
-    spread = (found.values, found.explained[:count])
-    return combine(rows, gram, mixture, kind="pca", spread=spread, folder=folder, size=size)

@@ -128,7 +128,8 @@ def add_plane(model: nn.Module, *, coordinates: int, seed: int, names: Collectio
     shared = nn.Parameter(torch.zeros(coordinates, dtype=first.dtype, device=first.device))
     for number, (name, value) in enumerate(held.items()):
         drawn = torch.randn(coordinates, *value.shape, generator=generator) / count**0.5
-        _put(model, name, Plane(shared, drawn.to(value), owner=number == 0))
+        path, _, own = name.rpartition(".")
+        reparametrise(model.get_submodule(path), own, Plane(shared, drawn.to(value), owner=number == 0))
     return shared
 
 
@@ -144,7 +145,8 @@ def add_basis(
     A forward pass reads the basis once, and so does a backward pass: ``2 n M`` products each.
 
     Args:
-        model: The network. Parameters that ``rows`` does not name stay as they are, and train if they did.
+        model: The network. Parameters that ``rows`` does not name stay as they are, and train if they did; a parameter
+            that several layers share moves in all of them.
         rows: For each parameter by name its part of the ``n`` directions, ``(n, *shape)``, as
             :meth:`~modelheir.subspace.Basis.rows` returns them; copied to the parameter's device.
         blocks: For each of these parameters the block it belongs to, from 0 without a gap; each block has coordinates
@@ -184,13 +186,13 @@ def add_basis(
         raise ValueError("blocks must number the parameters of rows from 0 without a gap")
     first = own[next(iter(rows))]
     shared = nn.Parameter(torch.zeros(counts.pop() * many, dtype=first.dtype, device=first.device))
-    for number, (name, part) in enumerate(rows.items()):
+    homes = [(part, key, value) for part in model.modules() for key, value in part.named_parameters(recurse=False)]
+    owner = True
+    for name, part in rows.items():
         held = part if isinstance(part, Tensor) else torch.from_numpy(np.array(part))
         basis = held.detach().to(own[name].device, dtype or own[name].dtype, copy=isinstance(part, Tensor))
-        _put(model, name, Plane(shared, basis, owner=number == 0, block=places[name], blocks=many))
+        for layer, key, value in homes:
+            if value is own[name]:  # in several layers, if they share it
+                reparametrise(layer, key, Plane(shared, basis, owner=owner, block=places[name], blocks=many))
+                owner = False
     return shared
-
-
-def _put(model: nn.Module, name: str, function: nn.Module) -> None:
-    path, _, own = name.rpartition(".")
-    reparametrise(model.get_submodule(path), own, function)
