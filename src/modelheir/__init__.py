@@ -1,6 +1,6 @@
 """Train the next version of an image classifier, and learn whether it is safe to ship.
 
-Commands are calls of the same name: :func:`train`, :func:`select`, :func:`search`, :func:`compare`,
+Commands are calls of the same name: :func:`train`, :func:`average`, :func:`select`, :func:`search`, :func:`compare`,
 :func:`predict`, :func:`evaluate`, :func:`embed`, :func:`ensemble`, :func:`export`, :func:`explain`; ``cache write`` is
 :func:`cache`. ``compare --ask`` is :func:`worth_labelling`, ``compare --labels`` :func:`compare_labelled`. Only
 ``report`` is :func:`write_report`, and ``methods`` is the table ``modelheir.methods.METHODS``;
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from modelheir import methods, report
     from modelheir.calls import (
+        average,
         cache,
         compare,
         compare_labelled,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "__version__",
+    "average",
     "cache",
     "compare",
     "compare_labelled",

@@ -23,11 +23,11 @@ from modelheir.screen import say
 if TYPE_CHECKING:
     from modelheir.analysis.comparison import Comparison
     from modelheir.analysis.ensemble import Ensemble
-    from modelheir.assemble import Embedded, Pilot, Selection
+    from modelheir.assemble import Averaged, Embedded, Pilot, Selection
 
 __all__ = [
-    "cache", "compare", "compare_labelled", "embed", "ensemble", "evaluate", "explain", "export", "multiplier_search",
-    "predict", "search", "select", "train", "worth_labelling", "write_report",
+    "average", "cache", "compare", "compare_labelled", "embed", "ensemble", "evaluate", "explain", "export",
+    "multiplier_search", "predict", "search", "select", "train", "worth_labelling", "write_report",
 ]  # fmt: skip
 
 
@@ -74,6 +74,22 @@ def train(
     if pilot is None:
         return assemble.train(name, of_run, own, command=[call])
     return assemble.pilot(name, of_run, own, seconds=seconds_of(pilot), command=[call])
+
+
+def average(models: Sequence[str] = (), *, out: str | Path, **settings: Any) -> Averaged:
+    """Average fine-tunes of one network, or the snapshots along one training, into ``out``, a run folder.
+
+    Args:
+        models: Addresses, ``run:DIR``, ``file:PATH``, ...; none with ``snapshots="run:DIR"``.
+        out: The run folder to write; a finished one of the same average is read back.
+        **settings: The other settings of ``modelheir average``, such as ``by=["greedy"]``, ``old=["run:runs/v1"]``.
+
+    Raises:
+        InputError: If a setting is not allowed, the models cannot be averaged, or the folder holds something else.
+    """
+    config = assemble.read_average({"models": list(models), "out": str(out), **settings})
+    with make_progress(quiet=config.quiet) as progress:
+        return assemble.average(config, progress, command=[call_text("average", models, out=out, **settings)])
 
 
 def cache(teacher: str | Sequence[str], *, out: Path | str, **settings: Any) -> Path:

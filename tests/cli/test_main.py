@@ -138,7 +138,8 @@ def test_advice_on_memory_names_settings_that_the_command_has(name, monkeypatch,
     text = capsys.readouterr().err
     monkeypatch.undo()
     words = re.findall(r"--([a-z_.]+)", text)
-    assert bool(words) == (name in ("train", "search", "predict", "evaluate", "cache", "select", "embed"))
+    runs = ("train", "average", "search", "predict", "evaluate", "cache", "select", "embed")
+    assert bool(words) == (name in runs)
     if words:
         with pytest.raises(SystemExit):
             main([name, *{"train": ["finetune"], "search": ["finetune"], "cache": ["write"]}.get(name, []), "--help"])

@@ -23,6 +23,7 @@ NAMED = {"sklearn": "scikit-learn"}
 #: commands that need an extra, with words that are sound as far as can be told without it
 NEEDS = {
     "train": ["finetune", "--data", "synthetic", "--out", "made"],
+    "average": ["run:run", "run:other", "--data", "synthetic", "--out", "made"],
     "bench": ["run", "seq-to-final"],
     "plot": ["interpolation", "run"],
     "cache": ["write", "--teacher", "run:run", "--data", "synthetic", "--out", "made"],
@@ -149,6 +150,7 @@ def test_calls_that_need_the_extra_name_it(bare, place):
     calls = [
         "modelheir.train('finetune', data='synthetic', out='made')",
         "modelheir.train('distill', data='synthetic', teacher='run:run', out='made', pilot='10m')",
+        "modelheir.average(['run:run', 'run:other'], data='synthetic', out='made')",
         "modelheir.search('finetune', {'fit.lr': [0.1]}, data='synthetic', out='made')",
         "modelheir.predict('run', 'synthetic')",
         "modelheir.evaluate(['run'], 'synthetic', cache='made')",

@@ -17,4 +17,3 @@ from .predictions import take_predictions as take_predictions
 from .predictions import write_predictions as write_predictions
 from .tensors import load_weights as load_weights
 from .tensors import save_weights as save_weights
-from .tensors import state_digest as state_digest

@@ -34,14 +34,11 @@ def verdict(chosen: Mapping[str, Any], best: Mapping[str, Any], gain: Mapping[st
     count, name = len(chosen["members"]), chosen["model"]
     right = f"right on {percent(chosen['accuracy'])} of the {chosen['n']:,} selection images"
     if count == 1:
-        return (
-            f"No average beats the best model alone there: {name} is {chosen['members'][0]} itself, {right}, and that "
-            "is what is written."
-        )
-    low, high = gain["accuracy_gain_interval"]
-    apart = "it is better" if low > 0 else "it is worse" if high < 0 else "not told apart by so many images"
+        return f"No average beats the best model alone there: {name} is {chosen['members'][0]} itself, {right}."
+    value, (low, high) = gain["accuracy_gain"], gain["accuracy_gain_interval"]
+    points = f"{100 * value:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}]"
+    apart = "better" if low > 0 else "worse" if high < 0 else "which so many images do not tell from none"
     return (
-        f"Chosen: {name}, of {count} of {chosen['of']} models: {right}; the best alone, {best['model']}, on "
-        f"{percent(best['accuracy'])}: {100 * gain['accuracy_gain']:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}], "
-        f"{apart}."
+        f"Chosen: {name} ({count} of {chosen['of']} models), {right}. The best alone, {best['model']}, is right on "
+        f"{percent(best['accuracy'])}: a gain of {points}, {apart}."
     )

@@ -41,10 +41,10 @@ class Tried:
     @property
     def accuracy(self) -> float:
         """Fraction of the labelled selection images that it is right on, higher is better."""
-        return accuracy_of(self.said)
+        return _accuracy(self.said)
 
 
-def accuracy_of(found: Predictions) -> float:
+def _accuracy(found: Predictions) -> float:
     """Return the share of right answers among images with a label, a fraction."""
     known = found.label >= 0
     return float((found.prediction == found.label)[known].mean())
@@ -88,7 +88,8 @@ class Judge:
     def average(self, way: Way, alone: tuple[Tried, ...]) -> Tried:
         """Average by ``way`` and ask; ``alone`` are the models by themselves, in order."""
         if way.name == blends.GREEDY:
-            kept = blends.greedy_soup(self.members.read, [one.accuracy for one in alone], self._score).kept
+            found = blends.greedy_soup(self.members.read, [one.accuracy for one in alone], self._score)
+            kept = tuple(sorted(found.kept))  # so that a soup of all is the uniform one, bit for bit
             weights = (1.0,) * len(kept)
         else:
             counted = enumerate(way.weights(len(self.members)))
@@ -98,7 +99,7 @@ class Judge:
         state = self._state(kept, weights)
         model, anew = self.make(state, recalibrate=True)
         said, loss = self._short(self.ask(model))
-        plain = accuracy_of(self.ask(self.make(state, recalibrate=False)[0])) if anew else None
+        plain = _accuracy(self.ask(self.make(state, recalibrate=False)[0])) if anew else None
         return Tried(str(way), kept, weights, said, loss, plain)
 
     def final(self, tried: Tried) -> Classifier:
@@ -109,7 +110,7 @@ class Judge:
         return blends.average_states(map(self.members.read, kept), weights)
 
     def _score(self, state: Mapping[str, Tensor]) -> float:
-        return accuracy_of(self.ask(self.make(state, recalibrate=True)[0]))
+        return _accuracy(self.ask(self.make(state, recalibrate=True)[0]))
 
     @staticmethod
     def _short(found: Predictions) -> tuple[Predictions, float]:

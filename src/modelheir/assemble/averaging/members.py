@@ -9,14 +9,17 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelheir import models, runs
+from modelheir import models
 from modelheir.address import parse_address
 from modelheir.checks import InputError
 from modelheir.classes import BY_NAME, ClassMatch, match_classes, some_names
 from modelheir.methods.given.stored import match_old
-from modelheir.models import blends, files
+from modelheir.models import blends
+from modelheir.models.files.fit_weights import fit_weights
+from modelheir.models.files.load import files_of
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.stage import StageFolder
+from modelheir.runs.tensors import state_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +49,7 @@ class Members:
     def model(self, state: Mapping[str, Tensor]) -> Classifier:
         """Return a new classifier with these weights."""
         made = models.from_spec(self.like.spec)
-        files.fit_weights(made, state, "an average")
+        fit_weights(made, state, "an average")
         return made
 
     def check(self) -> None:
@@ -63,7 +66,7 @@ class Members:
             if set(state) != set(last):
                 differing = sorted(set(state) ^ set(last))
                 raise InputError(_other(name, self.names[-1], f"{len(differing)} tensors, such as {differing[0]!r}"))
-            digest = "" if self.in_time else runs.state_digest(dict(state))
+            digest = "" if self.in_time else state_digest(dict(state))
             if digest in seen:
                 raise InputError(
                     f"{seen[digest]} and {name} hold the same weights: an average counts each model once, so leave "
@@ -112,7 +115,7 @@ def open_models(addresses: Sequence[str], *, data_classes: tuple[str, ...], rule
         except InputError as error:
             raise InputError(_other(address, addresses[-1], str(error).partition(": ")[2].rstrip("."))) from error
 
-    held = {address: files.files_of(address) for address in addresses}
+    held = {address: files_of(address) for address in addresses}
     return Members(tuple(addresses), like, read, in_time=False, files=held)
 
 
@@ -143,7 +146,7 @@ def open_snapshots(address: str, *, data_classes: tuple[str, ...]) -> Members:
 
     def read(number: int) -> Mapping[str, Tensor]:
         found = snapshots[number].weights(result.publish)
-        files.fit_weights(scratch, found, str(snapshots[number].path))
+        fit_weights(scratch, found, str(snapshots[number].path))
         return {name: found.get(name, value) for name, value in like.state_dict().items()}
 
     names = tuple(_name(snapshot) for snapshot in snapshots)

@@ -20,28 +20,33 @@ from modelheir.screen import percent, say, show_table, speaks
 __all__ = ["SPEC", "main"]
 
 _ROWS = 8  #: models alone that the table shows; of more, the best and the last
+_RATES = ("accuracy", "nfr", "pfr")
 
 SPEC = Spec(
     command="average",
     about=(
-        "Average weights: fine-tunes of one network become one model, at the cost of none more when it is used.\n\n"
+        "Average weights: fine-tunes of one network, or the snapshots along one training, become one model, as cheap\n"
+        "to use as one of them.\n\n"
         "  modelheir average run:runs/a run:runs/b run:runs/c --out runs/average\n"
-        "  modelheir average --snapshots run:runs/a --out runs/average    the snapshots along one training\n"
+        "  modelheir average --snapshots run:runs/a --out runs/average\n"
         "  modelheir average --snapshots run:runs/a --by lawa:3 --by ema:0.9 --out runs/average\n\n"
-        "Snapshots are kept by `modelheir train ... --fit.snapshots.every_epochs 1`.\n\n"
-        "uniform: the mean of all. greedy: from the best model alone, each joins that does not make it worse on the\n"
-        "selection images. In time also swa[:SHARE], the mean of the newest share (a quarter); lawa:K, of the K newest;\n"
-        "ema:D, a moving average of decay D. auto, the default, tries all that fit and keeps the best on the selection\n"
-        "images (val); which way wins differs from task to task, and trying one costs a pass over these images alone.\n"
-        "The reporting images (test) never choose."
+        "Snapshots are kept by `modelheir train ... --fit.snapshots.every_epochs 1`. The ways:\n\n"
+        "  uniform       the mean of all\n"
+        "  greedy        from the best model alone; each joins that does not make it worse on the selection images\n"
+        "  swa[:SHARE]   the mean of the newest share of the snapshots, a quarter by itself\n"
+        "  lawa:K        the mean of the K newest\n"
+        "  ema:D         a moving average of decay D, from the oldest on\n"
+        "  auto          every one that fits: the default, as which one wins differs from task to task, and a trial\n"
+        "                costs a few passes over images and no training\n\n"
+        "The best on the selection images (val) is kept. The reporting images (test) choose nothing."
     ),
     configs={"": AverageConfig},
     words="[MODEL ...]",
     ignored=("command",),
     epilog=(
-        "MODEL is a run folder, run:DIR, run:DIR#STAGE, file:PATH, tv:NAME, timm:NAME or pkg:NAME: all of one network\n"
-        "and started from the same weights, else halfway between them lies a bad model. OUT is a run folder as `train`\n"
-        "leaves one. docs/average.md tells more."
+        "MODEL is a run folder, run:DIR, run:DIR#STAGE, file:PATH, tv:NAME, timm:NAME or pkg:NAME: all of one\n"
+        "network, trained from the same weights, else halfway between them lies a bad model. OUT is a run folder as\n"
+        "`train` leaves one. docs/average.md tells more."
     ),
 )
 
@@ -76,9 +81,7 @@ def _show(found: Averaged) -> None:
         [
             row["model"],
             f"{len(row['members'])}",
-            percent(row["accuracy"], row["accuracy_interval"]),
-            percent(row["nfr"], row["nfr_interval"]),
-            percent(row["pfr"], row["pfr_interval"]),
+            *(percent(row[key], row[f"{key}_interval"]) for key in _RATES),
             *([percent(row["as_averaged"])] if recalibrated else []),
             "chosen" if row["model"] == found.chosen and row in found.ways else "",
         ]
@@ -90,8 +93,7 @@ def _show(found: Averaged) -> None:
     if found.reported:
         title = f"on {found.reported[0]['n']:,} reporting images, which chose nothing"
         rows = [
-            [row["model"], *(percent(row.get(key), row.get(f"{key}_interval")) for key in ("accuracy", "nfr", "pfr"))]
-            + [_points(row)]
+            [row["model"], *(percent(row.get(key), row.get(f"{key}_interval")) for key in _RATES), _points(row)]
             for row in found.reported
         ]
         show_table(title, ["", "accuracy", "NFR", "PFR", "gain in points"], rows)

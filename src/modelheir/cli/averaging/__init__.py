@@ -1,0 +1,1 @@
+"""One of several: the weights of models averaged, or what they said."""
