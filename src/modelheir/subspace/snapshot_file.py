@@ -16,15 +16,10 @@ from modelheir.checks import InputError
 __all__ = ["SnapshotFile", "Stored", "open_snapshot", "read_header"]
 
 _MOST_HEADER = 100_000_000  #: bytes; the format allows no more
-<<<<<<< HEAD
 _TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "U8": 1}
 #: of bytes, with 256 levels over the span of a channel, as a share of a weight of usual size there
-_ROUNDING = {"F64": 2.0**-53, "F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-9, "U8": 2.0**-7}
+_ROUNDING = {"F64": 2.0**-53, "F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-8, "U8": 2.0**-7}
 _SCALE, _OFFSET = "#scale", "#offset"  #: beside a tensor of bytes, one number an output channel
-=======
-_TYPES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-_ROUNDING = {"F64": 2.0**-53, "F32": 2.0**-24, "F16": 2.0**-11, "BF16": 2.0**-8}
->>>>>>> basis
 
 
 @dataclasses.dataclass(frozen=True)
