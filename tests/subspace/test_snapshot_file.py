@@ -25,7 +25,7 @@ def test_any_run_of_numbers_is_what_torch_reads(dtype, tmp_path):
     assert stored.rounding == torch.finfo(dtype).eps / 2
     for out in (np.empty(7, np.float32), np.empty(7, np.float64)):
         with file.open() as handle:
-            file.read(handle, stored.kind, stored.offset + 11 * stored.width, out)
+            file.read(handle, stored, 11, out)
         assert np.array_equal(out, values[11:18].to(torch.float64).numpy().astype(out.dtype))
 
 
@@ -41,7 +41,7 @@ def test_bfloat16_is_widened_exactly(values, data, tmp_path_factory):
     out = np.empty(len(values) - first, np.float32)
     file = snapshot_file.open_snapshot(path)
     with file.open() as handle:
-        file.read(handle, "BF16", file.tensors["a"].offset + 2 * first, out)
+        file.read(handle, file.tensors["a"], first, out)
     assert out.tolist() == held[first:].to(torch.float32).tolist()
 
 
@@ -102,7 +102,7 @@ def test_missing_and_shortened_files_are_named(write, tmp_path):
     with file.open() as handle:
         path.write_bytes(path.read_bytes()[: stored.offset + 8])
         with pytest.raises(InputError, match="became shorter"):
-            file.read(handle, "F32", stored.offset, np.empty(20, np.float32))
+            file.read(handle, stored, 0, np.empty(20, np.float32))
     path.unlink()
     with pytest.raises(InputError, match="removed meanwhile"):
         file.open()

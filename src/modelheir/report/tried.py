@@ -1,4 +1,4 @@
-"""What a run tried, and what it says of the choice: strategies of ``adapt``, algorithms of ``cotrain``, ways of ``subspace``."""
+"""What a run tried and says of the choice: strategies of ``adapt``, algorithms of ``cotrain``, ways of ``subspace``."""
 
 from __future__ import annotations
 
