@@ -128,13 +128,14 @@ class Build:
         """Return the snapshots as rows of the parameters that were trained."""
         return subspace.Trajectory([one.path for one in self.snapshots(done)], module=self._kept(done).publish)
 
-    def basis(self, kind: str, done: Done, make: Callable[[Trajectory, Path], Basis]) -> Basis:
+    def basis(self, kind: str, done: Done, make: Callable[[Trajectory, Path], Basis], *, drawn: bool = False) -> Basis:
         """Return a basis, made once by the main process and kept beside the result of the first way.
 
         Args:
             kind: Name of its folder.
             done: Results so far.
             make: Snapshots and a folder to the basis that is written there.
+            drawn: Whether it is drawn, and so of no snapshots.
         """
         if kind not in self._bases:
             place, runtime = self.folder(done) / kind, self.given.data.runtime
@@ -145,7 +146,7 @@ class Build:
                     make(rows, place)
 
             runtime.by_main(keep)
-            self._bases[kind] = subspace.Basis.load(place, fingerprint=rows.fingerprint)
+            self._bases[kind] = subspace.Basis.load(place, fingerprint=None if drawn else rows.fingerprint)
         return self._bases[kind]
 
     def folder(self, done: Done) -> Path:

@@ -72,7 +72,7 @@ def random(build: Build, done: Done) -> Task:
     def make(rows: Trajectory, folder: Path) -> Basis:
         return subspace.random_basis(rows.layout, len(wanted), seed=seed, folder=folder)
 
-    return _descent(build, build.begin(done), build.basis("random", done, make), build.config.psgd)
+    return _descent(build, build.begin(done), build.basis("random", done, make, drawn=True), build.config.psgd)
 
 
 def twa(build: Build, done: Done) -> Task:
