@@ -73,9 +73,9 @@ class SnapshotFile:
             InputError: If the file became shorter meanwhile.
         """
         own = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}[kind]
-        raw = out if out.dtype == own else np.empty(len(out), own)
+        raw: np.ndarray = out if out.dtype == own else np.empty(len(out), own)
         handle.seek(offset)
-        wanted, view = memoryview(raw).cast("B"), 0
+        wanted, view = raw.view(np.uint8).data, 0
         while view < len(wanted):
             count = handle.readinto(wanted[view:])  # pyright: ignore[reportAttributeAccessIssue]
             if not count:
