@@ -69,7 +69,7 @@ def sklearn(files: list[Path], components: int, out: Path, kind: type = np.float
         state = load_file(path)
         np.concatenate([state[name] for name in names], out=row)
     found = PCA(components, svd_solver="full").fit(rows)
-    np.save(out / "components.npy", found.components_)
+    np.save(out / "components.npy", np.asarray(found.components_))
 
 
 def double(files: list[Path], components: int, out: Path) -> None:

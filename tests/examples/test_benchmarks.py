@@ -17,6 +17,7 @@ SMALL = {
     "selection": ["--rows", "5000", "--classes", "5", "--k", "20", "--images", "40", "--size", "16"],
     "distillation_step": ["--size", "8", "--batch", "8", "--rounds", "1"],
     "cotrain_step": ["--encoders", "pixels:left", "pixels:right", "--size", "8", "--batch", "8", "--rounds", "1"],
+    "trajectory_pca": ["--snapshots", "8", "--components", "3", "--weights", "4000", "--rounds", "1"],
     "seq_grid": ["--nets", "digits", "--epochs", "1", "--runners", "sequential", "--plain_settings", "1"],
 }
 SAYS = {"defaults": "| default - arm |", "coverage": "lowest coverage"}

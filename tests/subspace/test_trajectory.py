@@ -99,6 +99,8 @@ def test_another_model_is_refused_by_name(rows, write, tmp_path):
             Trajectory([*files, tmp_path / f"{number}"], names=NAMES)
     with pytest.raises(InputError, match=r"no floating parameter 'body.wait'\. Did you mean 'body.weight'\?"):
         Trajectory(files, names=["body.wait"])
+    with pytest.raises(InputError, match="no floating parameter that is asked for"):
+        Trajectory(files, names=[])
     with pytest.raises(InputError, match="there are no snapshots"):
         Trajectory([])
 

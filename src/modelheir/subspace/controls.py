@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,7 +92,7 @@ class _Drawn:
     dtype = np.dtype(np.float32)
     rounding = 2.0**-24
 
-    @functools.cached_property
+    @property
     def digests(self) -> tuple[str, ...]:
         return tuple(f"{self.seed}/{number}" for number in range(self.count))
 

@@ -77,7 +77,7 @@ class SnapshotFile:
             InputError: If the file became shorter meanwhile.
         """
         own = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16, "U8": np.uint8}[one.kind]
-        raw = out if out.dtype == own else np.empty(len(out), own)
+        raw: np.ndarray = out if out.dtype == own else np.empty(len(out), own)
         self._read(handle, one.offset + first * one.width, raw)
         if one.kind == "BF16":
             wide = np.left_shift(raw, 16, dtype=np.uint32)
@@ -94,7 +94,7 @@ class SnapshotFile:
 
     def _read(self, handle: BinaryIO, offset: int, raw: np.ndarray) -> None:
         handle.seek(offset)
-        wanted, view = raw.data.cast("B"), 0
+        wanted, view = raw.view(np.uint8).data, 0
         while view < len(wanted):
             count = handle.readinto(wanted[view:])  # pyright: ignore[reportAttributeAccessIssue]
             if not count:

@@ -51,11 +51,17 @@ class Trajectory:
             if name not in tables[0]:
                 near = checks.nearest(name, tables[0])
                 raise InputError(f"the snapshot {self.files[0]} holds no floating parameter {name!r}.{near}")
+        if not names:
+            raise InputError(f"the snapshot {self.files[0]} holds no floating parameter that is asked for.")
         self.layout = Layout(tuple(names), tuple(tables[0][name].shape for name in names))
         for path, table in zip(self.files, tables, strict=True):
             self._refuse_others(path, table)
         self._opened = opened
         self._places = [[table[name] for name in self.names] for table in tables]
+        every = [one for row in self._places for one in row]
+        #: float64 where a file holds that, else float32
+        self.dtype = np.dtype(np.float64 if any(one.kind == "F64" for one in every) else np.float32)
+        self.rounding = max(one.rounding for one in every)  #: largest relative rounding error of a stored weight
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,19 +83,13 @@ class Trajectory:
         """Columns ``M``."""
         return self.layout.width
 
-    @functools.cached_property
-    def dtype(self) -> np.dtype:
-        """float64 where a file holds that, else float32."""
-        return np.dtype(np.float64 if any(one.kind == "F64" for row in self._places for one in row) else np.float32)
-
-    @functools.cached_property
-    def rounding(self) -> float:
-        """The largest relative rounding error of a stored weight."""
-        return max(one.rounding for row in self._places for one in row)
-
-    @functools.cached_property
+    @property
     def digests(self) -> tuple[str, ...]:
         """What identifies the content of each file; reads files through that carry no digest."""
+        return self._digests
+
+    @functools.cached_property
+    def _digests(self) -> tuple[str, ...]:
         return tuple(one.digest for one in self._opened)
 
     @property

@@ -74,15 +74,10 @@ class _Expand(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
         ctx.save_for_backward(inputs[1])
-        ctx.save_for_forward(inputs[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _Project.apply(grad, *ctx.saved_tensors), None
-
-    @staticmethod
-    def jvp(ctx: Any, own: Tensor, _: None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return _Expand.apply(own, *ctx.saved_tensors)
 
 
 class _Project(torch.autograd.Function):
@@ -97,15 +92,10 @@ class _Project(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
         ctx.save_for_backward(inputs[1])
-        ctx.save_for_forward(inputs[1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _Expand.apply(grad, *ctx.saved_tensors), None
-
-    @staticmethod
-    def jvp(ctx: Any, vector: Tensor, _: None) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return _Project.apply(vector, *ctx.saved_tensors)
 
 
 def add_plane(model: nn.Module, *, coordinates: int, seed: int, names: Collection[str]) -> nn.Parameter:
