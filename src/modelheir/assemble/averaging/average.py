@@ -14,7 +14,7 @@ from modelheir import data, inference, runs
 from modelheir.assemble.averaging.judging import Judge
 from modelheir.assemble.averaging.result import Averaged, result_rows
 from modelheir.assemble.averaging.settings import AverageConfig
-from modelheir.assemble.averaging.trying import try_ways
+from modelheir.assemble.averaging.trying import Found, try_ways
 from modelheir.assemble.declared import model_digests
 from modelheir.assemble.destination import check_destination
 from modelheir.assemble.publish import publish
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["average"]
 
-_STAGE = "average"
+_COMMAND = _STAGE = "average"
 
 
 def average(config: AverageConfig, progress: Progress, *, command: Sequence[str] = ()) -> Averaged:
@@ -62,13 +62,8 @@ def average(config: AverageConfig, progress: Progress, *, command: Sequence[str]
     runtime = inference.Runtime(config.device)
     if runtime.world > 1:
         raise InputError("average runs in one process: start it without a launcher.")
-    folder, source = (
-        RunFolder(config.out),
-        config.data or own_data([*config.models, *([config.snapshots] if config.snapshots else [])]),
-    )
-    check_destination(
-        folder, [source], [*config.models, *config.old, *([config.snapshots] if config.snapshots else [])]
-    )
+    folder, source = RunFolder(config.out), config.data or own_data(config.addresses)
+    check_destination(folder, [source], [*config.addresses, *config.old])
     check_seal(folder)
     splits = data.open_splits(source, config.inputs)
     for split in ("train", "val"):
@@ -76,7 +71,7 @@ def average(config: AverageConfig, progress: Progress, *, command: Sequence[str]
     members = _members(config, splits["train"].classes)
     config = _resolved(config, source, members, splits)
     given = Data(splits, config.inputs, config.batch_size, 0, runtime)
-    wanted = {"command": _STAGE, **to_mapping(config)}
+    wanted = {"command": _COMMAND, **to_mapping(config)}
     held = _held(config, members, splits)
     if _finished(folder, wanted, held):
         return Averaged.read(folder)
@@ -90,16 +85,21 @@ def average(config: AverageConfig, progress: Progress, *, command: Sequence[str]
         folder.set_status("running")
         write_config(folder, wanted)
         write_json(folder.environment, about)
-        stage = folder.stage(0, _STAGE)
-        runs.save_weights(stage.weights, {f"model/{key}": value for key, value in found.model.state_dict().items()})
-        metrics: dict[str, float] = {}
-        for split, said in found.said.items():
-            write_predictions(stage.predictions(split), said)
-            metrics |= {f"{split}/{key}": value for key, value in inference.summarise(said).items()}
-        stage.finish(metrics, {"model": found.model.spec, "average": found.table, "rows": result_rows(found.table)})
-        publish(folder, stage.result())
+        _write(folder, found)
         folder.set_status("finished", files=seal(folder))
     return Averaged.read(folder)
+
+
+def _write(folder: RunFolder, found: Found) -> None:
+    """Write the model as a stage, and as what the run came to."""
+    stage = folder.stage(0, _STAGE)
+    runs.save_weights(stage.weights, {f"model/{key}": value for key, value in found.model.state_dict().items()})
+    metrics: dict[str, float] = {}
+    for split, said in found.said.items():
+        write_predictions(stage.predictions(split), said)
+        metrics |= {f"{split}/{key}": value for key, value in inference.summarise(said).items()}
+    stage.finish(metrics, {"model": found.model.spec, "average": found.table, "rows": result_rows(found.table)})
+    publish(folder, stage.result())
 
 
 def _members(config: AverageConfig, classes: tuple[str, ...]) -> Members:
@@ -137,7 +137,10 @@ def _finished(folder: RunFolder, wanted: Mapping[str, Any], held: Mapping[str, A
         return False
     done = folder.status().get("state") == "finished"
     if done or folder.begun:
-        differs = first_difference(read_yaml(folder.config), wanted)
+        before = read_yaml(folder.config)
+        if before.get("command") != _COMMAND:
+            raise InputError(f"{folder.path} holds a run that is no average: give another --out.")
+        differs = first_difference(before, wanted)
         if differs is not None:
             raise InputError(
                 f"{folder.path} holds a run with {differs[0]} = {differs[1]!r}, and this one has {differs[2]!r}: give "

@@ -33,7 +33,7 @@ class Tried:
 
     name: str  #: a way, or a model alone
     kept: tuple[int, ...]  #: numbers of the models in it, in the order in which they are averaged
-    weights: tuple[float, ...]  #: how much each of them counts
+    weights: tuple[float, ...]  #: how much each of them counts, the first 1
     said: Predictions  #: of the selection images
     loss: float  #: mean cross-entropy there, nats
     as_averaged: float | None = None  #: accuracy with averaged statistics; ``None`` where these are what is said
@@ -92,8 +92,9 @@ class Judge:
             kept = tuple(sorted(found.kept))  # so that a soup of all is the uniform one, bit for bit
             weights = (1.0,) * len(kept)
         else:
-            counted = enumerate(way.weights(len(self.members)))
-            kept, weights = zip(*((number, weight) for number, weight in counted if weight), strict=True)
+            every = way.weights(len(self.members))
+            kept = tuple(number for number, weight in enumerate(every) if weight)
+            weights = tuple(every[number] / every[kept[0]] for number in kept)
         if len(kept) == 1:
             return dataclasses.replace(alone[kept[0]], name=str(way))
         state = self._state(kept, weights)

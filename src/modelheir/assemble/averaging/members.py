@@ -147,7 +147,7 @@ def open_snapshots(address: str, *, data_classes: tuple[str, ...]) -> Members:
     def read(number: int) -> Mapping[str, Tensor]:
         found = snapshots[number].weights(result.publish)
         fit_weights(scratch, found, str(snapshots[number].path))
-        return {name: found.get(name, value) for name, value in like.state_dict().items()}
+        return {**like.state_dict(), **found}  # files of older versions lack counters
 
     names = tuple(_name(snapshot) for snapshot in snapshots)
     held = {address: [one.path for one in snapshots]}

@@ -45,6 +45,11 @@ class AverageConfig:
     def __post_init__(self) -> None:
         check_device(self.device)
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What is averaged: the models, or the run of the snapshots."""
+        return (self.snapshots,) if self.snapshots else self.models
+
     def unread(self) -> dict[str, str]:
         """Return the settings that a choice leaves aside."""
         return {} if self.recalibrate else {"recalibrate_images": "recalibrate = False"}
@@ -85,12 +90,9 @@ class AverageConfig:
             )
 
 
-def own_settings(models: Sequence[str], snapshots: str) -> dict[str, Any]:
-    """Return the settings ``data`` and ``inputs`` of the first of the models that is a run, or of the one of snapshots.
-
-    Nothing where none is one, or it is not there: opening it says so in its own words.
-    """
-    for model in [*([snapshots] if snapshots else []), *models]:
+def own_settings(addresses: Sequence[str]) -> dict[str, Any]:
+    """Return the settings ``data`` and ``inputs`` of the first of some models that is a run, nothing if none is."""
+    for model in addresses:
         if found := run_settings(model):
             return {key: found[key] for key in ("data", "inputs") if key in found}
     return {}
@@ -106,5 +108,5 @@ def read_average(given: Mapping[str, Any]) -> AverageConfig:
         InputError: If a setting is unknown or not allowed.
     """
     first = from_mapping(AverageConfig, given)
-    own = own_settings(first.models, first.snapshots)
+    own = own_settings(first.addresses)
     return from_mapping(AverageConfig, {**flatten(AverageConfig, own), **flatten(AverageConfig, given)})

@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
     first = _with_words(said.configs[""], said.words)
     first.need()
     need_train("averaging models")
-    own = assemble.own_settings(first.models, first.snapshots)
+    own = assemble.own_settings(first.addresses)
     config = _with_words(parse(dataclasses.replace(SPEC, defaults=own), argv).configs[""], said.words)
     with make_progress(quiet=config.quiet) as progress:
         found = assemble.average(config, progress, command=["modelheir", "average", *argv])
@@ -115,7 +115,7 @@ def _points(row: Mapping[str, Any]) -> str:
 
 
 def _next(found: Averaged, config: AverageConfig) -> str:
-    old = found.old if found.old in (*config.models, *config.old, config.snapshots) else ""
+    old = found.old if found.old in (*config.addresses, *config.old) else ""
     if not old:
         return next_report(found.path)
     kept = RunFolder(found.path)
