@@ -18,5 +18,11 @@ def test_times_are_read_back_and_never_shorter():
         assert seconds <= again <= 1.5 * seconds + 1
 
 
+def test_minutes_may_be_written_out_and_the_setting_is_named():
+    assert seconds_of("2 min") == seconds_of("2min") == 120
+    with pytest.raises(InputError, match=r"method\.budget = 'min': must"):
+        seconds_of("min", setting="method.budget")
+
+
 def test_no_budget_is_a_training():
     assert PilotConfig().budget == ""

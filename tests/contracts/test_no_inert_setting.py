@@ -42,8 +42,8 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
-COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 82}
-COUNTS |= {"fit": 52, "inputs": 30, "network": 12}
+COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 83}
+COUNTS |= {"subspace": 0, "fit": 52, "inputs": 30, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -64,6 +64,14 @@ SMALL = {
         "method.labels": "5 per class",
         "method.algorithms": ("supervised",),
         "method.seeds": 1,
+    },
+    "subspace": {
+        "method.ways": ("psgd",),
+        "method.snapshots": ":",
+        "method.components": 2.0,
+        "method.epochs": 1,
+        "fit.snapshots.every_epochs": 1,
+        "fit.epochs": 3,
     },
 }
 
@@ -138,6 +146,7 @@ CO_TRAINING |= {
     "cotrain method.label_rule": ("published_stratified", {"method.labels": "0.25"}),
     "cotrain method.unlabelled": ("POOL", {}),
     "cotrain method.algorithms": (("concatenated",), {}),
+    "cotrain method.budget": ("0.001s", {"method.algorithms": ("supervised", "concatenated")}),
     "cotrain method.seeds": (2, {}),
     "cotrain method.joint": (..., {"method.labels": "0.3"}),
     "cotrain method.head.hidden": ((8,), {}),

@@ -23,23 +23,24 @@ class PilotConfig:
             seconds_of(self.budget)
 
 
-def seconds_of(text: str) -> float:
+def seconds_of(text: str, *, setting: str = "pilot") -> float:
     """Return a stretch of time in seconds.
 
     Args:
-        text: A number above 0 with ``s``, ``m`` or ``h`` behind it.
+        text: A number above 0 with ``s``, ``m``, ``min`` or ``h`` behind it.
+        setting: What was set to it, for messages.
 
     Raises:
         InputError: If it is none.
 
     Example:
-        >>> [seconds_of(text) for text in ("90s", "10m", "1.5h")]
-        [90.0, 600.0, 5400.0]
+        >>> [seconds_of(text) for text in ("90s", "10m", "10 min", "1.5h")]
+        [90.0, 600.0, 600.0, 5400.0]
     """
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([smh])", text)
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)([smh])", re.sub(r" ?min$", "m", text))
     seconds = float(found[1]) * _UNITS[found[2]] if found else 0.0
     if not seconds:
-        raise InputError(f"pilot = {text!r}: must be a time above 0 with its unit, such as 90s, 10m or 1h.")
+        raise InputError(f"{setting} = {text!r}: must be a time above 0 with its unit, such as 90s, 10m or 1h.")
     return seconds
 
 

@@ -25,6 +25,8 @@ def choice(
     nodes: Mapping[str, Sequence[Node]],
     *,
     tuned: Callable[[Done], Mapping[str, Encoder]] = lambda done: {},
+    left: Sequence[str] = (),
+    budget: str = "",
 ) -> Stage:
     """Return the last stage: it keeps the heads of the chosen algorithm and writes a row of each.
 
@@ -32,6 +34,8 @@ def choice(
         builds: One a seed; the first one's heads are kept.
         nodes: Algorithm -> of each seed the stages of which the best on the selection images stands for it.
         tuned: Finished stages to the first seed's encoders that were tuned, by the number of the view.
+        left: Algorithms that were not tried, as the time was over; they are said.
+        budget: The time that there was.
     """
 
     def prepare(done: Done) -> Task:
@@ -48,9 +52,10 @@ def choice(
         best = found[order[0]][0]
         kept = build.loaded(best)
         told, lines = worth_of_views(build, done, kept)
-        lines = [*note.split("\n"), *lines]
+        lines = [*note.split("\n"), *_untried(left, budget), *lines]
         rows[f"algorithm/{order[0]}"] |= {
             "chosen": True,
+            **({"untried": list(left)} if left else {}),
             "said": lines,
             "note": "\n".join([_table(rows, order), *lines]),
         }
@@ -59,6 +64,15 @@ def choice(
         return build.task(kept, {}, temperatures=scale, tuned=tuned(done), describe=about)
 
     return Stage("choice", prepare)
+
+
+def _untried(left: Sequence[str], budget: str) -> list[str]:
+    """Say what was not tried.
+
+    >>> _untried(["mct"], "10m")
+    ['Not tried, as method.budget = 10m was over: mct.']
+    """
+    return [f"Not tried, as method.budget = {budget} was over: {', '.join(left)}."] if left else []
 
 
 def _views(builds: Sequence[Build], results: Sequence[StageResult]) -> dict[str, Any]:

@@ -56,6 +56,8 @@ class Config:
         AUTO,
     )  #: that are tried; the best on the selection images is kept. auto is supervised,
     #: concatenated, logistic, pseudo_label, cotrain and mct
+    budget: str = ""  #: time, such as 90s, 10m or 1h, after which no further algorithm begins, in the order given; ''
+    #: tries all
     seeds: Annotated[int, AtLeast(1)] = 3  #: trainings of each, from one seed more each
     joint: Annotated[str, OneOf("product", "prior_product", "mean")] = (
         "product"  #: how views predict together: product of probabilities, divided by the classes' frequencies, or mean

@@ -17,9 +17,11 @@ import functools
 from typing import TYPE_CHECKING
 
 from modelheir.checks import InputError
+from modelheir.config.pilot import seconds_of
 from modelheir.data import read_index_file, split_labels
 from modelheir.data.label_subsets import require_every_class
 from modelheir.methods.cotrain.algorithms import ALGORITHMS
+from modelheir.methods.cotrain.budget import within
 from modelheir.methods.cotrain.build import Build
 from modelheir.methods.cotrain.calibrated import calibrated
 from modelheir.methods.cotrain.choice import choice
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from modelheir.methods.cotrain.build import Done
     from modelheir.methods.given import Given
     from modelheir.models.encoders import Encoder
-    from modelheir.plans import Stage
+    from modelheir.plans import Plan, Stage
 
 __all__ = ["METHOD", "Config", "accept", "plan", "settle"]
 
@@ -69,6 +71,8 @@ def accept(config: Config, run: TrainConfig) -> None:
             "the encoders."
         )
     accept_tune(config.tune, config.views or _HALVES)
+    if config.budget:
+        seconds_of(config.budget, setting="method.budget")
     if run.model:
         raise InputError(f"--model {run.model}: cotrain trains heads on --views and no network; leave it out.")
     own = [name for name in tried(config.algorithms) if name in ("mct", "mpl")]
@@ -87,7 +91,7 @@ def settle(config: Config, run: TrainConfig) -> Config:
     )
 
 
-def plan(config: Config, given: Given) -> list[Stage]:
+def plan(config: Config, given: Given) -> Plan:
     """Every algorithm's stages, seed by seed, and the choice among them.
 
     Raises:
@@ -112,12 +116,19 @@ def plan(config: Config, given: Given) -> list[Stage]:
         views = functools.partial(tuned_views, config, member, suffix=suffix) if config.tune else lambda done: frozen()
         builds.append(Build(config, member, views, known, suffix=suffix))
         stages += tuning_stages(config, member, known, suffix=suffix) if config.tune else []
-    nodes = {
-        name: [calibrated(build, name, ALGORITHMS[name](build)) for build in builds]
-        for name in tried(config.algorithms)
-    }
-    stages += [stage for build in builds for stage in build.stages.values()]
-    return [*stages, choice(builds, nodes, tuned=functools.partial(_tuned, config, builds[0]))]
+    names, nodes = tried(config.algorithms), {}
+    ended = functools.partial(choice, builds, nodes, tuned=functools.partial(_tuned, config, builds[0]))
+
+    def add(name: str) -> list[Stage]:
+        """Return the stages of an algorithm of all seeds, and all that were added before."""
+        nodes[name] = [calibrated(build, name, ALGORITHMS[name](build)) for build in builds]
+        return [stage for build in builds for stage in build.stages.values()]
+
+    if config.budget:
+        seconds = seconds_of(config.budget, setting="method.budget")
+        return within(seconds, stages, names, add, lambda left: ended(left=left, budget=config.budget))
+    every = [add(name) for name in names][-1]
+    return [*stages, *every, ended()]
 
 
 def _tuned(config: Config, build: Build, done: Done) -> dict[str, Encoder]:
