@@ -43,7 +43,7 @@ TIMES = ("images_per_second", "data_seconds")
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
 COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 83}
-COUNTS |= {"subspace": 0, "fit": 52, "inputs": 30, "network": 12}
+COUNTS |= {"subspace": 34, "fit": 52, "inputs": 30, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -68,8 +68,6 @@ SMALL = {
     "subspace": {
         "method.ways": ("psgd",),
         "method.snapshots": ":",
-        "method.components": 2.0,
-        "method.epochs": 1,
         "fit.snapshots.every_epochs": 1,
         "fit.epochs": 3,
     },
@@ -119,6 +117,23 @@ PER_META = {
     "accumulate": (..., {"head.batch_norm": True}),
     "collapse_below": (1.0, {"fit.epochs": 3}),
 }
+PBFGS = {"method.ways": ("pbfgs",)}
+LONG = {"method.pbfgs.first_step": 0.0, "method.pbfgs.interpolate": False, "method.epochs": 3}
+PER_PBFGS = {
+    "sigma": (0.01, LONG),
+    "rho": (0.2, LONG | {"method.pbfgs.sigma": 0.5}),
+    "max_trials": (1, LONG | {"method.pbfgs.sigma": 0.5}),
+    "interpolate": (..., LONG | {"method.pbfgs.sigma": 0.5}),
+    "pairs": (..., {}),
+    "damping": (0.9, {"method.pbfgs.pairs": "successive", "method.epochs": 3}),
+    "first_step": (1e-3, {}),
+    "scale": (..., {}),
+    "condition": (1.5, {}),
+    "alpha": (0.01, {}),
+    "gamma": (..., {"method.pbfgs.alpha": 0.01}),
+    "accumulate": (2, {"model": "convnet"}),
+    "compat": ("dldr", {}),
+}
 CO_TRAINING = {
     f"cotrain method.{name}.{key}": (
         value,
@@ -136,6 +151,19 @@ CO_TRAINING = {
     for key, (value, more) in PER_META.items()
 }
 CO_TRAINING |= {
+    "subspace method.snapshots": ("1:", {}),
+    "subspace method.ways": (("swa",), {}),
+    "subspace method.seeds": (2, {}),
+    "subspace method.components": (1.0, {}),
+    "subspace method.begin": ("mean", {}),
+    "subspace method.recalibrate": (..., {"method.ways": ("swa",), "model": "convnet"}),
+    "subspace method.ema_decay": (..., {"method.ways": ("ema",)}),
+    "subspace method.latest": (2, {"method.ways": ("lawa",)}),
+    "subspace method.psgd.weight_decay": (1.0, {}),
+    "subspace method.twa.lr": (..., {"method.ways": ("twa",)}),
+    "subspace method.twa.momentum": (..., {"method.ways": ("twa",)}),
+    "subspace method.twa.weight_decay": (1.0, {"method.ways": ("twa",)}),
+    **{f"subspace method.pbfgs.{key}": (value, PBFGS | more) for key, (value, more) in PER_PBFGS.items()},
     "cotrain method.views": (("pixels:left", "pixels:top"), {}),
     "cotrain method.encoder_size": (16, {"method.views": ("pixels:left", "CONV")}),
     "cotrain method.tune": ("low_rank:2", TUNED),
@@ -386,6 +414,7 @@ REFUSED = {
 #: what leaves the numbers of such a run as they are: why, and the test of what it does do
 LISTED = {
     "finetune method.replace_head": ("for a start with other classes, else refused", "methods/test_finetune.py"),
+    "subspace method.start": ("a run's own snapshots", "methods/subspace/test_subspace.py"),
     "adapt method.time": ("for data with such a column", "methods/given/test_steps.py"),
     "adapt method.steps": ("for data with such a column", "methods/given/test_steps.py"),
     "fit.threads": ("changes the time of a step alone", "engine/speed/test_threads.py"),

@@ -80,7 +80,9 @@ def test_the_folder_is_a_run_that_other_commands_read(average, kept, tmp_path):
     rows, _ = modelheir.write_report([str(found.path)], html=str(tmp_path / "r.html"))
     assert rows[0]["old"] == kept.start
     assert rows[0]["nfr"] == pytest.approx(compared["nfr"])
-    member = modelheir.average([f"run:{found.path}", kept.a], out=str(tmp_path / "of_averages"), device="cpu", quiet=True)
+    member = modelheir.average(
+        [f"run:{found.path}", kept.a], out=str(tmp_path / "of_averages"), device="cpu", quiet=True
+    )
     assert member.of == 2
 
 

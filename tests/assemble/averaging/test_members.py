@@ -97,7 +97,9 @@ def test_models_that_see_images_otherwise_are_refused(kept, changed):
 
 def test_one_model_under_two_names_is_refused(kept):
     with pytest.raises(InputError, match="and file:.* hold the same weights: an average counts each model once"):
-        opened(kept.a, kept.b, f"file:{RunFolder(parse_address(kept.a).place).weights}:convnet", rule="by-order").check()
+        opened(
+            kept.a, kept.b, f"file:{RunFolder(parse_address(kept.a).place).weights}:convnet", rule="by-order"
+        ).check()
 
 
 def test_a_model_that_is_several_is_refused(kept, monkeypatch):

@@ -13,6 +13,9 @@ from modelheir.objective.supervised import SupervisedConfig
 __all__ = ["Config", "ProjectedConfig", "WeightsConfig"]
 
 
+_IN_PLANE = {"psgd", "random", "pbfgs"}  #: ways that train in the plane of the principal directions
+
+
 @dataclasses.dataclass(frozen=True)
 class ProjectedConfig:
     """Settings of gradient descent in the plane, by SGD with a rate that falls to 0 in a line."""
@@ -58,12 +61,16 @@ class Config:
 
     def unread(self) -> dict[str, str]:
         """Return what is not read with these choices, and why: see :mod:`modelheir.config.unread`."""
-        why = f"ways = {list(self.ways)!r}"
-        names = set(tried(self.ways))
-        found = {} if "ema" in names else {"ema_decay": why}
-        found |= {} if "lawa" in names else {"latest": why}
-        found |= {} if names & {"psgd", "random"} else {"psgd": why}
-        found |= {one: why for one in ("pbfgs", "twa") if one not in names}
-        found |= {} if names & {"psgd", "random", "pbfgs"} else {"begin": why}
-        found |= {} if names & {"psgd", "random", "pbfgs"} else {"components": why}
-        return found
+        why, names = f"ways = {list(self.ways)!r}", set(tried(self.ways))
+        of = {
+            "ema_decay": {"ema"},
+            "latest": {"lawa"},
+            "twa": {"twa"},
+            "pbfgs": {"pbfgs"},
+            "psgd": {"psgd", "random"},
+            "begin": _IN_PLANE,
+            "components": _IN_PLANE,
+            "recalibrate": {"swa", "ema", "lawa", "greedy", "twa"} | (_IN_PLANE if self.begin == "mean" else set()),
+            "epochs": {"anneal", "twa", "full"} | _IN_PLANE,
+        }
+        return {key: why for key, ways in of.items() if not ways & names}

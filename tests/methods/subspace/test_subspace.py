@@ -1,0 +1,136 @@
+"""The command: from snapshots of its own or of another run to a network and a table."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from modelheir import models
+from modelheir.checks import InputError
+from modelheir.cli import main
+from modelheir.config.fit import SnapshotConfig
+from modelheir.runs.predictions import read_predictions
+
+DATA = ["--data", "synthetic:n=120,classes=3,size=8", "--model", "mlp", "--quiet"]
+KEEP = ["--fit.epochs", "4", "--fit.snapshots.every_epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("subspace")
+
+
+@pytest.fixture(scope="module")
+def collected(place):
+    words = ["train", "subspace", *DATA, *KEEP, "--method.snapshots", ":", "--ways", "cut", "swa", "psgd"]
+    assert main([*words, "--out", str(place / "collected")]) == 0
+    return place / "collected"
+
+
+@pytest.fixture(scope="module")
+def old(place):
+    assert main(["train", "finetune", *DATA, *KEEP, "--out", str(place / "old")]) == 0
+    return place / "old"
+
+
+def result(folder):
+    return json.loads((folder / "result.json").read_text())
+
+
+def test_the_run_is_the_best_way_by_the_selection_images(collected):
+    rows = {key: row for key, row in result(collected).items() if key.startswith("way/")}
+    assert set(rows) == {"way/cut", "way/swa", "way/psgd"}
+    best = [key for key, row in rows.items() if row.get("chosen")]
+    assert rows[best[0]]["selection"] == max(row["selection"] for row in rows.values())
+    said = read_predictions(collected / "predictions" / "test.parquet")
+    assert result(collected)[best[0]]["value"] == pytest.approx((said.prediction == said.label).mean())
+    assert (rows["way/cut"]["passes"], rows["way/psgd"]["passes"]) == (0, 2)
+    assert rows["way/swa"]["passes"] == pytest.approx(1 / 3)
+    assert "selection  reporting  passes" in rows[best[0]]["note"]
+    ours = models.load(f"run:{collected}").state_dict()
+    kept = models.load(f"run:{collected}#{best[0].removeprefix('way/')}").state_dict()
+    assert all(torch.equal(ours[key], kept[key]) for key in kept)
+
+
+def test_another_runs_snapshots_serve_as_well_as_its_own(collected, place):
+    words = ["train", "subspace", *DATA, "--from", f"run:{collected}#collect", "--method.snapshots", ":"]
+    assert main([*words, "--ways", "cut", "swa", "psgd", "--fit.lr", "0.01", "--out", str(place / "again")]) == 0
+    ours, theirs = result(place / "again"), result(collected)
+    for key in ("way/cut", "way/swa"):
+        assert ours[key]["values"] == theirs[key]["values"]
+    first, second = (models.load(f"run:{path}#swa").state_dict() for path in (collected, place / "again"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_finetuned_run_is_continued_and_not_touched(old, place):
+    before = {path: path.read_bytes() for path in old.rglob("*") if path.is_file()}
+    words = ["train", "subspace", *DATA, "--from", f"run:{old}", "--ways", "swa", "pbfgs", "--method.epochs", "1"]
+    assert main([*words, "--out", str(place / "continued")]) == 0
+    assert {path: path.read_bytes() for path in old.rglob("*") if path.is_file()} == before
+    swa = models.load(f"run:{place / 'continued'}#swa").state_dict()
+    assert np.isfinite(swa["head.weight"].numpy()).all()
+
+
+REFUSED = {
+    "file": (["--from", "file:a.safetensors"], "snapshots are kept in a run folder"),
+    "seeds": (["--from", "OLD", "--method.seeds", "2"], "--from has one"),
+    "full": (["--from", "OLD", "--ways", "full"], "the way full"),
+    "epochs": (["--from", "OLD", "--fit.epochs", "3"], "method.epochs is how long each way trains"),
+    "schedule": (["--from", "OLD", "--fit.schedule", "cosine"], "fit.schedule is of the training that leaves"),
+    "off": (["--fit.snapshots.every_epochs", "0"], "fit.snapshots is off"),
+    "range": (["--method.snapshots", "3"], "write START:STOP"),
+    "few": (["--from", "OLD", "--method.snapshots", "0:1"], "takes 1 of them: two at least are needed"),
+    "none": (["--from", "BARE"], "has 0 snapshots"),
+    "stage": (["--from", "OLD#trian"], "has no stage 'trian'"),
+    "components": (["--method.components", "2.5"], "a whole number of directions"),
+    "decay": (["--ways", "ema", "--method.ema_decay", "1"], "no snapshot after the first would count"),
+    "way": (["--ways", "sgd"], "must be"),
+    "unread": (["--ways", "swa", "--method.psgd.lr", "1"], "has no effect with"),
+    "out": (["--from", "OLD", "--out", "HERE"], "OLD"),
+    "classes": (["--from", "OLD", "--inputs.train_classes", "class0", "class1"], "class"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_refused_before_the_first_batch(name, old, place, capsys):
+    words, said = REFUSED[name]
+    bare = place / "bare"
+    if name == "none" and not bare.exists():
+        assert main(["train", "finetune", *DATA, "--fit.epochs", "1", "--out", str(bare)]) == 0
+    out = place / f"refused_{name}"
+    named = {"OLD": f"run:{old}", "BARE": f"run:{bare}", "OLD#trian": f"run:{old}#trian", "HERE": str(old)}
+    asked = [named.get(word, word) for word in words]
+    before = sorted(old.rglob("*"))
+    capsys.readouterr()
+    target = [] if "--out" in asked else ["--out", str(out)]
+    assert main(["train", "subspace", *DATA, *asked, *target]) == 2
+    printed = capsys.readouterr().err
+    assert (str(old) if said == "OLD" else said) in " ".join(printed.split())
+    assert "Traceback" not in printed
+    assert not out.exists() or not any(out.iterdir())
+    assert sorted(old.rglob("*")) == before
+
+
+def test_seeds_are_networks_of_their_own(world):
+    done = world.run("subspace", "seeds", ways=("cut", "swa"), snapshots=":", seeds=2)
+    first, second = (done[f"swa_seed{seed}"].weights("model") for seed in (0, 1))
+    assert any(not torch.equal(first[key], second[key]) for key in first)
+    row = done["choice"].describe["rows"]["way/swa"]
+    assert row["stages"] == ["swa_seed0", "swa_seed1"]
+    assert len(row["values"]) == 2
+
+
+def test_too_few_snapshots_of_its_own_are_told(world):
+    fit = dataclasses.replace(world.fit, epochs=1, snapshots=SnapshotConfig(every_epochs=1, start_epoch=1))
+    with pytest.raises(InputError, match="the training left 1 snapshots"):
+        world.run("subspace", "few", given=world.given(fit=fit), ways=("swa",))
+
+
+def test_the_whole_schedule_is_as_long_as_both_parts_together(world, rows):
+    log = rows()
+    done = world.run("subspace", "full", ways=("full",), snapshots=":", epochs=2, log=log)
+    assert sum(row["stage"] == "full" for row in log) == world.fit.epochs + 2
+    assert done["choice"].describe["rows"]["way/full"]["passes"] == world.fit.epochs + 2
+    assert not done["full"].snapshots()
