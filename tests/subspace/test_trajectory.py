@@ -163,3 +163,32 @@ def test_what_is_no_range_is_refused(text):
 
 def test_a_range_of_two_parts_is_enough():
     assert select_range("abc", " 1:3 ") == ["b", "c"]
+
+
+def test_what_the_first_file_says_was_trained_are_the_columns(tmp_path):
+    """Q-12: frozen weights and what has no name there are no directions."""
+    state = {f"model/{name}": torch.full((2,), float(place)) for place, name in enumerate("abc")}
+    about = {"trained": '["model/c", "model/a", "other/b"]'}
+    for number in range(2):
+        save_file(state, tmp_path / f"{number}", metadata=about)
+    files = [tmp_path / "0", tmp_path / "1"]
+    assert Trajectory(files).names == ("a", "c")
+    assert Trajectory(files).block(0, 4).tolist() == [[0, 0, 2, 2]] * 2
+    assert Trajectory(files, names=("b",)).names == ("b",)
+
+
+@settings(deadline=None, max_examples=40)
+@given(first=st.integers(0, 36), second=st.integers(0, 36))
+def test_eight_bits_are_codes_with_a_scale_and_an_offset_for_each_channel(first, second, tmp_path_factory):
+    folder = tmp_path_factory.getbasetemp() / "bytes"
+    rng = np.random.default_rng(0)
+    codes, scale, offset = (rng.integers(0, 256, (4, 3, 3)).astype(np.uint8), rng.random(4), rng.standard_normal(4))
+    if not folder.is_dir():
+        folder.mkdir()
+        levels = {"w#scale": torch.tensor(scale).float(), "w#offset": torch.tensor(offset).float()}
+        save_file({"w": torch.from_numpy(codes), **levels, "n": torch.ones(3, dtype=torch.uint8)}, folder / "one")
+    found = Trajectory([folder / "one"], module="")
+    assert (found.names, found.dtype) == (("w",), np.float32)
+    start, stop = min(first, second), max(first, second)
+    wanted = (offset[:, None, None] + scale[:, None, None] * codes).reshape(1, -1)
+    assert found.block(start, stop) == pytest.approx(wanted[:, start:stop], abs=1e-4)

@@ -44,9 +44,8 @@ class Trajectory:
         opened = [open_snapshot(path) for path in self.files]
         tables = [self._table(one) for one in opened]
         if names is None:
-            names = [name for name in tables[0] if self._prefix + name in opened[0].trained]
-        if not names:
-            names = [name for name in tables[0] if name.rpartition(".")[2] not in _STATISTICS]
+            trained = [name for name in tables[0] if self._prefix + name in opened[0].trained]
+            names = trained or [name for name in tables[0] if name.rpartition(".")[2] not in _STATISTICS]
         for name in names:
             if name not in tables[0]:
                 near = checks.nearest(name, tables[0])
