@@ -18,7 +18,7 @@ def passes(plane, accumulate=1, **net):
 @pytest.mark.parametrize("accumulate", [1, 3, 12])
 def test_micro_batches_change_neither_loss_nor_gradient(plane, accumulate):
     """Q-10: trials see all of them, and so does the gradient."""
-    some, z, step = passes(plane, accumulate)
+    some, z, _ = passes(plane, accumulate)
     batch = plane.batch(12)["train"]
     loss = cross_entropy(some.model(batch.inputs), batch.labels)
     (expected,) = torch.autograd.grad(loss, z)

@@ -34,10 +34,15 @@ def test_takes_back_also_where_a_pass_fails_or_puts_another_buffer(plane):
     model = plane.net()
     step, buffer = plane.step(model), model[1].running_mean
     draws, value = Draws(step), buffer.clone()
-    with pytest.raises(ZeroDivisionError), replayed(model, step, draws):
-        model[1].running_mean.add_(1)
-        model[1].running_mean = torch.full_like(buffer, 7.0)
-        raise ZeroDivisionError
+
+    def fail():
+        with replayed(model, step, draws):
+            model[1].running_mean.add_(1)
+            model[1].running_mean = torch.full_like(buffer, 7.0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert model[1].running_mean is buffer
     assert torch.equal(buffer, value)
 

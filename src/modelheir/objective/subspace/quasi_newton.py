@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir import subspace
-from modelheir.objective.subspace.passes import Objective, Passes
+from modelheir.objective.subspace.passes import Objective, Passes, rate_of
 from modelheir.objective.subspace.residual import Residual
 from modelheir.types import LossTerms
 
@@ -164,9 +164,7 @@ class QuasiNewton:
 
     def _first(self, known: subspace.Curvature, direction: np.ndarray, step: Step) -> float:
         """Return the first length on trial: the learning rate, and no more than a first step may be."""
-        groups = (group for one in step.optimizers.values() for group in one.param_groups)
-        rate = next(float(one["lr"]) for one in groups if any(held is self.coordinates for held in one["params"]))
-        most = self.config.first_step
+        rate, most = rate_of(self.coordinates, step), self.config.first_step
         if known.curved or self.config.compat or not most:
             return rate
         return min(rate, most / float(np.linalg.norm(direction)))
