@@ -1,5 +1,7 @@
 """A quadratic and a small network that move in a plane, and the engine's own step over them."""
 
+import types
+
 import pytest
 import torch
 from torch import nn
@@ -44,7 +46,7 @@ def orthonormal(count, width, seed=0):
 
 
 def quadratic(spectrum, *, width=None, seed=0, **config):
-    """Return a problem whose Hessian in the plane has these eigenvalues: update, step function, gap to the minimum."""
+    """Return a problem whose Hessian in the plane has these eigenvalues, at 0."""
     spectrum = torch.as_tensor(spectrum, dtype=torch.float64)
     count, width = len(spectrum), width or len(spectrum) + 5
     rows = orthonormal(count, width, seed)
@@ -64,8 +66,16 @@ def quadratic(spectrum, *, width=None, seed=0, **config):
     def objective(batches, step):
         return LossTerms({"task": loss(model.weight)})
 
-    update = QuasiNewton(model, z, objective, QuasiNewtonConfig(**config))
-    return model, z, update, lambda: float(loss(model.weight.detach()) / loss(torch.zeros(width, dtype=torch.float64)))
+    most = loss(torch.zeros_like(rows[0]))
+    return types.SimpleNamespace(
+        model=model,
+        z=z,
+        update=QuasiNewton(model, z, objective, QuasiNewtonConfig(**config)),
+        gap=lambda: float(loss(model.weight.detach()) / most),
+        hessian=hessian.numpy(),
+        right=right.numpy(),
+        loss=loss,
+    )
 
 
 def make_net(seed=0, *, dropout=0.0, norm=True, width=6, hidden=8):

@@ -16,7 +16,7 @@ from modelheir.types import LossTerms
 if TYPE_CHECKING:
     from modelheir.types import Batch, Step
 
-__all__ = ["Objective", "Passes"]
+__all__ = ["Objective", "Passes", "rate_of"]
 
 Objective = Callable[[Mapping[str, "Batch"], "Step"], LossTerms]
 
@@ -87,6 +87,12 @@ class Passes:
             for leaf, value in some.items():
                 gradients[leaf] = gradients[leaf].add_(value) if leaf in gradients else value
         return LossTerms(terms), gradients
+
+
+def rate_of(parameter: Tensor, step: Step) -> float:
+    """Return the learning rate that the engine gives a parameter in this step."""
+    groups = (group for optimizer in step.optimizers.values() for group in optimizer.param_groups)
+    return next(float(one["lr"]) for one in groups if any(held is parameter for held in one["params"]))
 
 
 def _cut(batches: Mapping[str, Batch], parts: int, where: str) -> Iterator[Mapping[str, Batch]]:

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from modelheir import subspace
-from modelheir.objective.subspace.passes import Objective, Passes
+from modelheir.objective.subspace.passes import Objective, Passes, rate_of
 from modelheir.objective.subspace.residual import Residual
 from modelheir.types import LossTerms
 
@@ -134,7 +134,7 @@ class QuasiNewton:
             sigma=config.sigma,
             rho=config.rho,
             trials=_TRIALS.get(config.compat, config.max_trials),
-            first=1.0 if known.curved or config.compat else self._first(direction),
+            first=self._first(known, direction, step),
             interpolate=config.interpolate and not config.compat,
         )
         moved = known._replace(gradient=gradient, seen=not self._same)
@@ -164,10 +164,12 @@ class QuasiNewton:
     def _same(self) -> bool:
         return self.config.pairs == "same" and not self.config.compat
 
-    def _first(self, direction: np.ndarray) -> float:
-        """Return the first length on trial where ``B`` knows no curvature."""
-        most = self.config.first_step
-        return min(1.0, most / float(np.linalg.norm(direction))) if most else 1.0
+    def _first(self, known: subspace.Curvature, direction: np.ndarray, step: Step) -> float:
+        """Return the first length on trial: the learning rate, and no more than a first step may be."""
+        rate, most = rate_of(self.coordinates, step), self.config.first_step
+        if known.curved or self.config.compat or not most:
+            return rate
+        return min(rate, most / float(np.linalg.norm(direction)))
 
     def _learnt(self, known: subspace.Curvature, gradient: np.ndarray) -> subspace.Curvature:
         """Return what is known after the pair of the last step and the gradient where it led."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from modelheir.checks import Above, AtLeast, InRange, OneOf
 
-__all__ = ["QuasiNewtonConfig"]
+__all__ = ["LBFGSConfig", "QuasiNewtonConfig"]
 
 #: what a published program fixes, as its rule differs from ours
 _FIXED = ("pairs", "damping", "first_step", "scale", "condition", "interpolate")
@@ -22,8 +22,9 @@ class QuasiNewtonConfig:
     max_trials: Annotated[int, AtLeast(1)] = 20  #: steps on trial before a batch is passed over
     interpolate: bool = True  #: trials go where a parabola is lowest, never to more than rho of the one before
     pairs: Annotated[str, OneOf("same", "successive")] = (
-        "same"  #: whose gradients are compared: of one batch before and after the step, which costs a further forward
-        #: and backward pass, or of this batch and the one before it, with the noise of both
+        "successive"  #: whose gradients are compared: of this batch and the one before it, whose noise looks like
+        #: curvature and shortens steps, or of the same one before and after its step, which costs a further forward
+        #: and backward pass and fits small batches too well
     )
     damping: Annotated[float, InRange(0, 0.9)] = (
         0.2  #: share of the expected curvature that a pair must show, or it is mixed with what was expected; 0 leaves
@@ -51,3 +52,13 @@ class QuasiNewtonConfig:
             fixed = _FIXED if self.compat == "dldr" else (*_FIXED, "max_trials")
             aside |= dict.fromkeys(fixed, f"compat = {self.compat!r}")
         return aside
+
+
+@dataclasses.dataclass(frozen=True)
+class LBFGSConfig:
+    """Settings of limited-memory BFGS in a plane."""
+
+    iterations: Annotated[int, AtLeast(1)] = 1  #: on each batch
+    history: Annotated[int, AtLeast(1)] = 10  #: pairs that are remembered
+    search: bool = True  #: for the strong Wolfe conditions; false takes steps of the learning rate
+    accumulate: Annotated[int, AtLeast(1)] = 1  #: micro-batches of each pass; must divide the batch of a process
