@@ -17,8 +17,8 @@ from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
 from modelheir.config.mapping import read_yaml
 from modelheir.data import open_splits
-from modelheir.methods.given import Data
 from modelheir.inference import Runtime
+from modelheir.methods.given import Data
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.predictions import read_predictions
 
@@ -143,7 +143,7 @@ def test_other_weights_under_the_same_name_are_another_average(kept, tmp_path):
     given = {"out": str(tmp_path / "out"), "device": "cpu", "quiet": True}
     modelheir.average([f"run:{place}", kept.b], **given)
     shutil.copyfile(RunFolder(parse_address(kept.start).place).weights, place / "weights.safetensors")
-    with pytest.raises(InputError, match="weights.safetensors of --models run:.* has changed"):
+    with pytest.raises(InputError, match=r"weights.safetensors of --models run:.* has changed"):
         modelheir.average([f"run:{place}", kept.b], **given)
 
 

@@ -16,7 +16,7 @@ from modelheir.checks import InputError
 from modelheir.models import blends
 from modelheir.runs.folder import RunFolder
 
-CLASSES = ("class_0", "class_1", "class_2")
+CLASSES = ("class0", "class1", "class2")
 
 
 def opened(*addresses, rule="by-name", classes=CLASSES):
@@ -58,11 +58,11 @@ def test_rows_of_the_classifier_are_brought_to_the_order_of_the_last(kept, chang
 
 
 def test_other_classes_are_named(kept, changed):
-    other = changed("renamed", spec=lambda spec: {**spec, "classes": ["class_0", "class_1", "pig"]})
-    with pytest.raises(InputError, match="does not know 1 of the data's classes .class_2.: give data of the classes"):
+    other = changed("renamed", spec=lambda spec: {**spec, "classes": ["class0", "class1", "pig"]})
+    with pytest.raises(InputError, match=r"does not know 1 of the data's classes .class2.: give data of the classes"):
         opened(kept.a, other)
-    with pytest.raises(InputError, match="tell other classes apart: only one of them knows class_2, pig"):
-        opened(kept.a, other, classes=("class_0", "class_1")).check()
+    with pytest.raises(InputError, match="tell other classes apart: only one of them knows pig, class2"):
+        opened(kept.a, other, classes=("class0", "class1")).check()
 
 
 def test_another_architecture_is_named(kept, tmp_path):
@@ -91,20 +91,21 @@ def test_weights_that_are_not_finite_are_named(kept, changed, value):
 
 def test_models_that_see_images_otherwise_are_refused(kept, changed):
     other = changed("dark", spec=lambda spec: {**spec, "mean": [0.1, 0.1, 0.1]})
-    with pytest.raises(InputError, match="see images otherwise .mean = "):
+    with pytest.raises(InputError, match=r"see images otherwise .mean = "):
         opened(other, kept.b).check()
 
 
 def test_one_model_under_two_names_is_refused(kept):
-    with pytest.raises(InputError, match="and file:.* hold the same weights: an average counts each model once"):
+    with pytest.raises(InputError, match=r"and file:.* hold the same weights: an average counts each model once"):
         opened(
             kept.a, kept.b, f"file:{RunFolder(parse_address(kept.a).place).weights}:convnet", rule="by-order"
         ).check()
 
 
 def test_a_model_that_is_several_is_refused(kept, monkeypatch):
+    model = models.load(kept.a)
+
     def several(address):
-        model = models.load(kept.a)
         return blends.DaWin(model, model)
 
     monkeypatch.setattr("modelheir.assemble.averaging.members.models.load", several, raising=False)
@@ -142,7 +143,7 @@ def test_the_stage_is_the_old_model_where_the_run_has_come_to_none(kept, tmp_pat
 
 
 def test_runs_without_snapshots_are_told_how_to_keep_some(kept, tmp_path):
-    with pytest.raises(InputError, match="has kept no snapshots, .* --fit.snapshots.every_epochs 1"):
+    with pytest.raises(InputError, match=r"has kept no snapshots, .* --fit.snapshots.every_epochs 1"):
         open_snapshots(kept.a, data_classes=CLASSES)
     place = tmp_path / "one"
     shutil.copytree(parse_address(kept.start).place, place)

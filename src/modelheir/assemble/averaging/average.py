@@ -64,6 +64,8 @@ def average(config: AverageConfig, progress: Progress, *, command: Sequence[str]
         raise InputError("average runs in one process: start it without a launcher.")
     folder, source = RunFolder(config.out), config.data or own_data(config.addresses)
     check_destination(folder, [source], [*config.addresses, *config.old])
+    if _holds_run(folder) and read_yaml(folder.config).get("command") != _COMMAND:
+        raise InputError(f"{folder.path} holds a run that is no average: give another --out.")
     check_seal(folder)
     splits = data.open_splits(source, config.inputs)
     for split in ("train", "val"):
@@ -133,18 +135,16 @@ def _held(config: AverageConfig, members: Members, splits: Mapping[str, ImageSet
 
 def _finished(folder: RunFolder, wanted: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
     """Tell whether the folder holds this very average, and refuse one that holds another run."""
-    if not folder.config.is_file():
-        return False
-    done = folder.status().get("state") == "finished"
-    if done or folder.begun:
-        before = read_yaml(folder.config)
-        if before.get("command") != _COMMAND:
-            raise InputError(f"{folder.path} holds a run that is no average: give another --out.")
-        differs = first_difference(before, wanted)
+    if _holds_run(folder):
+        differs = first_difference(read_yaml(folder.config), wanted)
         if differs is not None:
             raise InputError(
                 f"{folder.path} holds a run with {differs[0]} = {differs[1]!r}, and this one has {differs[2]!r}: give "
                 "another --out."
             )
         accept_read(folder, held)
-    return done
+    return folder.status().get("state") == "finished"
+
+
+def _holds_run(folder: RunFolder) -> bool:
+    return folder.config.is_file() and (folder.begun or folder.status().get("state") == "finished")
