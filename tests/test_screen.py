@@ -19,8 +19,10 @@ def test_names_are_not_markup(capsys):
 
 
 def test_result(capsys):
-    show_result("r", {"test/loss": {"value": None, "unit": "nats"}})
-    assert "-" in capsys.readouterr().out
+    show_result("r", {"test/loss": {"value": None, "unit": "nats"}, "subspace": {"variance": [0.7]}})
+    out = capsys.readouterr().out
+    assert "-" in out
+    assert "subspace" not in out  # numbers for pictures, without a value
 
 
 @pytest.mark.parametrize(("columns", "width"), [("10", 60), ("80", 80), ("300", 110)])

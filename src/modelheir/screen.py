@@ -135,6 +135,8 @@ def show_result(title: str, result: Mapping[str, Mapping[str, Any]]) -> None:
     """Print a run's ``result.json``."""
     rows = []
     for name, row in result.items():
+        if "value" not in row:  # numbers for pictures alone
+            continue
         value = row.get("value")
         fraction = row.get("unit") == "fraction"
         shown = percent(value, row.get("interval")) if fraction else ("-" if value is None else f"{value:.4f}")

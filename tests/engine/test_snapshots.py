@@ -139,7 +139,6 @@ def test_a_trajectory_is_of_what_was_trained_whatever_the_type(dtype, toy, tmp_p
     np.testing.assert_array_equal(rows.block(0, rows.width), whole)
     for start, stop in ((0, 1), (3, 17), (20, 20), (18, rows.width)):
         np.testing.assert_array_equal(rows.block(start, stop), np.stack(whole)[:, start:stop])
-    assert rows.rounding == {"fp32": 2.0**-24, "bf16": 2.0**-9, "int8": 2.0**-7}[dtype]
 
 
 def test_a_training_that_ends_early_leaves_its_end(toy, tmp_path):

@@ -14,6 +14,7 @@ from modelheir.assemble.pages import find_images, run_curves, run_provenance
 from modelheir.checks import InputError, InRange, OneOf
 from modelheir.config.mapping import from_mapping, read_yaml
 from modelheir.methods import METHODS
+from modelheir.report.subspace import subspace
 from modelheir.report.tried import tried
 from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
@@ -95,6 +96,7 @@ def report_runs(
         names=("old", best["name"] if best else "new"),
         images=find_images(config.data, folders[best["name"]]) if best and config.pictures else None,
         curves={name: run_curves(folder) for name, folder in folders.items()},
+        subspaces=[found for name, folder in folders.items() if (found := subspace(name, _result(folder)))],
         ways=[found for name, folder in folders.items() if (found := _tried(name, RunFolder(folder), config.split))],
         provenance={
             "this page": {"command": command},
@@ -116,12 +118,17 @@ def _names(runs: Sequence[str]) -> list[str]:
 
 def _tried(name: str, folder: RunFolder, split: str) -> dict[str, Any] | None:
     """Return what a run tried; of algorithms of co-training, also how far confidences can be trusted."""
-    result = read_json(folder.result) if folder.path.is_dir() and folder.result.is_file() else {}
+    result = _result(folder.path)
     alone = result.get("algorithm/supervised")
     if alone is None:
         return tried(name, result)
     before = folder.stage_named(alone["stages"][0]).predictions(split)
     return tried(name, result, analysis.reliability_of({"old": before, "new": folder.predictions(split)}))
+
+
+def _result(place: Path) -> dict[str, Any]:
+    path = RunFolder(place).result
+    return read_json(path) if place.is_dir() and path.is_file() else {}
 
 
 def _predictions(place: Path, split: str) -> Path:

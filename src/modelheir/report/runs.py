@@ -37,6 +37,7 @@ def write_runs(
     curves: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     provenance: Mapping[str, Mapping[str, Any]] | None = None,
     ways: Sequence[Mapping[str, Any]] = (),
+    subspaces: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write the page, and beside it its table as comma-separated values.
 
@@ -60,6 +61,7 @@ def write_runs(
         curves: Run name to the rows of its metric log.
         provenance: Run name to what is known about where its numbers come from.
         ways: What runs tried, as :func:`~modelheir.report.tried.tried` tells it.
+        subspaces: Where the weights of runs moved, as :func:`~modelheir.report.subspace.subspace` tells it.
 
     Returns:
         The path of the page.
@@ -88,6 +90,7 @@ def write_runs(
         gallery=None if flipped is None else gallery.illustrated(flipped, images),
         kinds=gallery.KINDS,
         ways=ways,
+        subspaces=subspaces,
         curves=drawn,
         lines=figures.key(order),
         provenance={run: provenance_rows(about) for run, about in (provenance or {}).items()},

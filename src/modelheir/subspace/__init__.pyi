@@ -15,6 +15,10 @@ from .inverse_bfgs import updated_inverse as updated_inverse
 from .layout import Layout as Layout
 from .line_search import Search as Search
 from .line_search import backtrack as backtrack
+from .places import coordinates as coordinates
+from .places import grid_around as grid_around
+from .places import stand as stand
+from .places import told as told
 from .principal import accept_components as accept_components
 from .principal import pca as pca
 from .rows import Rows as Rows

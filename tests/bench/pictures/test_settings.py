@@ -9,7 +9,8 @@ from modelheir.checks import InputError
 
 OTHER = {
     "strategies": ("erm_final",), "oracle": "o", "seed": 1, "mode": "compat", "points": 5, "data": "digits",
-    "time": "t", "steps": 2, "classes": ("a",), "per_class": 2,
+    "time": "t", "steps": 2, "classes": ("a",), "per_class": 2, "stage": "s", "snapshots": "1:", "grid": 4,
+    "quantity": "accuracy", "images": 0,
 }  # fmt: skip
 
 
@@ -37,6 +38,9 @@ def test_a_setting_is_read_or_refused(kind, name):
         ("interpolation", {}, 0, "needs a RUN: a run folder of train adapt, a folder of bench run"),
         ("examples", {}, 0, "a folder of bench run, or --data"),
         ("svcca", {}, 1, "needs --oracle"),
+        ("trajectory", {}, 0, "needs a RUN: a run folder with snapshots"),
+        ("trajectory", {"grid": 1}, 1, "a plane has at least two models along a side"),
+        ("trajectory", {"grid": 0, "images": 9}, 1, "--quantity and --images have no effect"),
     ],
 )
 def test_what_lacks_is_said(kind, settings, runs, message):

@@ -12,6 +12,7 @@ from modelheir.bench.pictures.lineage import need_models
 from modelheir.bench.pictures.members import Member, NothingToDraw, grouped, oracle_of, read_members
 from modelheir.bench.pictures.settings import PlotConfig, accept
 from modelheir.bench.pictures.sheets import Asked, Picture
+from modelheir.bench.pictures.trajectories import courses, pictures_of
 from modelheir.bench.pictures.worlds import Worlds
 from modelheir.checks import InputError, nearest
 from modelheir.config.mapping import read_yaml
@@ -38,11 +39,12 @@ class Plotted(NamedTuple):
 
 
 def draw_pictures(kind: str, runs: Sequence[str] = (), config: PlotConfig | None = None) -> Plotted:
-    """Draw pictures of runs of ``train adapt``, or of the cells of a benchmark.
+    """Draw pictures of runs of ``train adapt``, or of the cells of a benchmark; ``trajectory`` of any run.
 
     Args:
         kind: A key of :data:`~modelheir.bench.pictures.settings.KINDS`.
-        runs: Run folders and folders of ``bench run``; ``examples`` may have none, and ``config.data`` instead.
+        runs: Run folders and folders of ``bench run`` (``trajectory``: run folders of any method with snapshots);
+            ``examples`` may have none, and ``config.data`` instead.
         config: Settings.
 
     Returns:
@@ -57,6 +59,8 @@ def draw_pictures(kind: str, runs: Sequence[str] = (), config: PlotConfig | None
     accept(kind, config, len(runs))
     if not runs:
         return _of_data(config)
+    if kind == "trajectory":
+        return _of_snapshots(runs, config)
     members, unfinished = read_members(runs)
     notes = [f"not finished, and left out: {place}" for place in unfinished]
     oracles, members = oracle_of(members, config.oracle) if config.oracle else ([], members)
@@ -93,6 +97,21 @@ def _of_data(config: PlotConfig) -> Plotted:
     folder.accept(["examples"])
     one = sheets.of_data(config)
     return Plotted([folder.write("examples", one.drawn, one.rows, one.columns)], [])
+
+
+def _of_snapshots(runs: Sequence[str], config: PlotConfig) -> Plotted:
+    """Draw the trajectories of runs of any method."""
+    found = courses(runs, config)
+    data = [config.data or str(read_yaml(one.run.config).get("data", "")) for one in found]
+    out = Path(config.out) if config.out else found[0].run.path / "pictures"
+    folder = PictureFolder(out, [one for one in data if one])
+    folder.accept([name for one in found for name in one.files])
+    made: list[Path] = []
+    notes: list[str] = []
+    with make_progress(quiet=config.quiet) as progress:
+        for one in found:
+            made += pictures_of(one, config, folder, progress, notes)
+    return Plotted(made, notes)
 
 
 def _by_sequence(members: Sequence[Member]) -> list[list[Member]]:

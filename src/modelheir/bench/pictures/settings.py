@@ -27,8 +27,15 @@ KINDS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "change": ("how far each layer moves from step to step", ("strategies", "seed")),
     "penalty": ("what strengths of the penalty between steps, and efficient_decays, do to joint models", ()),
+    "trajectory": (
+        "of any run with snapshots: their explained variance, the way of the weights, and the loss around it",
+        ("stage", "snapshots", "grid", "quantity", "images", "data"),
+    ),
     "examples": ("images of each step, class by class", ("data", "time", "steps", "show", "classes", "per_class")),
 }
+
+_ADAPT = "a run folder of train adapt, a folder of bench run"
+_RUNS = {"trajectory": "a run folder with snapshots"}  #: what a kind reads, where it is not that
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +59,14 @@ class PlotConfig:
     #: classes in the order of subpop
     classes: tuple[str, ...] = ()  #: examples: which, in this order; none: the first ten
     per_class: Annotated[int, AtLeast(1)] = 1  #: examples: images of each class in a step
+    stage: str = ""  #: trajectory: which stage of the run; empty: each that kept snapshots
+    snapshots: str = ""  #: trajectory: which of them, start:stop:step, such as 10:60:2; empty: all
+    grid: Annotated[int, AtLeast(0)] = 15  #: trajectory: models along each side of the plane; 0 leaves the loss out
+    quantity: Annotated[str, OneOf("loss", "accuracy")] = "loss"  #: trajectory: what is drawn over the plane
+    images: Annotated[int, AtLeast(0)] = (
+        500  #: trajectory: selection images of each model of the plane, and training images of its batch statistics; 0
+        #: takes all
+    )
     device: str = "auto"  #: auto, cpu, cuda, cuda:N or mps
     quiet: bool = False  #: show no progress
 
@@ -77,9 +92,15 @@ def accept(kind: str, config: PlotConfig, runs: int) -> None:
             alone = " of examples without RUN" + ("" if field.name == "show" else " with --show own")
             other = f" of plot {readers}" if readers else alone
             raise InputError(f"plot {kind} reads no --{field.name}: it is a setting{other}; leave it out.")
+    if kind == "trajectory" and config.grid == 1:
+        raise InputError("--grid 1: a plane has at least two models along a side; 0 leaves the loss out.")
+    if not config.grid and (config.quantity, config.images) != (PlotConfig.quantity, PlotConfig.images):
+        raise InputError(
+            "--grid 0 leaves the loss out, so that --quantity and --images have no effect: leave them out."
+        )
     if not runs and not (kind == "examples" and config.data):
         more = ", or --data" if kind == "examples" else ""
-        raise InputError(f"plot {kind} needs a RUN: a run folder of train adapt, a folder of bench run{more}.")
+        raise InputError(f"plot {kind} needs a RUN: {_RUNS.get(kind, _ADAPT)}{more}.")
     if kind in ("projection", "svcca") and not config.oracle:
         raise InputError(
             f"plot {kind} needs --oracle: a run with plenty of the newest step that tried erm_final, or, of a folder "

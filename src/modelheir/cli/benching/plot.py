@@ -1,4 +1,4 @@
-"""``plot``: pictures of runs of train adapt, and of a benchmark's cells."""
+"""``plot``: pictures of runs of train adapt and of a benchmark's cells, and of the snapshots of any run."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ __all__ = ["main"]
 SPEC = Spec(
     command="plot",
     about=(
-        "Draw what strategies of train adapt do to a network. RUN is a run folder, or a folder of bench run: all its\n"
-        "cells. KIND is one of\n\n" + "\n".join(f"  {name:<13} {about}" for name, (about, _) in KINDS.items())
+        "Draw what strategies of train adapt do to a network, or where the weights of any run went. RUN is a run\n"
+        "folder, or a folder of bench run: all its cells. KIND is one of\n\n"
+        + "\n".join(f"  {name:<13} {about}" for name, (about, _) in KINDS.items())
     ),
     configs={"": PlotConfig},
     words="KIND [RUN ...]",

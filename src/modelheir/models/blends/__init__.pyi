@@ -26,6 +26,7 @@ from .sequence_weights import ema_weights as ema_weights
 from .sequence_weights import latest_weights as latest_weights
 from .sequence_weights import tail_weights as tail_weights
 from .sequence_weights import uniform_weights as uniform_weights
+from .surface import score_plane as score_plane
 from .ways import GREEDY as GREEDY
 from .ways import WAYS as WAYS
 from .ways import Way as Way

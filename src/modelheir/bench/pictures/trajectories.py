@@ -1,0 +1,158 @@
+"""The way of the weights over a run's snapshots: explained variance, first two components, and the loss around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modelheir import inference, models
+from modelheir.bench.pictures.folder import PictureFolder, file_name
+from modelheir.bench.pictures.members import NothingToDraw
+from modelheir.bench.pictures.settings import PlotConfig
+from modelheir.bench.pictures.sheets import Picture
+from modelheir.checks import InputError, unknown
+from modelheir.config.keywords import read_keywords
+from modelheir.config.mapping import read_yaml
+from modelheir.data import open_splits
+from modelheir.inference.surface import surface
+from modelheir.methods import METHODS
+from modelheir.methods.given import Data
+from modelheir.report import subspace as shown
+from modelheir.runs.files import read_json
+from modelheir.runs.folder import RunFolder
+from modelheir.runs.snapshots import trained_names
+from modelheir.runs.stage import StageFolder
+from modelheir.subspace import Trajectory, grid_around, pca, select_range, told
+from modelheir.types import Progress
+
+__all__ = ["Course", "courses", "pictures_of"]
+
+_ENDINGS = ("_variance", "_path", "_surface")
+
+
+class Course(NamedTuple):
+    """Snapshots of one stage, or what a run keeps of them."""
+
+    run: RunFolder
+    stage: StageFolder
+    name: str  #: of its pictures
+
+    @property
+    def files(self) -> list[str]:
+        """The pictures that it may have."""
+        return [self.name + ending for ending in _ENDINGS]
+
+
+def courses(runs: Sequence[str], config: PlotConfig) -> list[Course]:
+    """Return the stages of runs that kept snapshots.
+
+    Args:
+        runs: Run folders, finished or not.
+        config: Says which stage, where not all.
+
+    Raises:
+        InputError: If a run has none, or no such stage.
+    """
+    found: list[Course] = []
+    for text in runs:
+        run = RunFolder(Path(text.removeprefix("run:")))
+        if not run.config.is_file():
+            raise InputError(f"{run.path} is no run folder: it has no config.yaml.")
+        stages = [one for one in run.stages() if len(one.snapshots()) > 1]
+        if config.stage:
+            named = [one for one in stages if one.name == config.stage]
+            if not named:
+                raise unknown("--stage with snapshots", config.stage, [one.name for one in stages])
+            stages = named
+        if not stages:
+            raise InputError(
+                f"{run.path} kept no snapshots of its weights: train with --snapshots.every 1, or another of "
+                "--fit.snapshots."
+            )
+        found += [Course(run, one, file_name("trajectory", run.path.resolve().name, one.name)) for one in stages]
+    return found
+
+
+def pictures_of(
+    course: Course, config: PlotConfig, folder: PictureFolder, progress: Progress, notes: list[str]
+) -> list[Path]:
+    """Draw the pictures of one stage; return where they are, and add to ``notes`` what was left out.
+
+    Raises:
+        InputError: If its snapshots are damaged or all equal.
+    """
+    block = _kept(course, config)
+    if block is None:
+        block = _found(course, config, progress, notes)
+    return [
+        folder.write(course.name + one.ending, one.drawn, one.rows, one.columns)
+        for one in (Picture(drawn, rows, columns, ending) for drawn, rows, columns, ending in shown.pictures(block))
+    ]
+
+
+def _kept(course: Course, config: PlotConfig) -> dict[str, Any] | None:
+    """Return what the run itself says of its plane, where nothing else is asked for."""
+    plain = not (config.stage or config.snapshots or config.data) and config.grid == PlotConfig.grid
+    held = read_json(course.run.result) if plain and course.run.result.is_file() else {}
+    return held.get("subspace")
+
+
+def _found(course: Course, config: PlotConfig, progress: Progress, notes: list[str]) -> dict[str, Any]:
+    taken = course.stage.snapshots()
+    taken = select_range(taken, config.snapshots) if config.snapshots else taken
+    module = _module(course.stage)
+    rows = Trajectory([path for _, path in taken], module=module)
+    basis = pca(rows, len(rows) - 1, truncate=True)
+    block = told(basis, rows, [step for step, _ in taken])
+    if not config.grid or len(basis) < 2:
+        return block
+    places = np.array([[x, y] for x, y, _ in block["path"]])
+    x, y = grid_around(places, count=config.grid)
+    try:
+        model, data = _opened(course, config)
+    except InputError as error:
+        notes.append(f"{course.stage.name} without the loss around it: {error}")
+        return block
+    progress.stage(f"{course.name}: {config.quantity}", config.grid**2)
+    stream = data.stream("val", train=False)
+    block["surface"] = surface(
+        model, basis, stream, data.runtime, x=x, y=y, quantity=config.quantity, advance=progress.advance,
+        batches=lambda: data.stream("train", train=False).epoch(0),
+    ) | {"split": "val"}  # fmt: skip
+    return block
+
+
+def _opened(course: Course, config: PlotConfig) -> tuple[Any, Data]:
+    """Return the model of a stage and the images of its run, at most ``config.images`` of a split."""
+    model = models.load(f"run:{course.run.path}#{course.stage.name}")
+    name = str(read_yaml(course.run.config).get("train"))
+    if name not in METHODS:
+        raise InputError(f"{course.run.path} is a run of train {name}, which this version does not know")
+    run, _ = read_keywords(name, METHODS[name].config, {}, usual={}, file=course.run.config)
+    splits = open_splits(config.data or run.data, run.inputs)
+    if "val" not in splits or "train" not in splits:
+        raise NothingToDraw("the data have no selection images")
+    some = {key: images.subset(_spread(len(images), config.images)) for key, images in splits.items()}
+    return model, Data(some, run.inputs, max(run.fit.batch_size, 1), run.seed, inference.Runtime(config.device))
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """Return the numbers of at most ``most`` images, evenly over all; all where that is 0.
+
+    >>> _spread(10, 4).tolist(), _spread(3, 4).tolist()
+    ([0, 3, 6, 9], [0, 1, 2])
+    """
+    if not most or count <= most:
+        return np.arange(count)
+    return np.linspace(0, count - 1, most).round().astype(np.int64)
+
+
+def _module(stage: StageFolder) -> str:
+    """Return the module that is the stage's model; where there is none, or it is not finished, the first."""
+    if stage.finished and (publish := stage.result().publish):
+        return publish
+    names = trained_names(stage.snapshots()[0][1])
+    return names[0].partition("/")[0] if names else "model"
