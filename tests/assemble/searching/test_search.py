@@ -92,10 +92,15 @@ def test_a_trial_that_fails_is_told_and_left(tmp_path, fake):
         search(tmp_path / "t", space={"inputs.erase": [0.5]}, **{"fit.lr": 0.5})
 
 
+def test_where_and_how_loudly_a_process_tries_is_its_own(tmp_path, fake):
+    first = search(tmp_path / "s")
+    assert search(tmp_path / "s", quiet=False, device="auto").trials == first.trials
+
+
 def test_another_search_is_refused(tmp_path, fake):
     search(tmp_path / "s")
     for change, said in (
-        ({"epochs": 2}, r"holds a search with settings\.fit\.epochs = 1, and this one has 2"),
+        ({"epochs": 2}, r"holds a search with fit\.epochs = 1, and this one has 2"),
         ({"space": {"fit.lr": [0.01]}}, r"holds a search with space\."),
         ({"strategy": "random"}, r"strategy = 'greedy', and this one has 'random'"),
     ):

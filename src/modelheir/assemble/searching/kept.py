@@ -82,9 +82,11 @@ class Kept:
         held = read_mapping(path, advice)
         try:
             trials = [Trial(**{**row, "changes": _frozen(dict(row["changes"]))}) for row in held.pop("trials")]
+            rest, before = {**held, "settings": {}}, dict(held["settings"])
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is damaged, or no search's. {advice}.") from error
-        if found := first_difference(held, self._about):
+        about = {**self._about, "settings": {}}
+        if found := first_difference(rest, about) or first_difference(before, self._about["settings"]):
             key, before, now = found
             raise InputError(
                 f"{path.parent} holds a search with {key} = {before!r}, and this one has {now!r}: give another --out, "
