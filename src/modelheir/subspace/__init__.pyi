@@ -26,4 +26,5 @@ from .rows import StackedRows as StackedRows
 from .spans import deviations as deviations
 from .spans import gram_schmidt as gram_schmidt
 from .trajectory import Trajectory as Trajectory
+from .trajectory import read_range as read_range
 from .trajectory import select_range as select_range

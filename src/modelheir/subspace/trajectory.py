@@ -15,7 +15,7 @@ from modelheir.checks import InputError
 from modelheir.subspace.layout import Layout
 from modelheir.subspace.snapshot_file import SnapshotFile, Stored, open_snapshot
 
-__all__ = ["Trajectory", "select_range"]
+__all__ = ["Trajectory", "read_range", "select_range"]
 
 _STATISTICS = ("running_mean", "running_var")  #: floating buffers of batch normalisation
 
@@ -167,21 +167,34 @@ class Trajectory:
                 at += high - low
 
 
-def select_range(files: Sequence[_T], text: str) -> list[_T]:
-    """Return the snapshots of a range ``start:stop:step``, as Python slices: from 0, the last left out.
+def read_range(text: str) -> slice:
+    """Return the range ``start:stop:step``, as Python slices: from 0, the last left out.
 
     Raises:
-        InputError: If it is written otherwise, or holds none of the files.
+        InputError: If it is written otherwise.
 
     Example:
-        >>> select_range(["a", "b", "c", "d", "e"], "1::2")
-        ['b', 'd']
+        >>> read_range("-20:"), read_range("10:60:2")
+        (slice(-20, None, None), slice(10, 60, 2))
     """
     found = re.fullmatch(r"(-?\d{0,9}):(-?\d{0,9})(?::(\d{0,9}))?", text.strip())
     parts = [int(part) if part not in (None, "", "-") else None for part in found.groups()] if found else []
     if not found or parts[2] == 0 or "-" in found.groups():
         raise InputError(f"range {text!r}: must be start:stop or start:stop:step with a step >= 1, such as 10:60:2.")
-    chosen = list(files)[slice(*parts)]
+    return slice(*parts)
+
+
+def select_range(files: Sequence[_T], text: str) -> list[_T]:
+    """Return the snapshots of a range, as :func:`read_range` reads it.
+
+    Raises:
+        InputError: If it is no range, or holds none of the files.
+
+    Example:
+        >>> select_range(["a", "b", "c", "d", "e"], "1::2")
+        ['b', 'd']
+    """
+    chosen = list(files)[read_range(text)]
     if not chosen:
         raise InputError(f"range {text!r} holds none of the {len(files)} snapshots, which count from 0.")
     return chosen

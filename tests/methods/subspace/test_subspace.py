@@ -80,7 +80,7 @@ REFUSED = {
     "epochs": (["--from", "OLD", "--fit.epochs", "3"], "method.epochs is how long each way trains"),
     "schedule": (["--from", "OLD", "--fit.schedule", "cosine"], "fit.schedule is of the training that leaves"),
     "off": (["--fit.snapshots.every_epochs", "0"], "fit.snapshots is off"),
-    "range": (["--method.snapshots", "3"], "write START:STOP"),
+    "range": (["--method.snapshots", "3"], "must be start:stop or start:stop:step"),
     "few": (["--from", "OLD", "--method.snapshots", "0:1"], "takes 1 of them: two at least are needed"),
     "none": (["--from", "BARE"], "has 0 snapshots"),
     "stage": (["--from", "OLD#trian"], "has no stage 'trian'"),

@@ -25,7 +25,7 @@ from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.snapshots import trained_names
 from modelheir.runs.stage import StageFolder
-from modelheir.subspace import Trajectory, grid_around, pca, select_range, told
+from modelheir.subspace import Layout, Trajectory, grid_around, pca, select_range, told
 from modelheir.types import Progress
 
 __all__ = ["Course", "courses", "pictures_of"]
@@ -84,32 +84,35 @@ def pictures_of(
     Raises:
         InputError: If its snapshots are damaged or all equal.
     """
-    block = _kept(course, config)
-    if block is None:
-        block = _found(course, config, progress, notes)
+    block = _found(course, config, progress, notes)
     return [
         folder.write(course.name + one.ending, one.drawn, one.rows, one.columns)
         for one in (Picture(drawn, rows, columns, ending) for drawn, rows, columns, ending in shown.pictures(block))
     ]
 
 
-def _kept(course: Course, config: PlotConfig) -> dict[str, Any] | None:
-    """Return what the run itself says of its plane, where nothing else is asked for."""
-    plain = not (config.stage or config.snapshots or config.data) and config.grid == PlotConfig.grid
-    held = read_json(course.run.result) if plain and course.run.result.is_file() else {}
-    return held.get("subspace")
+def _kept(course: Course) -> dict[str, Any]:
+    """Return what the run itself says of its plane; nothing of a run that is about something else."""
+    return read_json(course.run.result).get("subspace", {}) if course.run.result.is_file() else {}
 
 
 def _found(course: Course, config: PlotConfig, progress: Progress, notes: list[str]) -> dict[str, Any]:
-    taken = course.stage.snapshots()
-    taken = select_range(taken, config.snapshots) if config.snapshots else taken
+    taken, held = course.stage.snapshots(), _kept(course)
+    if config.snapshots:
+        taken = select_range(taken, config.snapshots)
+    elif held:
+        used = {step for _, _, step in held["path"]}
+        taken = [(step, path) for step, path in taken if step in used]
     module = _module(course.stage)
     rows = Trajectory([path for _, path in taken], module=module)
     basis = pca(rows, len(rows) - 1, truncate=True)
-    block = told(basis, rows, [step for step, _ in taken])
+    ways = {name: [_weights(course.run.stage_named(name), basis.layout)] for name in held.get("ways", {})}
+    block = told(basis, rows, [step for step, _ in taken], ways)
+    for name, way in block["ways"].items():
+        way["value"] = held["ways"][name].get("value") if config.quantity == "loss" else None
     if not config.grid or len(basis) < 2:
         return block
-    places = np.array([[x, y] for x, y, _ in block["path"]])
+    places = np.array([[x, y] for x, y, *_ in block["path"]] + [one["points"][-1] for one in block["ways"].values()])
     x, y = grid_around(places, count=config.grid)
     try:
         model, data = _opened(course, config)
@@ -123,6 +126,11 @@ def _found(course: Course, config: PlotConfig, progress: Progress, notes: list[s
         batches=lambda: data.stream("train", train=False).epoch(0),
     ) | {"split": "val"}  # fmt: skip
     return block
+
+
+def _weights(stage: StageFolder, layout: Layout) -> np.ndarray:
+    result = stage.result()
+    return layout.join({key: value.numpy() for key, value in result.weights(result.publish).items()})
 
 
 def _opened(course: Course, config: PlotConfig) -> tuple[Any, Data]:

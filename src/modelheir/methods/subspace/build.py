@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from modelheir.subspace import Basis, Trajectory
     from modelheir.types import Snapshot, StageResult, Stream
 
-__all__ = ["COMPONENTS", "Build", "Done", "chosen"]
+__all__ = ["COMPONENTS", "Build", "Done"]
 
 Done = Mapping[str, "StageResult"]
 
@@ -66,7 +66,7 @@ class Build:
             InputError: If there are fewer than two.
         """
         every = list(self._kept(done).snapshots())
-        found = chosen(every, self.config.snapshots)
+        found = _latest(every, self.config.snapshots)
         if len(found) < 2:
             where = f"--from {self.config.start} has" if self.config.start else "the training left"
             raise InputError(
@@ -165,33 +165,11 @@ class Build:
         return dataclasses.replace(self.given.fit, **plain, **changes)
 
 
-def chosen(every: Sequence[Any], which: str) -> list[Any]:
-    """Return the snapshots that ``which`` takes.
-
-    Args:
-        every: All of them, in order.
-        which: START:STOP or START:STOP:STEP as in Python; "" is the latest 60 %, at least two.
-
-    Raises:
-        InputError: If it is neither.
-
-    Example:
-        >>> chosen("abcdefghij", ""), chosen("abcdefghij", "2:8:2"), chosen("abcdefghij", "-3:")
-        (['e', 'f', 'g', 'h', 'i', 'j'], ['c', 'e', 'g'], ['h', 'i', 'j'])
-    """
-    if not which:
-        return list(every[-max(2, round(_LATEST * len(every))) :])
-    parts = which.split(":")
-    try:
-        bounds = [int(part) if part.strip() else None for part in parts]
-    except ValueError:
-        bounds = []
-    if len(bounds) not in (2, 3) or (len(bounds) == 3 and (bounds[2] is None or bounds[2] < 1)):
-        raise InputError(
-            f"method.snapshots = {which!r}: write START:STOP or START:STOP:STEP with whole numbers, such as 10:40:2 or "
-            "-20: for the latest twenty."
-        )
-    return list(every[slice(*bounds)])
+def _latest(every: Sequence[Snapshot], which: str) -> list[Snapshot]:
+    """Return the snapshots of a range; of none said, the latest 60 %, at least two."""
+    if which:
+        return list(every[subspace.read_range(which)])
+    return list(every[-max(2, round(_LATEST * len(every))) :])
 
 
 def _float32(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from modelheir import subspace
 from modelheir.methods.given.arms import ranked, row_of, verdict
-from modelheir.methods.subspace.names import ABOUT
+from modelheir.methods.subspace.names import ABOUT, IN_PLANE
+from modelheir.methods.subspace.planes import principal
 from modelheir.methods.subspace.ways import WAYS
 from modelheir.plans import Stage, Task
 
@@ -35,6 +37,8 @@ def choice(builds: Sequence[Build], names: Sequence[str]) -> Stage:
         best = rows[f"way/{order[0]}"]
         best |= {"chosen": True, "note": f"{_table(rows, order)}\n{note}"}
         build, result = builds[0], found[order[0]][0]
+        if set(names) & IN_PLANE:
+            rows["subspace"] = _shown(build, done, {name: results[0] for name, results in found.items()})
         model = build.loaded(result.weights("model"))
         return build.task(model, describe={"chosen": order[0], "rows": rows})
 
@@ -51,6 +55,19 @@ def _cost(build: Build, name: str, results: Sequence[StageResult]) -> dict[str, 
         averaged = name != "cut" and (build.config.recalibrate or name == "recalibrated")
         return {"passes": 1 / 3 if averaged else 0.0}
     return {"passes": float(build.config.epochs + (build.given.fit.epochs if name == "full" else 0))}
+
+
+def _shown(build: Build, done: Done, found: Mapping[str, StageResult]) -> dict[str, Any]:
+    """Return what a page draws: what the directions explain, where the snapshots went and where each way ended."""
+    basis, rows = principal(build, done), build.trajectory(done)
+    ways = {
+        name: [basis.layout.join({key: value.numpy() for key, value in result.weights("model").items()})]
+        for name, result in found.items()
+    }
+    told = subspace.told(basis, rows, [one.step for one in build.snapshots(done)], ways)
+    for name, result in found.items():
+        told["ways"][name]["value"] = result.metrics["val/loss"]
+    return told
 
 
 def _table(rows: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> str:

@@ -6,14 +6,11 @@ import dataclasses
 from typing import Annotated
 
 from modelheir.checks import Above, AtLeast, InRange, OneOf
-from modelheir.methods.subspace.names import ABOUT, AUTO, tried
-from modelheir.objective.subspace.settings import QuasiNewtonConfig
+from modelheir.methods.subspace.names import ABOUT, AUTO, IN_PLANE, tried
+from modelheir.objective.subspace.settings import LBFGSConfig, QuasiNewtonConfig
 from modelheir.objective.supervised import SupervisedConfig
 
 __all__ = ["Config", "ProjectedConfig", "WeightsConfig"]
-
-
-_IN_PLANE = {"psgd", "random", "pbfgs"}  #: ways that train in the plane of the principal directions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +54,7 @@ class Config:
     psgd: ProjectedConfig = dataclasses.field(default_factory=ProjectedConfig)
     twa: WeightsConfig = dataclasses.field(default_factory=WeightsConfig)
     pbfgs: QuasiNewtonConfig = dataclasses.field(default_factory=QuasiNewtonConfig)
+    lbfgs: LBFGSConfig = dataclasses.field(default_factory=LBFGSConfig)
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
     def unread(self) -> dict[str, str]:
@@ -67,10 +65,12 @@ class Config:
             "latest": {"lawa"},
             "twa": {"twa"},
             "pbfgs": {"pbfgs"},
+            "lbfgs": {"lbfgs"},
             "psgd": {"psgd", "random"},
-            "begin": _IN_PLANE,
-            "components": _IN_PLANE,
-            "recalibrate": {"swa", "ema", "lawa", "greedy", "twa"} | (_IN_PLANE if self.begin == "mean" else set()),
-            "epochs": {"anneal", "twa", "full"} | _IN_PLANE,
+            "begin": IN_PLANE,
+            "components": IN_PLANE,
+            "recalibrate": {"swa", "ema", "lawa", "greedy", "twa"}
+            | (IN_PLANE if self.begin == "mean" else frozenset()),
+            "epochs": {"anneal", "twa", "full"} | IN_PLANE,
         }
         return {key: why for key, ways in of.items() if not ways & names}

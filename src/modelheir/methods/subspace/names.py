@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["ABOUT", "AUTO", "AUTO_TRIES", "tried"]
+__all__ = ["ABOUT", "AUTO", "AUTO_TRIES", "IN_PLANE", "tried"]
 
 AUTO = "auto"
 
@@ -18,11 +18,14 @@ ABOUT: dict[str, str] = {
     "twa": "a weight for each snapshot, trained",
     "psgd": "gradients projected on the trajectory's plane",
     "pbfgs": "a quasi-Newton method in that plane",
+    "lbfgs": "torch's L-BFGS in that plane",
     "random": "gradients projected on a random plane: a control",
     "full": "a training of its own over the whole schedule: a control",
 }
 
 AUTO_TRIES = ("cut", "anneal", "swa", "ema", "lawa", "greedy", "twa", "psgd", "pbfgs")
+
+IN_PLANE = frozenset({"psgd", "pbfgs", "lbfgs", "random"})  #: ways in the plane of the principal directions
 
 
 def tried(ways: tuple[str, ...]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ r"""Ways that train in a plane of the weights: as many numbers move as the plane
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from modelheir import subspace
 from modelheir.methods.subspace.build import COMPONENTS
 from modelheir.models.adapters import add_basis
-from modelheir.objective.subspace import QuasiNewton
+from modelheir.objective.subspace import PlaneDecay, PlaneLBFGS, QuasiNewton
 from modelheir.objective.supervised import make_supervised
 from modelheir.plans import Task
 from modelheir.types import LossTerms
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from modelheir.subspace import Basis, Trajectory
     from modelheir.types import Batch, Step
 
-__all__ = ["pbfgs", "principal", "psgd", "random", "twa"]
+__all__ = ["lbfgs", "loss_in", "pbfgs", "principal", "psgd", "random", "twa"]
 
 
 def principal(build: Build, done: Done) -> Basis:
@@ -49,20 +50,31 @@ def psgd(build: Build, done: Done) -> Task:
 
 def pbfgs(build: Build, done: Done) -> Task:
     """Go as far as a quasi-Newton direction in the plane lowers the batch's loss (the same paper, algorithm 2)."""
-    model, config = build.begin(done), build.config.pbfgs
-    coordinates = add_basis(model, principal(build, done).rows())
-    model.requires_grad_(False)
-    coordinates.requires_grad_(True)
-    update = QuasiNewton(model, coordinates, loss_in(build, model), config, where="method.pbfgs")
+    model, coordinates = _moving(build.begin(done), principal(build, done))
+    update = QuasiNewton(model, coordinates, loss_in(build, model), build.config.pbfgs, where="method.pbfgs")
 
     def measure() -> dict[str, float]:
-        return {
-            "passes": update.cost / max(1, update.steps) * build.config.epochs,
-            "accepted": 1 - update.refused / max(1, update.steps),
-        }
+        return {**_passes(build, update), "accepted": 1 - update.refused / max(1, update.steps)}
 
-    fit = build.fit(optimizer="sgd", lr=1.0, momentum=0.0, weight_decay=0.0, schedule="constant", accumulate=1)
-    return in_plane(build, model, fit, update=update, state={"quasi_newton": update}, measure=measure)
+    return in_plane(build, model, _course(build), update=update, state={"pbfgs": update}, measure=measure)
+
+
+def lbfgs(build: Build, done: Done) -> Task:
+    """Do the same with torch's limited-memory BFGS, an iteration a batch."""
+    model, coordinates = _moving(build.begin(done), principal(build, done))
+    update = PlaneLBFGS(model, coordinates, loss_in(build, model), build.config.lbfgs, where="method.lbfgs")
+    state, measure = {"lbfgs": update}, functools.partial(_passes, build, update)
+    return in_plane(build, model, _course(build), update=update, state=state, measure=measure)
+
+
+def _course(build: Build) -> FitConfig:
+    """Return the settings of ways that find their steps: the rate is the longest one, of a whole direction."""
+    return build.fit(optimizer="sgd", lr=1.0, momentum=0.0, weight_decay=0.0, schedule="constant", accumulate=1)
+
+
+def _passes(build: Build, update: QuasiNewton | PlaneLBFGS) -> dict[str, float]:
+    """Return how often a way passed over the training images, counting a pass without gradients as a third."""
+    return {"passes": update.cost / max(1, update.steps) * build.config.epochs}
 
 
 def random(build: Build, done: Done) -> Task:
@@ -82,14 +94,26 @@ def twa(build: Build, done: Done) -> Task:
 
 
 def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedConfig | WeightsConfig) -> Task:
-    coordinates = add_basis(model, basis.rows())
-    model.requires_grad_(False)  # what no snapshot moved stays
-    coordinates.requires_grad_(True)
-    objective = loss_in(build, model)
+    _, coordinates = _moving(model, basis)
+    loss = loss_in(build, model)
+    decay = PlaneDecay(model, coordinates, weight=config.weight_decay) if config.weight_decay else None
+
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
+        found = loss(batches, step)
+        return LossTerms({**found.terms, "decay": decay()} if decay else found.terms)
+
     fit = build.fit(
         optimizer="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0, schedule="linear", warmup_epochs=0.0
     )
     return in_plane(build, model, fit, objective=objective)
+
+
+def _moving(model: Classifier, basis: Basis) -> tuple[Classifier, nn.Parameter]:
+    """Let the network move in a plane and in no other way; edits it."""
+    coordinates = add_basis(model, basis.rows())
+    model.requires_grad_(False)  # what no snapshot moved stays
+    coordinates.requires_grad_(True)
+    return model, coordinates
 
 
 def loss_in(build: Build, model: Classifier) -> Callable[[Mapping[str, Batch], Step], LossTerms]:

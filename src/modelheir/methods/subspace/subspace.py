@@ -21,13 +21,14 @@ from modelheir.config.fit import SnapshotConfig
 from modelheir.methods.declared import ModelUse
 from modelheir.methods.given.plain import plain_stage
 from modelheir.methods.method import Method
-from modelheir.methods.subspace.build import Build, chosen
+from modelheir.methods.subspace.build import Build
 from modelheir.methods.subspace.choice import choice
 from modelheir.methods.subspace.config import Config
 from modelheir.methods.subspace.names import tried
 from modelheir.methods.subspace.ways import WAYS
 from modelheir.objective.supervised import accept_supervised
 from modelheir.runs.folder import RunFolder
+from modelheir.subspace.trajectory import read_range
 
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
@@ -41,7 +42,8 @@ __all__ = ["METHOD", "Config", "accept", "plan"]
 def accept(config: Config, run: TrainConfig) -> None:
     """Refuse settings that do not fit each other."""
     accept_supervised(config.supervised, run.inputs)
-    chosen((), config.snapshots)
+    if config.snapshots:
+        read_range(config.snapshots)
     if config.components >= 1 and config.components != int(config.components):
         raise InputError(
             f"method.components = {config.components}: a whole number of directions, or a share of variance below 1."

@@ -35,6 +35,7 @@ WAYS: dict[str, Way] = {
     "twa": Way(planes.twa, trains=True),
     "psgd": Way(planes.psgd, trains=True),
     "pbfgs": Way(planes.pbfgs, trains=True),
+    "lbfgs": Way(planes.lbfgs, trains=True),
     "random": Way(planes.random, trains=True),
     "full": Way(continued.full, trains=True),
 }

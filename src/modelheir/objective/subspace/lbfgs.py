@@ -50,6 +50,10 @@ class PlaneLBFGS:
     ) -> None:
         self.model, self.coordinates, self.objective = model, coordinates, objective
         self.config, self.where = config, where
+        self.steps, self.cost = (
+            0,
+            0.0,
+        )  #: so far; in passes with gradients over a batch
         self.optimizer = torch.optim.LBFGS(
             [coordinates],
             max_iter=config.iterations,
@@ -62,9 +66,7 @@ class PlaneLBFGS:
 
     def __call__(self, batches: Mapping[str, Batch], step: Step) -> LossTerms:
         """Do some iterations on one batch; the terms are the objective's before the first."""
-        passes = Passes(
-            self.model, self.objective, batches, step, accumulate=self.config.accumulate, where=self.where
-        )
+        passes = Passes(self.model, self.objective, batches, step, accumulate=self.config.accumulate, where=self.where)
         terms: list[LossTerms] = []
 
         def look() -> Tensor:
@@ -78,20 +80,23 @@ class PlaneLBFGS:
         self.optimizer.step(look)  # pyright: ignore[reportArgumentType]
         self.coordinates.grad = None
         torch.clear_autocast_cache()
+        self.steps, self.cost = self.steps + 1, self.cost + passes.cost
         step.observe("lbfgs/passes", torch.tensor(passes.cost))
         return terms[0]
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what a resumed run must find again; nothing before the first step."""
+        """Return what a resumed run must find again."""
         held = self.optimizer.state[self.coordinates]
         found = {name: torch.stack(held[name]) for name in _LISTS if held.get(name)}
         found |= {name: held[name] for name in _TENSORS if isinstance(held.get(name), Tensor)}
         found |= {name: torch.as_tensor(held[name], dtype=torch.float64) for name in _NUMBERS if name in held}
+        found["count"] = torch.tensor([self.steps, self.cost], dtype=torch.float64)
         return {name: one.detach().clone() for name, one in found.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take it back."""
         device = self.coordinates.device
+        self.steps, self.cost = int(state["count"][0]), float(state["count"][1])
         held: dict[str, Any] = {name: list(state[name].to(device)) if name in state else [] for name in _LISTS}
         held |= {name: state[name].to(device) for name in _TENSORS if name in state}
         held |= {name: float(state[name]) for name in _NUMBERS if name in state}
