@@ -73,6 +73,7 @@ def write_runs(
     rows = [_row(run) for run in runs]
     text = table.to_csv(rows, _COLUMNS)
     drawn, order = training.training_figures(curves or {})
+    compared = any(numerals.is_number(row.get("nfr")) for row in rows)  # with an old model
     files.write_text(beside, text)
     return page.write(
         path,
@@ -86,7 +87,7 @@ def write_runs(
         error_old=error_old,
         baseline=baseline,
         paired=any("nfr_difference" in row for row in rows),
-        plane=figures.plane(rows, error_old=error_old),
+        plane=figures.plane(rows, error_old=error_old) if compared else None,
         gallery=None if flipped is None else gallery.illustrated(flipped, images),
         kinds=gallery.KINDS,
         ways=ways,

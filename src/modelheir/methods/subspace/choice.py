@@ -35,7 +35,7 @@ def choice(builds: Sequence[Build], names: Sequence[str]) -> Stage:
         }
         note = verdict(found, ABOUT.__getitem__, kind="way", images="selection images")
         best = rows[f"way/{order[0]}"]
-        best |= {"chosen": True, "note": f"{_table(rows, order)}\n{note}"}
+        best |= {"chosen": True, "said": note.split("\n"), "note": f"{_table(rows, order)}\n{note}"}
         build, result = builds[0], found[order[0]][0]
         if set(names) & IN_PLANE:
             rows["subspace"] = _shown(build, done, {name: results[0] for name, results in found.items()})
