@@ -1,0 +1,10 @@
+from .attack import ascend as ascend
+from .attack import bernoulli_start as bernoulli_start
+from .attack import normal_start as normal_start
+from .attack import undisturbed as undisturbed
+from .attack import uniform_start as uniform_start
+from .evaluation import predict_attacked as predict_attacked
+from .evaluation import robust_accuracy as robust_accuracy
+from .gradient_alignment import gradient_alignment as gradient_alignment
+from .making import make_adversarial as make_adversarial
+from .settings import AdversarialConfig as AdversarialConfig
