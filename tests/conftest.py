@@ -1,8 +1,18 @@
-"""Draws, and a tiny real world for the methods: 96 images, a small net, real streams, engine and run folder."""
+"""Draws, copies of this process, and a tiny real world for the methods: 96 images, a small net, engine and folder."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import logging
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -185,6 +195,128 @@ class World:
             log=Rows() if log is None else log,
             progress=Quiet(stop_after),
         )
+
+
+class Copies:
+    """Copies of this process (fork), which have torch already: each new process would import it for seconds.
+
+    They are processes as any other, with their own exit code and output; what has to be new is started as new where
+    that is tested. Where torch knows an accelerator a process cannot be copied, and new ones are started all the same.
+    """
+
+    seconds = 250
+
+    def program(self, text, *argv, world=1, env=None):
+        """Run a program, on ``world`` processes of one gloo group; return code, stdout and stderr of all together."""
+        argv = ["worker.py", *map(str, argv)]
+
+        def work():
+            sys.argv = argv
+            exec(compile(text, argv[0], "exec"), {"__name__": "__main__"})
+
+        def new():
+            with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+                file.write(text)
+                file.flush()
+                return self._launched([file.name, *argv[1:]], world, env)
+
+        return self.run(work, world=world, env=env) if self.possible() else new()
+
+    def command(self, *words, world=1, env=None):
+        """Run a command of modelheir."""
+        words = [str(word) for word in words]
+
+        def work():
+            from modelheir.cli import main
+
+            sys.exit(main(words))
+
+        if self.possible():
+            return self.run(work, world=world, env=env)
+        return self._launched(["-m", "modelheir.cli", *words], world, env)
+
+    def part(self, work, *arguments, world=2):
+        """Run ``work(rank, *arguments)``, which meets the others by itself, on ``world`` processes; all must end well.
+
+        Where no copy can be made, ``work`` is a function of a module.
+        """
+        if not self.possible():
+            import torch
+
+            torch.multiprocessing.spawn(work, arguments, nprocs=world)  # pyright: ignore
+            return
+        done = self.run(*(lambda rank=rank: work(rank, *arguments) for rank in range(world)))
+        assert done.returncode == 0, done.stderr
+
+    @staticmethod
+    def possible():
+        import torch
+
+        return hasattr(os, "fork") and not torch.accelerator.is_available()
+
+    def run(self, *works, world=1, env=None):
+        """Run one work on the processes of a group, or several works on a process each; one that fails ends all."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+            free.close()
+            named = [(work, dict(env or {})) for work in works]
+            if world > 1:
+                meet |= {"WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world)}
+                named = [
+                    (works[0], {**(env or {}), **meet, "RANK": str(rank), "LOCAL_RANK": str(rank)})
+                    for rank in range(world)
+                ]
+            context, copies = multiprocessing.get_context("fork"), []
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of threads that a copy lacks: it uses none
+                for work, own in named:
+                    copies.append(context.Process(target=_live, args=(work, own, out, err)))
+                    copies[-1].start()
+            stop = time.monotonic() + self.seconds
+            while any(one.is_alive() for one in copies):
+                if any(one.exitcode for one in copies) or time.monotonic() > stop:
+                    for one in copies:
+                        one.kill()
+                time.sleep(0.005)
+            codes = [one.exitcode for one in copies]
+            for file in (out, err):
+                file.seek(0)
+            return subprocess.CompletedProcess((), next(filter(None, codes), 0), out.read(), err.read())
+
+    def _launched(self, words, world, env):
+        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"] if world > 1 else []
+        env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **(env or {})}
+        words = [sys.executable, *launch, *words]
+        return subprocess.run(words, env=env, timeout=self.seconds, capture_output=True, text=True, check=False)
+
+
+def _live(work, env, out, err):
+    """Be a copy: as a new process would be, but for what is imported."""
+    import torch
+    from accelerate import PartialState
+
+    for number, file in ((1, out), (2, err)):
+        os.dup2(file.fileno(), number)
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: PTH123, SIM115
+    logging.getLogger().handlers.clear()
+    warnings.resetwarnings()
+    warnings.simplefilter("ignore")
+    os.environ.update({"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **env})
+    PartialState._reset_state()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    try:
+        work()
+    finally:
+        if torch.distributed.is_initialized():
+            with contextlib.suppress(RuntimeError):
+                torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="session")
+def copies():
+    return Copies()
 
 
 def _replaced(config, path, value):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed
 
 from modelheir.losses import all_gather, first_row
 
@@ -29,8 +29,8 @@ def _part(rank: int, world: int, folder: str) -> None:
 
 
 @pytest.mark.distributed
-def test_two_processes_share_values_and_add_up_gradients(tmp_path: Path):
-    multiprocessing.spawn(_part, (2, str(tmp_path)), nprocs=2)  # pyright: ignore
+def test_two_processes_share_values_and_add_up_gradients(tmp_path: Path, copies):
+    copies.part(_part, 2, str(tmp_path))
     for rank in range(2):
         part = torch.load(tmp_path / f"{rank}.pt")
         assert part["whole"].tolist() == [[1.0, 2.0], [11.0, 12.0]]

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed
 
 from modelheir.losses import all_gather, masked_mean, mean_one
 
@@ -81,9 +81,9 @@ def _part(rank: int, world: int, folder: str) -> None:
 
 
 @pytest.mark.distributed
-def test_two_processes_with_unequal_masks_mean_what_numpy_does_over_all_images(tmp_path):
+def test_two_processes_with_unequal_masks_mean_what_numpy_does_over_all_images(tmp_path, copies):
     """Processes average results and gradients, as DistributedDataParallel does; images without a mask count nowhere."""
-    multiprocessing.spawn(_part, (2, str(tmp_path)), nprocs=2)  # pyright: ignore
+    copies.part(_part, 2, str(tmp_path))
     parts = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     for name, masks in MASKS.items():
         mean, grad, scaled = (np.stack([part[name][key] for part in parts]) for key in ("mean", "grad", "scaled"))

@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed
 
 from modelheir.checks import InputError
 from modelheir.config.inputs import InputConfig
@@ -191,8 +191,10 @@ def _part(rank: int, world: int, folder: str) -> None:
 
 
 @pytest.mark.distributed
-def test_two_processes_with_unequal_numbers_of_labels_average_to_loss_and_accuracy_of_all(tmp_path, log_softmax):
-    multiprocessing.spawn(_part, (2, str(tmp_path)), nprocs=2)  # pyright: ignore
+def test_two_processes_with_unequal_numbers_of_labels_average_to_loss_and_accuracy_of_all(
+    tmp_path, log_softmax, copies
+):
+    copies.part(_part, 2, str(tmp_path))
     loss, accuracy = np.mean([torch.load(tmp_path / f"{rank}.pt") for rank in range(2)], axis=0)
     logits, labels = LOGITS[LABELLED >= 0], LABELLED[LABELLED >= 0]
     assert loss == pytest.approx(-log_softmax(logits)[np.arange(4), labels].mean())

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing
+from torch import distributed
 
 from modelheir.losses import all_gather, neighbourhood_alignment
 
@@ -128,8 +128,8 @@ def _part(rank: int, world: int, folder: str, supervised: bool) -> None:
 
 @pytest.mark.distributed
 @pytest.mark.parametrize("supervised", [False, True])
-def test_two_processes_equal_one(tmp_path: Path, supervised: bool):
-    multiprocessing.spawn(_part, (2, str(tmp_path), supervised), nprocs=2)  # pyright: ignore
+def test_two_processes_equal_one(tmp_path: Path, supervised: bool, copies):
+    copies.part(_part, 2, str(tmp_path), supervised)
     parts = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     images, old, weight, labels = _features()
     weight.requires_grad_()

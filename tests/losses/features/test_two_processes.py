@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, distributed, multiprocessing
+from torch import Tensor, distributed
 
 from modelheir import losses
 
@@ -50,8 +50,8 @@ def part(rank: int, folder: str) -> None:
 
 
 @pytest.mark.distributed
-def test_two_processes_equal_one(tmp_path: Path):
-    multiprocessing.spawn(part, (str(tmp_path),), nprocs=WORLD)  # pyright: ignore
+def test_two_processes_equal_one(tmp_path: Path, copies):
+    copies.part(part, str(tmp_path), world=WORLD)
     parts = [torch.load(tmp_path / f"{rank}.pt") for rank in range(WORLD)]
     for name in CALLS:
         values, grad = computed(name, slice(None), None)

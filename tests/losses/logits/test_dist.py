@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 from scipy.stats import pearsonr
-from torch import distributed, multiprocessing
+from torch import distributed
 
 from modelheir.losses import all_gather, dist, pearson
 
@@ -113,8 +113,8 @@ def _part(rank: int, world: int, folder: str) -> None:
 
 
 @pytest.mark.distributed
-def test_two_processes_equal_one(tmp_path: Path):
-    multiprocessing.spawn(_part, (2, str(tmp_path)), nprocs=2)  # pyright: ignore
+def test_two_processes_equal_one(tmp_path: Path, copies):
+    copies.part(_part, 2, str(tmp_path))
     parts = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     images, old, weight = _logits()
     weight.requires_grad_()
