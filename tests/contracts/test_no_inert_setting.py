@@ -42,7 +42,7 @@ TIMES = ("images_per_second", "data_seconds")
 
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
-COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 83}
+COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 84}
 COUNTS |= {"subspace": 34, "fit": 52, "inputs": 30, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}

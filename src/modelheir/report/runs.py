@@ -8,7 +8,7 @@ from typing import Any
 
 from modelheir.analysis.flipped import Flipped
 from modelheir.analysis.gate.verdict import STATES
-from modelheir.report import figures, gallery, glossary, page, table, training
+from modelheir.report import figures, gallery, glossary, numerals, page, table, training
 from modelheir.report.provenance import rows as provenance_rows
 from modelheir.runs import files
 from modelheir.runs.outputs import page_files

@@ -41,7 +41,10 @@ def make_build(world, plain):
         config, train = world.config("cotrain", **{**USUAL, **settings}), given.data.splits["train"]
         rows = split_labels(train.labels, config.labels, seed=given.data.seed, ids=train.ids, classes=train.classes)
         return Build(
-            config, given, lambda done: open_views(config.views, given.data, say=lambda line: None), train.ids[rows]
+            config,
+            given,
+            lambda done: open_views(config.views, given.data, say=lambda line: None),
+            lambda done: train.ids[rows],
         )
 
     return build

@@ -70,7 +70,7 @@ def _build(world, plain, parts, **settings):
     config = world.config("cotrain", views=("a", "b"), labels="1", head__kind="linear", **settings)
     about = {"address": "a", "fingerprint": "0", "image_size": 0}
     views = Views((about, {**about, "address": "b"}), parts, plain.data)
-    return Build(config, plain, lambda done: views, parts["train"].ids[:30])
+    return Build(config, plain, lambda done: views, lambda done: parts["train"].ids[:30])
 
 
 def _fit(heads, build):

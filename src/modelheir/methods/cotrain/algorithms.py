@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from modelheir.methods.cotrain import classical, consistency, meta, pseudo, rounds, supervised
+from modelheir.methods.cotrain.calibrated import calibrated
 
 if TYPE_CHECKING:
     from modelheir.methods.cotrain.build import Build, Node
 
-__all__ = ["ALGORITHMS"]
+__all__ = ["ALGORITHMS", "add_algorithm"]
 
 #: name -> adds its stages and returns those whose best on the selection images is its model
 ALGORITHMS: dict[str, Callable[[Build], Node]] = {
@@ -25,3 +26,8 @@ ALGORITHMS: dict[str, Callable[[Build], Node]] = {
     "mct": meta.meta_co_training,
     "mpl": meta.meta_pseudo_labels,
 }
+
+
+def add_algorithm(build: Build, name: str) -> Node:
+    """Add the stages of an algorithm to a seed's, the one of its temperatures last; return those that stand for it."""
+    return calibrated(build, name, ALGORITHMS[name](build))

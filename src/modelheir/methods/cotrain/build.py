@@ -30,6 +30,8 @@ __all__ = ["PLAIN", "Build", "Done", "Node"]
 
 Node = tuple[str, ...]  #: stages whose best on the selection images is gone on with
 Done = Mapping[str, "StageResult"]
+Known = Callable[[Done], np.ndarray]
+Opens = Callable[[Done], "Views"]
 
 PLAIN: dict[str, Any] = {"kind": "linear", "members": 1, "temperature": 1.0}  #: a head that is one linear layer
 
@@ -44,13 +46,11 @@ class Build:
         config: The method's settings.
         given: Data and settings of the run, with the seeds of this member.
         views: Opens the views, by finished stages.
-        known: Sample ids of the training images whose labels are used.
+        known: Sample ids of the training images whose labels are used, by finished stages.
         suffix: Of every stage's name.
     """
 
-    def __init__(
-        self, config: Config, given: Given, views: Callable[[Done], Views], known: np.ndarray, *, suffix: str = ""
-    ) -> None:
+    def __init__(self, config: Config, given: Given, views: Opens, known: Known, *, suffix: str = "") -> None:
         self.config, self.given, self.suffix = config, given, suffix
         self._views, self._known = views, known
         self.stages: dict[str, Stage] = {}  #: name -> stage, in the order that they are trained
@@ -85,7 +85,7 @@ class Build:
             InputError: If the views lack all of a class.
         """
         train = self.views.sets["train"]
-        found = train.subset(np.isin(train.ids, self._known), name=f"{train.name}, labelled")
+        found = train.subset(np.isin(train.ids, self._known(self.done)), name=f"{train.name}, labelled")
         require_every_class(found.labels, np.arange(len(found)), found.classes)
         return found
 
@@ -95,7 +95,7 @@ class Build:
         if "unlabelled" in self.views.sets:
             return self.views.sets["unlabelled"]
         train = self.views.sets["train"]
-        rest = train.subset(~np.isin(train.ids, self._known), name=f"{train.name}, without labels")
+        rest = train.subset(~np.isin(train.ids, self._known(self.done)), name=f"{train.name}, without labels")
         return dataclasses.replace(rest, labels=np.full(len(rest), -1))
 
     @functools.cached_property

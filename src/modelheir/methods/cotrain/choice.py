@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modelheir.methods.cotrain.label_check import said_of_labels
 from modelheir.methods.cotrain.names import ABOUT
 from modelheir.methods.cotrain.worth import worth_of_views
 from modelheir.methods.given.arms import merit, ranked, row_of, verdict
@@ -52,10 +53,12 @@ def choice(
         best = found[order[0]][0]
         kept = build.loaded(best)
         told, lines = worth_of_views(build, done, kept)
-        lines = [*note.split("\n"), *_untried(left, budget), *lines]
+        labels, doubts = said_of_labels(build, done)
+        lines = [*note.split("\n"), *_untried(left, budget), *doubts, *lines]
         rows[f"algorithm/{order[0]}"] |= {
             "chosen": True,
             **({"untried": list(left)} if left else {}),
+            **({"labels": labels} if labels else {}),
             "said": lines,
             "note": "\n".join([_table(rows, order), *lines]),
         }

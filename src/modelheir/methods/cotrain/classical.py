@@ -20,9 +20,10 @@ from modelheir.methods.cotrain.supervised import wide_task
 if TYPE_CHECKING:
     from modelheir.data import VectorSet
     from modelheir.methods.cotrain.build import Build, Done, Node
+    from modelheir.models import VectorHead
     from modelheir.plans import Task
 
-__all__ = ["label_spreading", "logistic", "svm"]
+__all__ = ["label_spreading", "linear_head", "logistic", "svm"]
 
 _PENALTIES = (1.0, 0.1, 0.01, 0.001, 10.0)  #: of logistic regression and SVM, C of scikit-learn
 _NEIGHBOURS = (7, 15, 30)
@@ -53,11 +54,16 @@ def svm(build: Build) -> Node:
 
 def _linear(build: Build, fit: Callable[[float, np.ndarray, np.ndarray], Any]) -> Task:
     """Fit with each penalty and keep the best on the selection images as a linear head."""
-    import torch
-
     x, y = build.wide(build.labelled), build.labelled.labels
     chosen, value = _best(build, _PENALTIES, lambda penalty: fit(penalty, x, y))
-    weight, bias = chosen.coef_, chosen.intercept_
+    return build.task({"all": linear_head(build, chosen)}, {}, describe={"setting": {"C": value}})
+
+
+def linear_head(build: Build, fitted: Any) -> VectorHead:
+    """Return a linear model of scikit-learn on all views side by side as a head."""
+    import torch
+
+    weight, bias = fitted.coef_, fitted.intercept_
     if len(weight) == 1:  # two classes, of which the second's logit is given
         weight, bias = np.concatenate([-weight / 2, weight / 2]), np.concatenate([-bias / 2, bias / 2])
     head = build.wide_head(**PLAIN)
@@ -65,7 +71,7 @@ def _linear(build: Build, fit: Callable[[float, np.ndarray, np.ndarray], Any]) -
         layer: Any = head.layers.last
         layer.weight.copy_(torch.from_numpy(weight))
         layer.bias.copy_(torch.from_numpy(bias))
-    return build.task({"all": head}, {}, describe={"setting": {"C": value}})
+    return head
 
 
 def label_spreading(build: Build) -> Node:

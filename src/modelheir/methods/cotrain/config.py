@@ -48,6 +48,8 @@ class Config:
     labels: str = ""  #: how many training labels are used, such as 0.01, 1 % or '5 per class', or index:FILE with a
     #: position or sample id a line; the other images are the pool. '' is all with unlabelled, and of the digits 5 per
     #: class
+    check_labels: Annotated[str, OneOf("off", "list", "drop")] = "off"  #: look for labels that are likely wrong, by
+    #: what a logistic regression on the other labels says: list them, or also leave them out
     label_rule: Annotated[str, OneOf("stratified", "balanced", "published_stratified", "published_balanced")] = (
         "stratified"  #: how a share of labels is divided among the classes
     )

@@ -20,12 +20,12 @@ from modelheir.checks import InputError
 from modelheir.config.pilot import seconds_of
 from modelheir.data import read_index_file, split_labels
 from modelheir.data.label_subsets import require_every_class
-from modelheir.methods.cotrain.algorithms import ALGORITHMS
+from modelheir.methods.cotrain.algorithms import add_algorithm
 from modelheir.methods.cotrain.budget import within
 from modelheir.methods.cotrain.build import Build
-from modelheir.methods.cotrain.calibrated import calibrated
 from modelheir.methods.cotrain.choice import choice
 from modelheir.methods.cotrain.config import Config
+from modelheir.methods.cotrain.label_check import checked_labels, used_labels
 from modelheir.methods.cotrain.names import tried
 from modelheir.methods.cotrain.tuned import accept_tune, tuned_encoders, tuned_views, tuning_stages
 from modelheir.methods.declared import SourceUse
@@ -110,7 +110,11 @@ def plan(config: Config, given: Given) -> Plan:
     def frozen() -> Views:
         return open_views(config.views, given.data, size=config.encoder_size)
 
-    known, builds, stages = train.ids[rows], [], []
+    known, builds, stages = functools.partial(used_labels, train.ids[rows]), [], []
+    if config.check_labels != "off":
+        first = Build(config, given, lambda done: frozen(), known)
+        checked_labels(first)
+        stages += first.stages.values()
     for number in range(config.seeds):
         member, suffix = given.member(number), f"_seed{number}" if config.seeds > 1 else ""
         views = functools.partial(tuned_views, config, member, suffix=suffix) if config.tune else lambda done: frozen()
@@ -121,7 +125,7 @@ def plan(config: Config, given: Given) -> Plan:
 
     def add(name: str) -> list[Stage]:
         """Return the stages of an algorithm of all seeds, and all that were added before."""
-        nodes[name] = [calibrated(build, name, ALGORITHMS[name](build)) for build in builds]
+        nodes[name] = [add_algorithm(build, name) for build in builds]
         return [stage for build in builds for stage in build.stages.values()]
 
     if config.budget:

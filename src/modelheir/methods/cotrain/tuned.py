@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,13 +68,13 @@ def accept_tune(tune: str, views: Sequence[str]) -> None:
         )
 
 
-def tuning_stages(config: Config, given: Given, known: np.ndarray, *, suffix: str) -> list[Stage]:
+def tuning_stages(config: Config, given: Given, known: Callable[[Done], np.ndarray], *, suffix: str) -> list[Stage]:
     """Return the stages that tune the encoders of one seed, a view each.
 
     Args:
         config: The method's settings.
         given: Data and settings, with the seeds of this member.
-        known: Sample ids of the training images whose labels are used.
+        known: Finished stages to the sample ids of the training images whose labels are used.
         suffix: Of every stage's name.
     """
     for address in filter(_fixed, config.views):
@@ -88,7 +88,7 @@ def tuning_stages(config: Config, given: Given, known: np.ndarray, *, suffix: st
 
     def prepare(address: str, number: int, done: Done) -> Task:
         look()
-        return _task(config, given, known, address, number)
+        return _task(config, given, known(done), address, number)
 
     return [
         Stage(f"{name}{suffix}", functools.partial(prepare, address, number))
