@@ -43,7 +43,7 @@ TIMES = ("images_per_second", "data_seconds")
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
 COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 84}
-COUNTS |= {"subspace": 34, "fit": 52, "inputs": 30, "network": 12}
+COUNTS |= {"subspace": 45, "fit": 52, "inputs": 30, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -117,6 +117,7 @@ PER_META = {
     "accumulate": (..., {"head.batch_norm": True}),
     "collapse_below": (1.0, {"fit.epochs": 3}),
 }
+ATTACKED = {"method.adversarial.loss": "adversarial"}
 PBFGS = {"method.ways": ("pbfgs",)}
 LONG = {"method.pbfgs.first_step": 0.0, "method.pbfgs.interpolate": False, "method.epochs": 3}
 PER_PBFGS = {
@@ -163,6 +164,17 @@ CO_TRAINING |= {
     "subspace method.twa.lr": (..., {"method.ways": ("twa",)}),
     "subspace method.twa.momentum": (..., {"method.ways": ("twa",)}),
     "subspace method.twa.weight_decay": (1.0, {"method.ways": ("twa",)}),
+    "subspace method.lbfgs.iterations": (2, {"method.ways": ("lbfgs",)}),
+    "subspace method.lbfgs.history": (1, {"method.ways": ("lbfgs",)}),
+    "subspace method.lbfgs.search": (..., {"method.ways": ("lbfgs",)}),
+    "subspace method.lbfgs.accumulate": (2, {"method.ways": ("lbfgs",), "model": "convnet"}),
+    "subspace method.adversarial.loss": ("trades", {}),
+    "subspace method.adversarial.attack": (..., ATTACKED),
+    "subspace method.adversarial.epsilon": (0.1, ATTACKED),
+    "subspace method.adversarial.steps": (2, ATTACKED | {"method.adversarial.attack": "pgd"}),
+    "subspace method.adversarial.step_size": (0.01, ATTACKED),
+    "subspace method.adversarial.weight": (1.0, {"method.adversarial.loss": "trades"}),
+    "subspace method.adversarial.grad_align": (0.5, ATTACKED),
     **{f"subspace method.pbfgs.{key}": (value, PBFGS | more) for key, (value, more) in PER_PBFGS.items()},
     "cotrain method.views": (("pixels:left", "pixels:top"), {}),
     "cotrain method.encoder_size": (16, {"method.views": ("pixels:left", "CONV")}),

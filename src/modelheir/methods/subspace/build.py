@@ -14,8 +14,11 @@ from modelheir import models, subspace
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig, SnapshotConfig
 from modelheir.models import blends
+from modelheir.objective.adversarial import make_adversarial, robust_accuracy
+from modelheir.objective.supervised import make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.subspace.basis import FILE
+from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,13 +27,14 @@ if TYPE_CHECKING:
     from modelheir.methods.subspace.config import Config
     from modelheir.models import Classifier
     from modelheir.subspace import Basis, Trajectory
-    from modelheir.types import Snapshot, StageResult, Stream
+    from modelheir.types import Batch, Snapshot, StageResult, Step, Stream
 
 __all__ = ["COMPONENTS", "Build", "Done"]
 
 Done = Mapping[str, "StageResult"]
 
 COMPONENTS = 32  #: directions where nothing is said, or as many as the snapshots have
+_ATTACK = 10  #: steps of the attack under which networks are compared
 _LATEST = 0.6  #: share of the snapshots where nothing is said
 
 
@@ -155,8 +159,21 @@ class Build:
 
     def task(self, model: Classifier, *, describe: Mapping[str, Any] | None = None) -> Task:
         """Return a task that trains nothing: the network is kept and evaluated as it is."""
-        about = {"model": model.spec, **(describe or {})}
-        return Task({"model": model}, {}, evaluate=self.given.data.evaluation(), describe=about)
+        about, measure = {"model": model.spec, **(describe or {})}, functools.partial(self.measured, model)
+        return Task({"model": model}, {}, evaluate=self.given.data.evaluation(), describe=about, measure=measure)
+
+    def loss(self, model: Classifier) -> Callable[[Mapping[str, Batch], Step], LossTerms]:
+        """Return the loss of a network against labels, of attacked images where ``method.adversarial`` says so."""
+        terms = make_adversarial(self.config.adversarial, make_supervised(self.config.supervised))
+        return lambda batches, step: LossTerms(terms(model, batches["train"], step))
+
+    def measured(self, model: Classifier) -> dict[str, float]:
+        """Return how often a network is right on attacked selection images, where it is trained against attacks."""
+        config, data = self.config.adversarial, self.given.data
+        if config.loss == "none":
+            return {}
+        stream = data.stream("val", train=False)
+        return {"robust": robust_accuracy(model, stream, data.runtime, epsilon=config.epsilon, steps=_ATTACK)}
 
     def fit(self, **changes: Any) -> FitConfig:
         """Return the settings of a stage after the snapshots: the run's, without snapshots, for ``method.epochs``."""

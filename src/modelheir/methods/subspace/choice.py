@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +29,14 @@ def choice(builds: Sequence[Build], names: Sequence[str]) -> Stage:
     """
 
     def prepare(done: Done) -> Task:
-        found = {name: [done[f"{name}{build.suffix}"] for build in builds] for name in names}
+        found = {name: [_judged(done[f"{name}{build.suffix}"]) for build in builds] for name in names}
         order = ranked(found)
         rows = {
             f"way/{name}": {**row_of(results), **_cost(builds[0], name, results)} for name, results in found.items()
         }
-        note = verdict(found, ABOUT.__getitem__, kind="way", images="selection images")
+        attacked = any("robust" in one.describe.get("measured", {}) for one in found[order[0]])
+        images = "selection images, attacked" if attacked else "selection images"
+        note = verdict(found, ABOUT.__getitem__, kind="way", images=images)
         best = rows[f"way/{order[0]}"]
         best |= {"chosen": True, "said": note.split("\n"), "note": f"{_table(rows, order)}\n{note}"}
         build, result = builds[0], found[order[0]][0]
@@ -43,6 +46,14 @@ def choice(builds: Sequence[Build], names: Sequence[str]) -> Stage:
         return build.task(model, describe={"chosen": order[0], "rows": rows})
 
     return Stage("choice", prepare)
+
+
+def _judged(result: StageResult) -> StageResult:
+    """Return a result that is judged by its accuracy under attack, where it was trained against attacks."""
+    robust = result.describe.get("measured", {}).get("robust")
+    if robust is None:
+        return result
+    return dataclasses.replace(result, metrics={**result.metrics, "val/accuracy": robust})
 
 
 def _cost(build: Build, name: str, results: Sequence[StageResult]) -> dict[str, Any]:

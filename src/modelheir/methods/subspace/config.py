@@ -7,6 +7,7 @@ from typing import Annotated
 
 from modelheir.checks import Above, AtLeast, InRange, OneOf
 from modelheir.methods.subspace.names import ABOUT, AUTO, IN_PLANE, tried
+from modelheir.objective.adversarial.settings import AdversarialConfig
 from modelheir.objective.subspace.settings import LBFGSConfig, QuasiNewtonConfig
 from modelheir.objective.supervised import SupervisedConfig
 
@@ -55,6 +56,7 @@ class Config:
     twa: WeightsConfig = dataclasses.field(default_factory=WeightsConfig)
     pbfgs: QuasiNewtonConfig = dataclasses.field(default_factory=QuasiNewtonConfig)
     lbfgs: LBFGSConfig = dataclasses.field(default_factory=LBFGSConfig)
+    adversarial: AdversarialConfig = dataclasses.field(default_factory=AdversarialConfig)
     supervised: SupervisedConfig = dataclasses.field(default_factory=SupervisedConfig)
 
     def unread(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ r"""Ways that train in a plane of the weights: as many numbers move as the plane
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ from modelheir import subspace
 from modelheir.methods.subspace.build import COMPONENTS
 from modelheir.models.adapters import add_basis
 from modelheir.objective.subspace import PlaneDecay, PlaneLBFGS, QuasiNewton
-from modelheir.objective.supervised import make_supervised
 from modelheir.plans import Task
 from modelheir.types import LossTerms
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from modelheir.subspace import Basis, Trajectory
     from modelheir.types import Batch, Step
 
-__all__ = ["lbfgs", "loss_in", "pbfgs", "principal", "psgd", "random", "twa"]
+__all__ = ["lbfgs", "pbfgs", "principal", "psgd", "random", "twa"]
 
 
 def principal(build: Build, done: Done) -> Basis:
@@ -51,10 +50,14 @@ def psgd(build: Build, done: Done) -> Task:
 def pbfgs(build: Build, done: Done) -> Task:
     """Go as far as a quasi-Newton direction in the plane lowers the batch's loss (the same paper, algorithm 2)."""
     model, coordinates = _moving(build.begin(done), principal(build, done))
-    update = QuasiNewton(model, coordinates, loss_in(build, model), build.config.pbfgs, where="method.pbfgs")
+    update = QuasiNewton(model, coordinates, build.loss(model), build.config.pbfgs, where="method.pbfgs")
 
     def measure() -> dict[str, float]:
-        return {**_passes(build, update), "accepted": 1 - update.refused / max(1, update.steps)}
+        return {
+            **build.measured(model),
+            **_passes(build, update),
+            "accepted": 1 - update.refused / max(1, update.steps),
+        }
 
     return in_plane(build, model, _course(build), update=update, state={"pbfgs": update}, measure=measure)
 
@@ -62,9 +65,12 @@ def pbfgs(build: Build, done: Done) -> Task:
 def lbfgs(build: Build, done: Done) -> Task:
     """Do the same with torch's limited-memory BFGS, an iteration a batch."""
     model, coordinates = _moving(build.begin(done), principal(build, done))
-    update = PlaneLBFGS(model, coordinates, loss_in(build, model), build.config.lbfgs, where="method.lbfgs")
-    state, measure = {"lbfgs": update}, functools.partial(_passes, build, update)
-    return in_plane(build, model, _course(build), update=update, state=state, measure=measure)
+    update = PlaneLBFGS(model, coordinates, build.loss(model), build.config.lbfgs, where="method.lbfgs")
+
+    def measure() -> dict[str, float]:
+        return {**build.measured(model), **_passes(build, update)}
+
+    return in_plane(build, model, _course(build), update=update, state={"lbfgs": update}, measure=measure)
 
 
 def _course(build: Build) -> FitConfig:
@@ -95,7 +101,7 @@ def twa(build: Build, done: Done) -> Task:
 
 def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedConfig | WeightsConfig) -> Task:
     _, coordinates = _moving(model, basis)
-    loss = loss_in(build, model)
+    loss = build.loss(model)
     decay = PlaneDecay(model, coordinates, weight=config.weight_decay) if config.weight_decay else None
 
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
@@ -105,7 +111,7 @@ def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedCon
     fit = build.fit(
         optimizer="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0, schedule="linear", warmup_epochs=0.0
     )
-    return in_plane(build, model, fit, objective=objective)
+    return in_plane(build, model, fit, objective=objective, measure=functools.partial(build.measured, model))
 
 
 def _moving(model: Classifier, basis: Basis) -> tuple[Classifier, nn.Parameter]:
@@ -116,18 +122,7 @@ def _moving(model: Classifier, basis: Basis) -> tuple[Classifier, nn.Parameter]:
     return model, coordinates
 
 
-def loss_in(build: Build, model: Classifier) -> Callable[[Mapping[str, Batch], Step], LossTerms]:
-    """Return the run's loss against labels."""
-    loss = make_supervised(build.config.supervised)
-
-    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
-        batch = batches["train"]
-        return LossTerms(loss(model(batch.inputs), batch, step))
-
-    return objective
-
-
-def in_plane(build: Build, model: nn.Module, fit: FitConfig, **how: Any) -> Task:
+def in_plane(build: Build, model: Classifier, fit: FitConfig, **how: Any) -> Task:
     """Return a task over a network that moves in a plane; ``how`` says by what objective or update."""
     data = build.given.data
     return Task(

@@ -19,11 +19,11 @@ from modelheir.address import parse_address
 from modelheir.checks import InputError
 from modelheir.config.fit import SnapshotConfig
 from modelheir.methods.declared import ModelUse
-from modelheir.methods.given.plain import plain_stage
 from modelheir.methods.method import Method
 from modelheir.methods.subspace.build import Build
 from modelheir.methods.subspace.choice import choice
 from modelheir.methods.subspace.config import Config
+from modelheir.methods.subspace.continued import collect
 from modelheir.methods.subspace.names import tried
 from modelheir.methods.subspace.ways import WAYS
 from modelheir.objective.supervised import accept_supervised
@@ -79,10 +79,11 @@ def plan(config: Config, given: Given) -> list[Stage]:
         if config.start:
             kept = functools.partial(_kept_by, config.start)
         else:
-            stages.append(plain_stage(f"collect{suffix}", member, config.supervised))
             kept = functools.partial(_of_stage, f"collect{suffix}")
         build = Build(config, member, kept, suffix)
-        if config.start:
+        if not config.start:
+            stages.append(build.stage("collect", functools.partial(collect, build)))
+        else:
             build.snapshots({})  # refused before anything is trained
             build.network()
         builds.append(build)
