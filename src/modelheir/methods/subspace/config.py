@@ -19,7 +19,7 @@ class ProjectedConfig:
     """Settings of gradient descent in the plane, by SGD with a rate that falls to 0 in a line."""
 
     lr: Annotated[float, Above(0)] = 0.1  #: at the start, of coordinates along directions of length 1
-    momentum: Annotated[float, InRange(0, 1)] = 0.9
+    momentum: Annotated[float, InRange(0, 1)] = 0.9  #: of the coordinates' gradients
     weight_decay: Annotated[float, AtLeast(0)] = 0.0  #: of the network's weights, as far as the plane reaches them
 
 
@@ -28,7 +28,7 @@ class WeightsConfig:
     """Settings of trainable weight averaging."""
 
     lr: Annotated[float, Above(0)] = 0.1  #: at the start, of coordinates along directions of length 1
-    momentum: Annotated[float, InRange(0, 1)] = 0.9
+    momentum: Annotated[float, InRange(0, 1)] = 0.9  #: of the coordinates' gradients
     weight_decay: Annotated[float, AtLeast(0)] = 1e-5  #: of the averaged weights
 
 
