@@ -35,6 +35,14 @@ def test_snapshots_of_files_and_the_basis_after_all(write, tmp_path):
     assert found.basis(tmp_path).fingerprint == rows.fingerprint
 
 
+def test_small_directions_do_not_see_the_mean(spread):
+    """Rounding leaves a little of the mean in small eigenvectors; divided by the singular value, it would be much."""
+    values = spread(np.geomspace(1, 1e-5, 8), 12, 500, offset=1e-3)
+    first = np.linalg.svd(values - values.mean(axis=0), full_matrices=False)[2][0]
+    found = matrix_free(StackedRows(values), 8).project(first)
+    assert np.abs(found) == pytest.approx(np.eye(8)[0], abs=1e-9)
+
+
 def test_errors_are_those_of_pca():
     rows = StackedRows(np.random.default_rng(0).standard_normal((4, 9)))
     with pytest.raises(InputError, match="only 4 snapshots"):

@@ -78,6 +78,18 @@ def test_a_trajectory_of_rank_k_lies_in_k_directions(spread):
         pca(StackedRows(values), 4)
 
 
+def test_the_rank_is_known_without_noise_too(spread, monkeypatch):
+    """What products in float64 leave where nothing is, a 1e-8 of the largest, is no direction."""
+    values = spread([3.0, 2.0, 1.0], 8, 60)
+    rows = StackedRows(values)
+    assert principal.spectrum(rows, Gram.of(rows)).rank == 3
+    monkeypatch.setattr(principal, "_FLOAT64", 0.0)
+    rows = StackedRows(spread(np.geomspace(3, 1, 7), 8, 60, offset=1e-9))
+    gram = Gram.of(rows)
+    gram.products += 1e-12 * np.eye(8)  # rounding, writ large
+    assert principal.spectrum(rows, gram).rank == 7
+
+
 def test_as_many_components_as_snapshots_are_one_too_many(spread):
     """Q-14: about their mean, N snapshots have N - 1 directions; one more would be noise."""
     values = spread(np.geomspace(3, 1, 4), 5, 30)

@@ -74,8 +74,7 @@ def triangular(products: np.ndarray, floor: float) -> np.ndarray:
     for number in range(count):
         before = found[: len(kept)]
         own = np.eye(count)[number]
-        for _ in range(2):  # once more takes out what rounding left
-            own = own - (before @ products @ own) @ before
+        own -= (before @ products @ own) @ before
         length = float(np.sqrt(max(own @ products @ own, 0.0)))
         if length > max(floor, 1e-7 * float(np.sqrt(products[number, number]))):
             found[len(kept)] = own / length
