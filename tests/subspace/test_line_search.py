@@ -49,6 +49,8 @@ def test_nothing_passes():
     assert found == (0.0, (1.0, 0.55))
     with pytest.raises(ValueError, match="trials must be >= 1"):
         search(1.0, trials=0)
+    with pytest.raises(ValueError, match="first must be > 0"):
+        search(1.0, first=0.0)
 
 
 def test_the_rule_is_strict():

@@ -44,7 +44,7 @@ def backtrack(
         sigma: Share of the promised fall that is asked for, above 0 and below 1.
         rho: Factor between a length that was refused and the next, above 0 and below 1.
         trials: Most evaluations, ``>= 1``.
-        first: The first length.
+        first: The first length, above 0.
         interpolate: Go on where the parabola through value, slope and the refused loss is lowest, but to no more than
             ``rho`` and no less than a tenth of the refused length.
 
@@ -56,6 +56,7 @@ def backtrack(
         Search(length=0.5, tried=(1.0, 0.5))
     """
     checks.at_least(1, trials=trials)
+    checks.above(0, first=first)
     tried: list[float] = []
     length = first
     for _ in range(trials):

@@ -30,7 +30,12 @@ def test_equals_torchs_own_on_a_plain_network(plane, search):
     config = LBFGSConfig(iterations=3, history=5, search=search)
     update, step = PlaneLBFGS(model, z, plane.of_net(model), config), plane.step(model, lr=0.5)
     theirs = torch.optim.LBFGS(
-        plain.parameters(), lr=0.5, max_iter=3, max_eval=75, history_size=5, line_search_fn="strong_wolfe" if search else None
+        plain.parameters(),
+        lr=0.5,
+        max_iter=3,
+        max_eval=75,
+        history_size=5,
+        line_search_fn="strong_wolfe" if search else None,
     )
     for number in range(3):
         batch = plane.batch(seed=number)

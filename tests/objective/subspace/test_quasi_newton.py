@@ -31,7 +31,7 @@ def steps_to_the_minimum(plane, values, *, seed, limit, **config):
     return limit + 1
 
 
-@pytest.mark.parametrize("more", [{}, {"interpolate": False}, {"pairs": "successive"}])
+@pytest.mark.parametrize("more", [{}, {"interpolate": False}, {"pairs": "same"}])
 @pytest.mark.parametrize("ends", SPECTRA)
 def test_quadratics_of_any_spectrum_are_solved_without_a_stall(plane, ends, more):
     """As in :mod:`tests.subspace.test_curvature`, with all that lies between coordinates and weights."""
@@ -108,7 +108,7 @@ def test_the_published_rules_equal_plain_loops(plane, compat, rho, trials):
     assert refused or trials > 3
 
 
-@pytest.mark.parametrize("more", [{}, {"pairs": "successive"}, {"compat": "dldr"}, {"alpha": 0.05}])
+@pytest.mark.parametrize("more", [{}, {"pairs": "same"}, {"compat": "dldr"}, {"alpha": 0.05}])
 def test_turned_directions_lead_to_the_same_weights(plane, more):
     """V-5: P replaced by O P, O orthogonal."""
     found = []
@@ -175,7 +175,7 @@ def uphill(objective, z, start):
     return loss
 
 
-@pytest.mark.parametrize("more", [{"compat": "latest"}, {"pairs": "successive"}, {}])
+@pytest.mark.parametrize("more", [{"compat": "latest"}, {"pairs": "same"}, {}])
 def test_a_refused_step_leaves_nothing_behind(plane, more):
     """V-6, Q-7: bit for bit; of the running statistics and generators, what one forward pass makes of them."""
     twins = []
@@ -318,3 +318,47 @@ def test_says_what_is_wrong(plane):
     update = QuasiNewton(some.model, some.z, plane.of_net(some.model), QuasiNewtonConfig(accumulate=5), where="m.steps")
     with pytest.raises(InputError, match=r"m\.steps\.accumulate = 5"):
         update(plane.batch(12), plane.step(some.model))
+
+
+def test_the_learning_rate_is_the_longest_step(plane):
+    """A schedule of the engine averages the noise of batches away; Armijo's rule is asked of what is taken."""
+    lengths = []
+    for rate in (1.0, 0.1, 0.01):
+        some = plane.quadratic([0.5, 0.7, 1.0], first_step=0.0)
+        step = plane.step(some.model, lr=rate)
+        some.update({}, step)
+        lengths.append(float(step.observed()["quasi_newton/step"]))
+    assert lengths == pytest.approx([1.0, 0.1, 0.01])
+    some = plane.quadratic([0.5, 0.7, 1.0])  # where a warm-up begins
+    step = plane.step(some.model, lr=0.0)
+    some.update({}, step)
+    seen = step.observed()
+    assert not some.z.any()
+    assert seen["quasi_newton/refused"] == seen["quasi_newton/trials"] == 0
+    assert not some.update.known.seen
+
+
+def test_a_first_step_is_no_longer_than_it_may_be(plane):
+    for most in (0.5, 0.01):
+        some = plane.quadratic([1e-3, 2e-3], first_step=most)
+        some.update({}, plane.step(some.model))
+        assert float(some.z.detach().norm()) == pytest.approx(min(most, np.linalg.norm(some.right)))
+        some.update({}, plane.step(some.model))  # once curvature is known, steps are as long as it says
+        assert float(some.z.detach().norm()) > 2 * most
+
+
+def test_pairs_of_one_batch_know_no_noise_of_another(plane):
+    """Q-6: each batch has a slope of its own, and the curvature is the same: B must learn that and nothing else."""
+    for pairs, exact in (("same", True), ("successive", False)):
+        some = plane.quadratic([1.0, 4.0, 9.0], pairs=pairs, damping=0.0, scale=1.0)
+        step, objective, drift = plane.step(some.model), some.update.objective, {}
+        some.update.objective = lambda batches, step, own=objective, at=drift, z=some.z: LossTerms(
+            {**own(batches, step).terms, "noise": z @ at["slope"]}
+        )
+        generator = torch.Generator().manual_seed(0)
+        for number in range(40):
+            drift["slope"] = 3 * torch.randn(3, generator=generator, dtype=torch.float64)
+            step.begin(0, number)
+            some.update({}, step)
+        error = np.abs(some.update.known.inverse - np.linalg.inv(some.hessian)).max()
+        assert (error < 0.02) == exact

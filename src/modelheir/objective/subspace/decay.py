@@ -3,8 +3,8 @@ r"""Weight decay of all weights that move in a plane, at the cost of their coord
 .. math:: \frac{\lambda}{2} \|w_0 + P^T z\|^2 = \frac{\lambda}{2} (\|w_0\|^2 + 2 z^T P w_0 + z^T P P^T z)
 
 The decay that an optimiser has pulls coordinates to 0, and so weights to where they began; this one pulls the weights,
-as Li et al., "Trainable Weight Averaging", ICLR 2023, arXiv:2205.13104, ask, with every basis:
-``P P^T`` is the identity where rows are orthonormal, and one part a block where blocks have coordinates of their own.
+as in Li et al., "Trainable Weight Averaging", ICLR 2023, arXiv:2205.13104. It holds for every basis: ``P P^T`` is the
+identity where rows are orthonormal, and has a part for each block of coordinates.
 """
 
 from __future__ import annotations

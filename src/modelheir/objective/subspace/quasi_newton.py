@@ -116,9 +116,9 @@ class QuasiNewton:
         config, before = self.config, self.known
         known = self._learnt(before, gradient) if before.seen else before
         direction = -known.inverse @ gradient
-        slope = float(direction @ gradient)
-        if not slope < 0:
-            self.known = known
+        slope, first = float(direction @ gradient), self._first(known, direction, step)
+        if not slope < 0 or not first > 0:
+            self.known = known if first > 0 else before
             return subspace.Search(0.0, ()), 0.0
         start = self.coordinates.detach().clone()
         along = torch.from_numpy(direction).to(start).view_as(start)
@@ -134,7 +134,7 @@ class QuasiNewton:
             sigma=config.sigma,
             rho=config.rho,
             trials=_TRIALS.get(config.compat, config.max_trials),
-            first=self._first(known, direction, step),
+            first=first,
             interpolate=config.interpolate and not config.compat,
         )
         moved = known._replace(gradient=gradient, seen=not self._same)
@@ -167,9 +167,10 @@ class QuasiNewton:
     def _first(self, known: subspace.Curvature, direction: np.ndarray, step: Step) -> float:
         """Return the first length on trial: the learning rate, and no more than a first step may be."""
         rate, most = rate_of(self.coordinates, step), self.config.first_step
-        if known.curved or self.config.compat or not most:
+        length = float(np.linalg.norm(direction))
+        if known.curved or self.config.compat or not most or not length:
             return rate
-        return min(rate, most / float(np.linalg.norm(direction)))
+        return min(rate, most / length)
 
     def _learnt(self, known: subspace.Curvature, gradient: np.ndarray) -> subspace.Curvature:
         """Return what is known after the pair of the last step and the gradient where it led."""
