@@ -133,9 +133,7 @@ class World:
         """Return what a plan is handed, with snapshots where the method keeps them by itself."""
         if "fit.snapshots.every_epochs" not in METHODS[name].defaults or given.fit.snapshots.on:
             return given
-        return dataclasses.replace(
-            given, fit=dataclasses.replace(given.fit, snapshots=SnapshotConfig(every_epochs=1))
-        )
+        return dataclasses.replace(given, fit=dataclasses.replace(given.fit, snapshots=SnapshotConfig(every_epochs=1)))
 
     def plan(self, name, given=None, **settings):
         """Return a method's stages."""
