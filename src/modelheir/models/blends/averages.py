@@ -54,8 +54,10 @@ class RunningAverage:
             if not value.is_floating_point():
                 self._whole[name] = value.detach().clone()
                 continue
-            part = value.detach().to(torch.float64) * weight
-            self._sums[name] = self._sums[name].add_(part) if name in self._sums else part
+            if name in self._sums:
+                self._sums[name].add_(value.detach(), alpha=weight)
+            else:
+                self._sums[name] = value.detach().to(torch.float64, copy=True).mul_(weight)
         self.total += weight
 
     def mean(self) -> dict[str, Tensor]:
