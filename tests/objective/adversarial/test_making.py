@@ -91,8 +91,8 @@ def test_adversarial_is_the_cross_entropy_of_attacked_images(attack, steps):
     found = climb(slope, x, start, 0.2, 0.25 if attack == "fgsm" else 0.125, steps)
     ours = terms(config, model, given)
     assert list(ours) == ["task"]
-    assert float(ours["task"]) == pytest.approx(surprise(found, label, model).mean(), rel=1e-6)
-    assert float(ours["task"]) > surprise(x, label, model).mean()
+    assert ours["task"].item() == pytest.approx(surprise(found, label, model).mean(), rel=1e-6)
+    assert ours["task"].item() > surprise(x, label, model).mean()
 
 
 def test_trades_is_a_plain_loss_and_the_divergence_of_attacked_images():
@@ -105,8 +105,8 @@ def test_trades_is_a_plain_loss_and_the_divergence_of_attacked_images():
     found = climb(slope, x, start, 0.2, 2.5 * 0.2 / 3, 3)
     expected = rel_entr(p, softmax(logits(found, model), axis=1)).sum(1).mean()
     ours = terms(config, model, given)
-    assert float(ours["task"]) == pytest.approx(surprise(x, label, model).mean(), rel=1e-6)
-    assert float(ours["robust"]) == pytest.approx(4.0 * expected, rel=1e-4)
+    assert ours["task"].item() == pytest.approx(surprise(x, label, model).mean(), rel=1e-6)
+    assert ours["robust"].item() == pytest.approx(4.0 * expected, rel=1e-4)
 
 
 def test_gat_is_a_plain_loss_and_the_squared_distance_of_guided_images():
@@ -124,8 +124,8 @@ def test_gat_is_a_plain_loss_and_the_squared_distance_of_guided_images():
     found = climb(slope_of_logits(by_logits, model), x, start, 0.2, 0.2, 1)
     expected = ((softmax(logits(found, model), axis=1) - p) ** 2).sum(1).mean()
     ours = terms(config, model, given)
-    assert float(ours["robust"]) == pytest.approx(10.0 * expected, rel=1e-5)
-    assert float(ours["task"]) == pytest.approx(surprise(x, label, model).mean(), rel=1e-6)
+    assert ours["robust"].item() == pytest.approx(10.0 * expected, rel=1e-5)
+    assert ours["task"].item() == pytest.approx(surprise(x, label, model).mean(), rel=1e-6)
 
 
 @pytest.mark.parametrize("loss", ["none", "adversarial", "trades", "gat"])
@@ -133,8 +133,8 @@ def test_without_a_bound_there_is_the_plain_loss(loss):
     plain = terms(AdversarialConfig())
     config = AdversarialConfig(loss=loss, epsilon=0.0, attack="pgd", steps=2) if loss != "none" else AdversarialConfig()
     found = terms(config)
-    assert float(found["task"]) == pytest.approx(float(plain["task"]), rel=1e-12)
-    assert float(found.get("robust", torch.zeros(()))) == pytest.approx(0.0, abs=1e-9)
+    assert found["task"].item() == pytest.approx(plain["task"].item(), rel=1e-12)
+    assert found.get("robust", torch.zeros(())).item() == pytest.approx(0.0, abs=1e-9)
 
 
 @pytest.mark.parametrize("loss", ["adversarial", "trades", "gat"])
@@ -159,12 +159,12 @@ def test_statistics_move_by_the_passes_of_the_loss_alone(loss, grad_align):
 def test_of_a_linear_network_with_two_classes_gradients_are_aligned():
     """The slope of its loss has one direction everywhere, so the term is 0; with three classes it is not."""
     three = terms(AdversarialConfig(loss="adversarial", grad_align=2.0, epsilon=0.5))
-    assert float(three["grad_align"]) > 1e-6
+    assert three["grad_align"].item() > 1e-6
     model = Net()
     model.head = nn.Linear(12, 2).double()
     given = dataclasses.replace(batch(), labels=torch.tensor([0, 1, 1, 0, 1]))
     two = terms(AdversarialConfig(loss="adversarial", grad_align=2.0, epsilon=0.5), model, given)
-    assert float(two["grad_align"]) == pytest.approx(0.0, abs=1e-6)
+    assert two["grad_align"].item() == pytest.approx(0.0, abs=1e-6)
 
 
 def test_draws_are_those_of_the_step():
@@ -180,8 +180,8 @@ def test_unlabelled_images_count_where_no_label_is_read():
     given = dataclasses.replace(batch(6), labels=torch.tensor([0, -1, 1, -1, -1, 2]), labelled=False)
     found = terms(AdversarialConfig(loss="trades", epsilon=0.2, attack="pgd"), given=given)
     known = dataclasses.replace(given, inputs=given.inputs[[0, 2, 5]], labels=given.labels[[0, 2, 5]])
-    assert float(found["task"]) == pytest.approx(float(terms(AdversarialConfig(), given=known)["task"]))
-    assert float(found["robust"]) > 0
+    assert found["task"].item() == pytest.approx(terms(AdversarialConfig(), given=known)["task"].item())
+    assert found["robust"].item() > 0
     assert "robust" not in terms(AdversarialConfig(loss="trades", weight=0.0))
 
 

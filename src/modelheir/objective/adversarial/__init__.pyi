@@ -5,6 +5,6 @@ from .attack import undisturbed as undisturbed
 from .attack import uniform_start as uniform_start
 from .evaluation import predict_attacked as predict_attacked
 from .evaluation import robust_accuracy as robust_accuracy
-from .gradient_alignment import gradient_alignment as gradient_alignment
 from .making import make_adversarial as make_adversarial
 from .settings import AdversarialConfig as AdversarialConfig
+from .steepness import gradient_alignment as gradient_alignment

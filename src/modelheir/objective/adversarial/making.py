@@ -33,8 +33,8 @@ from modelheir.objective.adversarial.attack import (
     undisturbed,
     uniform_start,
 )
-from modelheir.objective.adversarial.gradient_alignment import gradient_alignment
 from modelheir.objective.adversarial.settings import AdversarialConfig
+from modelheir.objective.adversarial.steepness import gradient_alignment
 from modelheir.types import Batch, Outputs, Step
 
 __all__ = ["images_of", "label_loss", "make_adversarial"]
