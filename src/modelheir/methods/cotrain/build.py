@@ -32,9 +32,7 @@ Node = tuple[str, ...]  #: stages whose best on the selection images is gone on 
 Done = Mapping[str, "StageResult"]
 Known = Callable[[Done], np.ndarray]
 Opens = Callable[[Done], "Views"]
-
 PLAIN: dict[str, Any] = {"kind": "linear", "members": 1, "temperature": 1.0}  #: a head that is one linear layer
-
 _BLOCK = 65_536  #: vectors read at once
 _WIDE = 1_000  #: number of the first head on all views, among a seed's
 
@@ -233,16 +231,20 @@ class Build:
         )
 
     def logits(self, heads: Mapping[str, nn.Module], vectors: VectorSet) -> list[np.ndarray]:
-        """Return what each head says of its view of some samples, ``(N, C)`` each, in evaluation mode."""
+        """Return what each head says of its view of some samples, ``(N, C)`` each, in evaluation mode.
+
+        The main process says it for all, so that what hangs on it is decided alike.
+        """
+        return self.given.data.runtime.by_main(lambda: self._logits(heads, vectors))
+
+    def _logits(self, heads: Mapping[str, nn.Module], vectors: VectorSet) -> list[np.ndarray]:
         import torch
 
-        stream, found = self.views.stream(vectors, train=False), {name: [] for name in heads}
-        device = self.given.data.runtime.device
-        for head in heads.values():
-            head.to(device)
+        device, found = self.given.data.runtime.device, {name: [] for name in heads}
         with torch.no_grad(), inference.evaluation(heads.values()):
-            for batch in stream.epoch(0):
-                inputs = (torch.cat(batch.inputs, 1),) if len(heads) == 1 else batch.inputs
+            for first in range(0, len(vectors), _BLOCK):
+                read = vectors.read(np.arange(first, min(first + _BLOCK, len(vectors))))
+                inputs = [torch.from_numpy(one) for one in ([np.concatenate(read, 1)] if len(heads) == 1 else read)]
                 for (name, head), view in zip(heads.items(), inputs, strict=True):
-                    found[name].append(head(view).logits.float())
-        return [torch.cat(parts).cpu().numpy() for parts in found.values()]
+                    found[name].append(head.to(device)(view.to(device)).logits.float().cpu().numpy())
+        return [np.concatenate(parts) for parts in found.values()]

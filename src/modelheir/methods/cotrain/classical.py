@@ -78,17 +78,8 @@ def label_spreading(build: Build) -> Node:
     """Add the stage of a head on the labels and on what label spreading makes of the pool."""
 
     def prepare(done: Done) -> Task:
-        from sklearn.semi_supervised import LabelSpreading
-
         pool = build.pool.subset(np.arange(max(0, min(len(build.pool), _MOST - len(build.labelled)))))
-        x = np.concatenate([build.wide(build.labelled), build.wide(pool)])
-        y = np.concatenate([build.labelled.labels, np.full(len(pool), -1)])
-
-        def fit(neighbours: float) -> Any:
-            return LabelSpreading(kernel="knn", n_neighbors=int(neighbours), max_iter=100).fit(x, y)
-
-        chosen, value = _best(build, _NEIGHBOURS, fit)
-        named = chosen.transduction_[len(build.labelled) :].astype(np.int64)
+        named, value = build.given.data.runtime.by_main(lambda: _spread(build, pool))
         return wide_task(
             build,
             build.named(np.arange(len(named)), named),
@@ -96,6 +87,20 @@ def label_spreading(build: Build) -> Node:
         )
 
     return build.add("label_spreading", prepare)
+
+
+def _spread(build: Build, pool: VectorSet) -> tuple[np.ndarray, float]:
+    """Return what label spreading names the pool, and the number of neighbours."""
+    from sklearn.semi_supervised import LabelSpreading
+
+    x = np.concatenate([build.wide(build.labelled), build.wide(pool)])
+    y = np.concatenate([build.labelled.labels, np.full(len(pool), -1)])
+
+    def fit(neighbours: float) -> Any:
+        return LabelSpreading(kernel="knn", n_neighbors=int(neighbours), max_iter=100).fit(x, y)
+
+    chosen, value = _best(build, _NEIGHBOURS, fit)
+    return chosen.transduction_[len(build.labelled) :].astype(np.int64), value
 
 
 def _best(build: Build, values: tuple[float, ...], fit: Callable[[float], Any]) -> tuple[Any, float]:
