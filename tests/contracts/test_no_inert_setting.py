@@ -43,7 +43,7 @@ TIMES = ("images_per_second", "data_seconds")
 #: how many settings each group has: one that is added is looked at here
 COUNTS = {"finetune": 8, "upgrade": 43, "elodi": 76, "bct": 10, "interpolate": 10, "self_distill": 35}
 COUNTS |= {"distill": 80, "mutual": 17, "fixmatch": 10, "pseudo_label": 10, "adapt": 34, "cotrain": 84}
-COUNTS |= {"subspace": 45, "fit": 52, "inputs": 30, "network": 12}
+COUNTS |= {"subspace": 50, "fit": 52, "inputs": 30, "network": 12}
 
 SHARED = {"fit": FitConfig, "inputs": InputConfig, "network": NetworkConfig}
 SETTINGS = {name: list(settings(method.config, "method")) for name, method in METHODS.items()}
@@ -161,6 +161,11 @@ CO_TRAINING |= {
     "subspace method.ema_decay": (..., {"method.ways": ("ema",)}),
     "subspace method.latest": (2, {"method.ways": ("lawa",)}),
     "subspace method.psgd.weight_decay": (1.0, {}),
+    "subspace method.bits": (4, {}),
+    "subspace method.twa.coefficients": (..., {"method.ways": ("twa",)}),
+    "subspace method.twa.groups": (2, {"method.ways": ("twa",)}),
+    "subspace method.twa.held_out": (0.3, {"method.ways": ("twa",)}),
+    "subspace method.twa.optimizer": (..., {"method.ways": ("twa",)}),
     "subspace method.twa.lr": (..., {"method.ways": ("twa",)}),
     "subspace method.twa.momentum": (..., {"method.ways": ("twa",)}),
     "subspace method.twa.weight_decay": (1.0, {"method.ways": ("twa",)}),

@@ -103,3 +103,58 @@ def test_statistics_of_trials_do_not_reach_the_network(shared_world, given):
     for key in one:
         if "running_" in key:
             assert np.allclose(one[key].numpy(), two[key].numpy(), atol=1e-3), key
+
+
+def test_weights_of_blocks_go_beyond_the_span_of_whole_snapshots(shared_world, given):
+    done = shared_world.run(
+        "subspace", "blocks", given=given, ways=("cut", "swa", "twa"), snapshots=":", epochs=1,
+        twa__coefficients="block", twa__optimizer="adamw", twa__lr=0.05,
+    )  # fmt: skip
+    rows = np.stack([flat(one.weights("model"), KEYS) for one in done["collect"].snapshots()])
+    step = flat(done["twa"].weights("model"), KEYS) - flat(done["swa"].weights("model"), KEYS)
+    assert outside(step, rows - rows.mean(0)) > 1e-2
+    weights, mean = done["twa"].weights("model"), done["swa"].weights("model")
+    for key in KEYS:  # each parameter stays in what its own snapshots span
+        own = np.stack([one.weights("model")[key].double().numpy().ravel() for one in done["collect"].snapshots()])
+        moved = (weights[key] - mean[key]).double().numpy().ravel()
+        assert outside(moved, own - own.mean(0)) < 1e-2
+
+
+KEYS = ("head.weight", "head.bias")
+
+
+def test_groups_of_snapshots_go_on_from_each_other(shared_world, given):
+    done = shared_world.run(
+        "subspace", "groups", given=given, ways=("cut", "swa", "twa"), snapshots=":", epochs=1, twa__groups=2
+    )
+    rows = np.stack([flat(one.weights("model"), KEYS) for one in done["collect"].snapshots()])
+    begin, middle, end = (flat(done[name].weights("model"), KEYS) for name in ("swa", "twa_1", "twa"))
+    assert outside(middle - begin, rows[:3]) < 1e-3
+    assert outside(end - middle, rows[3:]) < 1e-3
+    assert done["choice"].describe["rows"]["way/twa"]["passes"] == 2
+
+
+def test_held_out_images_train_the_weights_of_snapshots_and_nothing_else(shared_world, given, monkeypatch):
+    asked = {}
+    stream = type(given.data).stream
+
+    def noted(data, split="train", **settings):
+        found = stream(data, split, **settings)
+        if settings.get("train", True):
+            asked.setdefault(split, set()).update(found.ids)
+        return found
+
+    monkeypatch.setattr(type(given.data), "stream", noted)
+    settings = {"ways": ("cut", "twa", "psgd", "anneal"), "snapshots": ":", "epochs": 1, "twa__held_out": 0.25}
+    done = shared_world.run("subspace", "held_out", given=given, **settings)
+    assert not asked["train"] & asked["held_out"]
+    assert asked["train"] | asked["held_out"] == set(given.data.splits["train"].ids)
+    assert done["choice"].describe["rows"]["way/twa"]["passes"] == 0.25
+
+
+@pytest.mark.parametrize(("bits", "off"), [(16, 0.02), (8, 0.05), (3, 0.9)])
+def test_directions_of_few_bits_lead_elsewhere_the_fewer_they_are(shared_world, given, done, bits, off):
+    settings = {"ways": ("psgd",), "snapshots": ":", "components": 3, "epochs": 1, "bits": bits}
+    found = shared_world.run("subspace", f"bits_{bits}", given=given, **settings)
+    step = flat(found["psgd"].weights("model"), names(done)) - flat(done["cut"].weights("model"), names(done))
+    assert 0 < outside(step, principal_rows(done, 3)) < off

@@ -11,6 +11,7 @@ from modelheir import models
 from modelheir.checks import InputError
 from modelheir.cli import main
 from modelheir.config.fit import SnapshotConfig
+from modelheir.methods.subspace import subspace
 from modelheir.runs.predictions import read_predictions
 
 DATA = ["--data", "synthetic:n=120,classes=3,size=8", "--model", "mlp", "--quiet"]
@@ -81,10 +82,16 @@ REFUSED = {
     "schedule": (["--from", "OLD", "--fit.schedule", "cosine"], "fit.schedule is of the training that leaves"),
     "off": (["--fit.snapshots.every_epochs", "0"], "fit.snapshots is off"),
     "range": (["--method.snapshots", "3"], "must be start:stop or start:stop:step"),
-    "few": (["--from", "OLD", "--method.snapshots", "0:1"], "takes 1 of them: two at least are needed"),
+    "few": (["--from", "OLD", "--method.snapshots", "0:1"], "takes 1 of them: 2 at least are needed"),
     "none": (["--from", "BARE"], "has 0 snapshots"),
     "stage": (["--from", "OLD#trian"], "has no stage 'trian'"),
     "components": (["--method.components", "2.5"], "a whole number of directions"),
+    "bits": (["--method.bits", "12"], "must be 32, 16, or 8 and fewer"),
+    "held out": (["--from", "OLD", "--method.twa.held_out", "0.1"], "what --from was trained on is not held out"),
+    "groups": (
+        ["--ways", "twa", "--method.twa.groups", "9"],
+        "18 at least are needed (two for each of method.twa.groups = 9)",
+    ),
     "decay": (["--ways", "ema", "--method.ema_decay", "1"], "no snapshot after the first would count"),
     "way": (["--ways", "sgd"], "must be"),
     "unread": (["--ways", "swa", "--method.psgd.lr", "1"], "has no effect with"),
@@ -122,10 +129,27 @@ def test_seeds_are_networks_of_their_own(world):
     assert len(row["values"]) == 2
 
 
-def test_too_few_snapshots_of_its_own_are_told(world):
-    fit = dataclasses.replace(world.fit, epochs=1, snapshots=SnapshotConfig(every_epochs=1, start_epoch=1))
-    with pytest.raises(InputError, match="the training left 1 snapshots"):
-        world.run("subspace", "few", given=world.given(fit=fit), ways=("swa",))
+@pytest.mark.parametrize(
+    ("fit", "said"),
+    [
+        ({"epochs": 1, "snapshots": SnapshotConfig(every_epochs=1, start_epoch=1)}, "the training leaves 1 snapshots"),
+        ({"epochs": 3, "snapshots": SnapshotConfig(every_epochs=1, keep=1)}, "the training leaves 1 snapshots"),
+        ({"epochs": 1, "snapshots": SnapshotConfig(every_steps=1, keep=1)}, "the training left 1 snapshots"),
+    ],
+)
+def test_too_few_snapshots_of_its_own_are_told(world, fit, said):
+    with pytest.raises(InputError, match=said):
+        world.run("subspace", "few", given=world.given(fit=dataclasses.replace(world.fit, **fit)), ways=("swa",))
+
+
+@pytest.mark.parametrize(("epochs", "every", "start"), [(5, 2, 0), (4, 2, 0), (6, 4, 1), (3, 1, 2)])
+def test_how_many_snapshots_there_will_be_is_known(world, epochs, every, start, monkeypatch):
+    told = []
+    monkeypatch.setattr(subspace, "need_enough", lambda config, count, used, where: told.append(count))
+    fit = {"epochs": epochs, "snapshots": SnapshotConfig(every_epochs=every, start_epoch=start)}
+    given = world.given(fit=dataclasses.replace(world.fit, **fit))
+    done = world.run("subspace", "known", given=given, ways=("cut",), snapshots=":")
+    assert told[0] == len(done["collect"].snapshots())
 
 
 def test_the_whole_schedule_is_as_long_as_both_parts_together(world, rows):

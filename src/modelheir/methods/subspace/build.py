@@ -13,6 +13,7 @@ import numpy as np
 from modelheir import models, subspace
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig, SnapshotConfig
+from modelheir.methods.subspace.names import tried
 from modelheir.models import blends
 from modelheir.objective.adversarial import make_adversarial, robust_accuracy
 from modelheir.objective.supervised import make_supervised
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from modelheir.subspace import Basis, Trajectory
     from modelheir.types import Batch, Snapshot, StageResult, Step, Stream
 
-__all__ = ["COMPONENTS", "Build", "Done"]
+__all__ = ["COMPONENTS", "HELD_OUT", "Build", "Done", "need_enough", "taken"]
 
 Done = Mapping[str, "StageResult"]
 
 COMPONENTS = 32  #: directions where nothing is said, or as many as the snapshots have
+HELD_OUT = "held_out"  #: the split on which weights of snapshots are trained alone
 _ATTACK = 10  #: steps of the attack under which networks are compared
 _LATEST = 0.6  #: share of the snapshots where nothing is said
 
@@ -70,14 +72,9 @@ class Build:
             InputError: If there are fewer than two.
         """
         every = list(self._kept(done).snapshots())
-        found = _latest(every, self.config.snapshots)
-        if len(found) < 2:
-            where = f"--from {self.config.start} has" if self.config.start else "the training left"
-            raise InputError(
-                f"{where} {len(every)} snapshots, and method.snapshots = {self.config.snapshots!r} takes "
-                f"{len(found)} of them: two at least are needed. Train with --fit.snapshots.every_epochs 1, or take "
-                "more."
-            )
+        found = taken(every, self.config.snapshots)
+        where = f"--from {self.config.start} has" if self.config.start else "the training left"
+        need_enough(self.config, len(every), len(found), where)
         return found
 
     def state(self, done: Done, number: int) -> dict[str, Tensor]:
@@ -128,11 +125,19 @@ class Build:
         """Return the mean of the snapshots used."""
         return blends.average_states(self.state(done, number) for number in range(len(self.snapshots(done))))
 
-    def trajectory(self, done: Done) -> Trajectory:
-        """Return the snapshots as rows of the parameters that were trained."""
-        return subspace.Trajectory([one.path for one in self.snapshots(done)], module=self._kept(done).publish)
+    def trajectory(self, done: Done, *, part: slice = slice(None)) -> Trajectory:
+        """Return the snapshots, or a part of those used, as rows of the parameters that were trained."""
+        return subspace.Trajectory([one.path for one in self.snapshots(done)[part]], module=self._kept(done).publish)
 
-    def basis(self, kind: str, done: Done, make: Callable[[Trajectory, Path], Basis], *, drawn: bool = False) -> Basis:
+    def basis(
+        self,
+        kind: str,
+        done: Done,
+        make: Callable[[Trajectory, Path], Basis],
+        *,
+        drawn: bool = False,
+        part: slice = slice(None),
+    ) -> Basis:
         """Return a basis, made once by the main process and kept beside the result of the first way.
 
         Args:
@@ -140,10 +145,11 @@ class Build:
             done: Results so far.
             make: Snapshots and a folder to the basis that is written there.
             drawn: Whether it is drawn, and so of no snapshots.
+            part: Of the snapshots used.
         """
         if kind not in self._bases:
             place, runtime = self.folder(done) / kind, self.given.data.runtime
-            rows = self.trajectory(done)
+            rows = self.trajectory(done, part=part)
 
             def keep() -> None:
                 if not (place / FILE).is_file():
@@ -182,7 +188,25 @@ class Build:
         return dataclasses.replace(self.given.fit, **plain, **changes)
 
 
-def _latest(every: Sequence[Snapshot], which: str) -> list[Snapshot]:
+def need_enough(config: Config, count: int, used: int, where: str) -> None:
+    """Refuse fewer snapshots than the ways need.
+
+    Args:
+        config: Settings of the method.
+        count: How many there are.
+        used: How many of them are used.
+        where: What there are so many of, for the message.
+    """
+    groups = config.twa.groups if "twa" in tried(config.ways) else 1
+    if used < 2 * groups:
+        some = f"{2 * groups} at least are needed" + (f" (two for each of method.twa.groups = {groups})" * (groups > 1))
+        raise InputError(
+            f"{where} {count} snapshots, and method.snapshots = {config.snapshots!r} takes {used} of them: {some}. "
+            "Train with --fit.snapshots.every_epochs 1, or take more."
+        )
+
+
+def taken(every: Sequence[Any], which: str) -> list[Any]:
     """Return the snapshots of a range; of none said, the latest 60 %, at least two."""
     if which:
         return list(every[subspace.read_range(which)])

@@ -65,6 +65,9 @@ def _cost(build: Build, name: str, results: Sequence[StageResult]) -> dict[str, 
     if not WAYS[name].trains:
         averaged = name != "cut" and (build.config.recalibrate or name == "recalibrated")
         return {"passes": 1 / 3 if averaged else 0.0}
+    twa = build.config.twa
+    if name == "twa":
+        return {"passes": build.config.epochs * twa.groups * (twa.held_out or 1.0)}
     return {"passes": float(build.config.epochs + (build.given.fit.epochs if name == "full" else 0))}
 
 

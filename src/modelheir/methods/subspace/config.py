@@ -27,6 +27,15 @@ class ProjectedConfig:
 class WeightsConfig:
     """Settings of trainable weight averaging."""
 
+    coefficients: Annotated[str, OneOf("snapshot", "block")] = (
+        "snapshot"  #: what has a weight of its own: each snapshot, by an orthonormal basis of them; or each parameter
+        #: of each, as far as it is from their mean
+    )
+    groups: Annotated[int, AtLeast(1)] = 1  #: parts of the snapshots, one trained after another: memory holds one
+    held_out: Annotated[float, InRange(0, 1)] = (
+        0.0  #: share of the training images that nothing else is trained on and the weights are; 0: they see the others
+    )
+    optimizer: Annotated[str, OneOf("sgd", "adamw")] = "sgd"  #: how the weights move
     lr: Annotated[float, Above(0)] = 0.1  #: at the start, of coordinates along directions of length 1
     momentum: Annotated[float, InRange(0, 1)] = 0.9  #: of the coordinates' gradients
     weight_decay: Annotated[float, AtLeast(0)] = 1e-5  #: of the averaged weights
@@ -48,9 +57,13 @@ class Config:
         0  #: directions of the plane, or below 1 the share of the snapshots' variance that they explain; 0 is 32, or as
         #: many as the snapshots have
     )
+    bits: Annotated[int, InRange(1, 32)] = (
+        32  #: of a number of the directions in memory: 32, or 16; 8 and fewer are codes between the least and the
+        #: largest number of a parameter, whose values are kept in 16
+    )
     begin: Annotated[str, OneOf("last", "mean", "first")] = "last"  #: the point of the plane where training begins
     recalibrate: bool = True  #: averages get batch-norm statistics of the training images
-    ema_decay: Annotated[float, InRange(0, 1)] = 0.9  #: ema: decay a snapshot, below 1
+    ema_decay: Annotated[float, InRange(0, 1)] = 0.8  #: ema: decay a snapshot, below 1
     latest: Annotated[int, AtLeast(1)] = 6  #: lawa: snapshots averaged
     psgd: ProjectedConfig = dataclasses.field(default_factory=ProjectedConfig)
     twa: WeightsConfig = dataclasses.field(default_factory=WeightsConfig)
@@ -71,6 +84,7 @@ class Config:
             "psgd": {"psgd", "random"},
             "begin": IN_PLANE,
             "components": IN_PLANE,
+            "bits": IN_PLANE | {"twa"},
             "recalibrate": {"swa", "ema", "lawa", "greedy", "twa"}
             | (IN_PLANE if self.begin == "mean" else frozenset()),
             "epochs": {"anneal", "twa", "full"} | IN_PLANE,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelheir import subspace
-from modelheir.methods.subspace.build import COMPONENTS
+from modelheir.methods.subspace.build import COMPONENTS, HELD_OUT
+from modelheir.methods.subspace.config import ProjectedConfig, WeightsConfig
 from modelheir.models.adapters import add_basis
 from modelheir.objective.subspace import PlaneDecay, PlaneLBFGS, QuasiNewton
 from modelheir.plans import Task
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from modelheir.config.fit import FitConfig
     from modelheir.methods.subspace.build import Build, Done
-    from modelheir.methods.subspace.config import ProjectedConfig, WeightsConfig
     from modelheir.models import Classifier
     from modelheir.subspace import Basis, Trajectory
     from modelheir.types import Batch, Step
@@ -49,7 +49,7 @@ def psgd(build: Build, done: Done) -> Task:
 
 def pbfgs(build: Build, done: Done) -> Task:
     """Go as far as a quasi-Newton direction in the plane lowers the batch's loss (the same paper, algorithm 2)."""
-    model, coordinates = _moving(build.begin(done), principal(build, done))
+    model, coordinates = _moving(build, build.begin(done), principal(build, done))
     update = QuasiNewton(model, coordinates, build.loss(model), build.config.pbfgs, where="method.pbfgs")
 
     def measure() -> dict[str, float]:
@@ -64,7 +64,7 @@ def pbfgs(build: Build, done: Done) -> Task:
 
 def lbfgs(build: Build, done: Done) -> Task:
     """Do the same with torch's limited-memory BFGS, an iteration a batch."""
-    model, coordinates = _moving(build.begin(done), principal(build, done))
+    model, coordinates = _moving(build, build.begin(done), principal(build, done))
     update = PlaneLBFGS(model, coordinates, build.loss(model), build.config.lbfgs, where="method.lbfgs")
 
     def measure() -> dict[str, float]:
@@ -93,14 +93,30 @@ def random(build: Build, done: Done) -> Task:
     return _descent(build, build.begin(done), build.basis("random", done, make, drawn=True), build.config.psgd)
 
 
-def twa(build: Build, done: Done) -> Task:
-    """Train a weight for each snapshot, from their mean on (Li et al., 2022, arXiv:2205.13104)."""
-    basis = build.basis("raw", done, lambda rows, folder: subspace.gram_schmidt(rows, folder=folder))
-    return _descent(build, build.averaged(build.mean(done)), basis, build.config.twa)
+def twa(build: Build, done: Done, *, group: int = 0) -> Task:
+    """Train a weight for each snapshot, from their mean on (Li et al., 2022, arXiv:2205.13104).
+
+    Args:
+        build: Of this seed.
+        done: Results so far.
+        group: Number of the group of snapshots, from 1; each goes on from where the one before it ended. 0: the last.
+    """
+    config, count = build.config.twa, len(build.snapshots(done))
+    number = group or config.groups
+    bounds = [count * place // config.groups for place in (number - 1, number)]
+    blocks = config.coefficients == "block"
+
+    def make(rows: Trajectory, folder: Path) -> Basis:
+        return (subspace.deviations if blocks else subspace.gram_schmidt)(rows, folder=folder)
+
+    basis = build.basis(f"{config.coefficients}_{number}", done, make, part=slice(*bounds))
+    before = done.get(f"twa_{number - 1}{build.suffix}")
+    model = build.loaded(before.weights("model")) if before else build.averaged(build.mean(done))
+    return _descent(build, model, basis, config)
 
 
 def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedConfig | WeightsConfig) -> Task:
-    _, coordinates = _moving(model, basis)
+    _, coordinates = _moving(build, model, basis)
     loss = build.loss(model)
     decay = PlaneDecay(model, coordinates, weight=config.weight_decay) if config.weight_decay else None
 
@@ -108,26 +124,37 @@ def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedCon
         found = loss(batches, step)
         return LossTerms({**found.terms, "decay": decay()} if decay else found.terms)
 
+    own = config if isinstance(config, WeightsConfig) else WeightsConfig()
     fit = build.fit(
-        optimizer="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0, schedule="linear", warmup_epochs=0.0
+        optimizer=own.optimizer,
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=0.0,
+        schedule="linear",
+        warmup_epochs=0.0,
     )
-    return in_plane(build, model, fit, objective=objective, measure=functools.partial(build.measured, model))
+    split, measure = HELD_OUT if own.held_out else "train", functools.partial(build.measured, model)
+    return in_plane(build, model, fit, split=split, objective=objective, measure=measure)
 
 
-def _moving(model: Classifier, basis: Basis) -> tuple[Classifier, nn.Parameter]:
+def _moving(build: Build, model: Classifier, basis: Basis) -> tuple[Classifier, nn.Parameter]:
     """Let the network move in a plane and in no other way; edits it."""
-    coordinates = add_basis(model, basis.rows())
+    import torch
+
+    bits, blocks = build.config.bits, dict(zip(basis.names, basis.blocks, strict=True)) if basis.blocks else None
+    rows = subspace.encode(basis, bits=bits).rows() if bits <= 8 else basis.rows()
+    coordinates = add_basis(model, rows, blocks=blocks, dtype=None if bits == 32 else torch.bfloat16)
     model.requires_grad_(False)  # what no snapshot moved stays
     coordinates.requires_grad_(True)
     return model, coordinates
 
 
-def in_plane(build: Build, model: Classifier, fit: FitConfig, **how: Any) -> Task:
+def in_plane(build: Build, model: Classifier, fit: FitConfig, *, split: str = "train", **how: Any) -> Task:
     """Return a task over a network that moves in a plane; ``how`` says by what objective or update."""
     data = build.given.data
     return Task(
         modules={"model": model},
-        streams={"train": data.stream()},
+        streams={"train": data.stream(split, train=True)},
         evaluate=data.evaluation(),
         describe={"model": model.spec},
         fit=fit,

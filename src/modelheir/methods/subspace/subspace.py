@@ -12,19 +12,21 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from modelheir.address import parse_address
 from modelheir.checks import InputError
 from modelheir.config.fit import SnapshotConfig
+from modelheir.data.carving import carve
 from modelheir.methods.declared import ModelUse
 from modelheir.methods.method import Method
-from modelheir.methods.subspace.build import Build
+from modelheir.methods.subspace.build import HELD_OUT, Build, need_enough, taken
 from modelheir.methods.subspace.choice import choice
 from modelheir.methods.subspace.config import Config
 from modelheir.methods.subspace.continued import collect
 from modelheir.methods.subspace.names import tried
+from modelheir.methods.subspace.planes import twa
 from modelheir.methods.subspace.ways import WAYS
 from modelheir.objective.supervised import accept_supervised
 from modelheir.runs.folder import RunFolder
@@ -33,7 +35,8 @@ from modelheir.subspace.trajectory import read_range
 if TYPE_CHECKING:
     from modelheir.config.run import TrainConfig
     from modelheir.methods.given import Given
-    from modelheir.plans import Stage
+    from modelheir.methods.subspace.build import Done
+    from modelheir.plans import Stage, Task
     from modelheir.types import StageResult
 
 __all__ = ["METHOD", "Config", "accept", "plan"]
@@ -48,11 +51,22 @@ def accept(config: Config, run: TrainConfig) -> None:
         raise InputError(
             f"method.components = {config.components}: a whole number of directions, or a share of variance below 1."
         )
+    if config.bits > 8 and config.bits not in (16, 32):
+        raise InputError(f"method.bits = {config.bits}: must be 32, 16, or 8 and fewer.")
+    if config.start and config.twa.held_out:
+        raise InputError(
+            f"method.twa.held_out = {config.twa.held_out}: what --from was trained on is not held out; leave it out."
+        )
     if config.ema_decay == 1:
         raise InputError("method.ema_decay = 1.0: no snapshot after the first would count; give less than 1.")
     kept = run.fit.snapshots
     if not config.start and not kept.on:
         raise InputError("fit.snapshots is off, and there is no --from: set fit.snapshots.every_epochs to 1.")
+    if not config.start and not (kept.every_steps or kept.per_epoch):  # known before the training that leaves them
+        last = run.fit.epochs
+        ends = {epoch for epoch in range(kept.start_epoch, last + 1) if epoch % kept.every_epochs == 0} | {last}
+        count = min(len(ends), kept.keep or len(ends))
+        need_enough(config, count, len(taken(range(count), config.snapshots)), "the training leaves")
     if config.start:
         if parse_address(config.start).kind != "run":
             raise InputError(f"--from {config.start}: snapshots are kept in a run folder; give run:DIR.")
@@ -75,7 +89,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
     builds: list[Build] = []
     names = tried(config.ways)
     for number in range(config.seeds):
-        member, suffix = given.member(number), f"_seed{number}" if config.seeds > 1 else ""
+        member, suffix = _held_out(config, given.member(number)), f"_seed{number}" if config.seeds > 1 else ""
         if config.start:
             kept = functools.partial(_kept_by, config.start)
         else:
@@ -88,8 +102,26 @@ def plan(config: Config, given: Given) -> list[Stage]:
             build.network()
         builds.append(build)
         every = names if "cut" in names else ("cut", *names)  # where bases are kept
-        stages += [build.stage(name, functools.partial(WAYS[name].prepare, build)) for name in every]
+        stages += [build.stage(*part) for name in every for part in _parts(build, name)]
     return [*stages, choice(builds, names)]
+
+
+def _parts(build: Build, name: str) -> Iterator[tuple[str, Callable[[Done], Task]]]:
+    """Yield the stages of a way, of which the last is the way's."""
+    groups = build.config.twa.groups if name == "twa" else 1
+    for number in range(1, groups):
+        yield f"twa_{number}", functools.partial(twa, build, group=number)
+    yield name, functools.partial(WAYS[name].prepare, build)
+
+
+def _held_out(config: Config, given: Given) -> Given:
+    """Return the data with some of the training images set aside as a split of their own."""
+    share = config.twa.held_out if "twa" in tried(config.ways) else 0.0
+    if not share:
+        return given
+    train, part = carve(given.data.splits["train"], share, seed=given.data.inputs.split_seed, name=HELD_OUT)
+    data = dataclasses.replace(given.data, splits={**given.data.splits, "train": train, HELD_OUT: part})
+    return dataclasses.replace(given, data=data)
 
 
 def _of_stage(name: str, done: Mapping[str, StageResult]) -> StageResult:
