@@ -77,6 +77,8 @@ def test_what_is_saved_is_read_again(kind, tmp_path):
     assert not found.components.flags.writeable
     anyone = load_file(tmp_path / "x" / "y" / "basis.safetensors")
     assert np.array_equal(anyone["components"], basis.components)
+    with (tmp_path / "x" / "y" / "basis.safetensors").open("rb") as handle:
+        assert int.from_bytes(handle.read(8), "little") % 8 == 0  # numbers are aligned
     told = json.loads((tmp_path / "x" / "y" / "basis.json").read_text())
     assert (told["kind"], told["names"], told["count"]) == (kind, ["a", "b"], len(basis))
     assert told["explained"] == pytest.approx(list(basis.explained))

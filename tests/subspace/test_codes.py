@@ -65,6 +65,13 @@ def test_equal_numbers_are_kept_exactly():
     assert coded.step.max() == 0
 
 
+def test_numbers_too_small_for_a_step_of_their_own_do_not_wrap_around():
+    tiny = np.zeros((4, 29), np.float32)
+    tiny[:, 28] = 350 * np.finfo(np.float32).smallest_subnormal
+    decoded = encode(dataclasses.replace(BASIS, components=tiny), bits=8).rows()["c"]
+    assert (decoded[:, 12] > decoded[:, 0]).all()
+
+
 @pytest.mark.parametrize("bits", [0, 9])
 def test_other_numbers_of_bits_are_refused(bits):
     with pytest.raises(ValueError, match="bits must be from 1 to 8"):

@@ -111,3 +111,11 @@ def test_a_block_that_does_not_move_stays_zero():
         deviations(StackedRows(values[:1], LAYOUT))
     with pytest.raises(ValueError, match="least"):
         spans.group_parameters(LAYOUT, -1)
+
+
+def test_vectors_no_longer_than_the_floor_are_left_out():
+    products = np.diag([1.0, 0.01, 4.0])
+    assert spans.triangular(products, 0.05).tolist() == [[1, 0, 0], [0, 10, 0], [0, 0, 0.5]]
+    assert spans.triangular(products, 0.2).tolist() == [[1, 0, 0], [0, 0, 0.5]]
+    with pytest.raises(InputError, match="all snapshots are zero"):
+        spans.triangular(products, 2.0)

@@ -194,6 +194,20 @@ def test_a_basis_in_half_precision_does_not_round_coordinates_and_is_kept_once()
     assert torch.allclose(z.grad, wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_a_wide_basis_in_half_precision_is_widened_in_parts():
+    layer = nn.Linear(500, 401, bias=False)
+    rows = torch.randn(3, 401, 500, generator=torch.Generator().manual_seed(0))
+    z = add_basis(layer, {"weight": rows}, dtype=torch.bfloat16)
+    own, kept = torch.tensor([1.0, -2.0, 0.5]), rows.bfloat16().float().flatten(1)
+    with torch.no_grad():
+        z.copy_(own)
+    value, gradient = layer.weight, torch.randn(401, 500, generator=torch.Generator().manual_seed(1))
+    before = layer.parametrizations.weight.original
+    assert torch.allclose(value, before + (own @ kept).view(401, 500), atol=1e-5)
+    value.backward(gradient)
+    assert torch.allclose(z.grad, kept @ gradient.flatten(), rtol=1e-3, atol=1e-2)
+
+
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 def test_second_derivatives_one_by_one_and_in_a_batch(dtype):
     """Newton in a subspace takes products with the Hessian; that of ``|P^T z|^2`` is ``2 P P^T``."""

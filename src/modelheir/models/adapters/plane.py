@@ -69,7 +69,7 @@ class _Expand(torch.autograd.Function):
 
     @staticmethod
     def forward(own: Tensor, basis: Tensor) -> Tensor:
-        return own @ basis.to(own.dtype)
+        return torch.cat([own @ part.to(own.dtype) for part in _parts(basis)])
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -87,7 +87,11 @@ class _Project(torch.autograd.Function):
 
     @staticmethod
     def forward(vector: Tensor, basis: Tensor) -> Tensor:
-        return basis.to(vector.dtype) @ vector
+        parts = _parts(basis)
+        return sum(
+            (part.to(vector.dtype) @ own for part, own in zip(parts, vector.split(parts[0].shape[1]), strict=True)),
+            start=vector.new_zeros(len(basis)),
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
@@ -96,6 +100,11 @@ class _Project(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         return _Expand.apply(grad, *ctx.saved_tensors), None
+
+
+def _parts(basis: Tensor) -> tuple[Tensor, ...]:
+    """Cut a basis into columns of which a widened copy is small: in a processor's cache, or a part of its memory."""
+    return basis.split(max((2**18 if basis.device.type == "cpu" else 2**24) // len(basis), 1), dim=1)
 
 
 def add_plane(model: nn.Module, *, coordinates: int, seed: int, names: Collection[str]) -> nn.Parameter:
