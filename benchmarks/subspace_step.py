@@ -20,7 +20,8 @@ import os
 import socket
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -32,7 +33,7 @@ from modelheir.engine.step import EngineStep
 from modelheir.inference.runtime import Runtime
 from modelheir.models.adapters import add_basis
 from modelheir.objective.subspace import QuasiNewton, QuasiNewtonConfig
-from modelheir.types import Batch, LossTerms
+from modelheir.types import Batch, LossTerms, Step
 
 WAYS = ("sgd", "psgd", "pbfgs", "pbfgs same", "pbfgs outside")
 
@@ -75,7 +76,7 @@ def make(way: str, given: argparse.Namespace) -> tuple[Callable[[], object], lis
     labels = torch.arange(given.batch) % 10
     batches = {"train": Batch(images, labels, torch.arange(given.batch), labelled=True)}
 
-    def objective(batches, step) -> LossTerms:
+    def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         batch = batches["train"]
         return LossTerms({"task": cross_entropy(model(batch.inputs), batch.labels)})
 
@@ -108,7 +109,7 @@ def apart(rank: int, world: int, port: int, given: argparse.Namespace, told: mul
     Runtime("cpu")
     sent, reduce = [0], dist.all_reduce
 
-    def counted(tensor: torch.Tensor, *more: object, **named: object) -> object:
+    def counted(tensor: torch.Tensor, *more: Any, **named: Any) -> object:
         sent[0] += tensor.numel() * tensor.element_size()
         return reduce(tensor, *more, **named)
 

@@ -1,9 +1,6 @@
 """V-7: two processes with half of each batch step as one does, and only coordinates travel (gloo on the CPU)."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
@@ -94,15 +91,12 @@ if runtime.main:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, copies):
     """Return the folder where one process and two have trained."""
     folder = tmp_path_factory.mktemp("processes")
-    worker = folder / "worker.py"
-    worker.write_text(WORKER)
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run([sys.executable, worker, folder / "one"], check=True, env=env, timeout=250)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*launch, worker, folder / "two"], check=True, env=env, timeout=250)
+    for world, name in ((1, "one"), (2, "two")):
+        done = copies.program(WORKER, folder / name, world=world)
+        assert done.returncode == 0, done.stderr
     return folder
 
 

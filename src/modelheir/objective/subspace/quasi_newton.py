@@ -196,9 +196,9 @@ class QuasiNewton:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take it back."""
-        arrays = {name: state[name].cpu().numpy().copy() for name in ("inverse", "step", "gradient")}
-        flags = {name: bool(state[name]) for name in ("seen", "curved")}
-        self.known = subspace.Curvature(**arrays, **flags, scale=float(state["scale"]))
+        arrays = (state[name].cpu().numpy().copy() for name in ("inverse", "step", "gradient"))
+        seen, curved, scale = bool(state["seen"]), bool(state["curved"]), float(state["scale"])
+        self.known = subspace.Curvature(*arrays, seen=seen, curved=curved, scale=scale)
         self.steps, self.refused, self.forgotten = (int(one) for one in state["counts"])
         self.cost = float(state["cost"])
         if self.residual is not None:
