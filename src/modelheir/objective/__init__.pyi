@@ -1,3 +1,4 @@
+from .alignment import DistributionAlignment as DistributionAlignment
 from .class_map import ClassMap as ClassMap
 from .class_map import Shared as Shared
 from .consistency.choice import ConsistencyConfig as ConsistencyConfig
@@ -28,7 +29,6 @@ from .supervised import accept_supervised as accept_supervised
 from .supervised import make_supervised as make_supervised
 from .terms import Term as Term
 from .terms import combine as combine
-from .thresholds.alignment import DistributionAlignment as DistributionAlignment
 from .thresholds.choice import PseudoLabelConfig as PseudoLabelConfig
 from .thresholds.fixed import FixedThreshold as FixedThreshold
 from .thresholds.flexmatch import FlexMatch as FlexMatch

@@ -62,7 +62,7 @@ def test_resuming_finds_both_parts(name):
     whole, again = made(name), made(name)
     whole.weights(first, INDEX)
     state = {key: value.clone() for key, value in whole.state_dict().items()}
-    assert {"alignment.mean", "alignment.batches"} <= set(state)
+    assert {"alignment.total", "alignment.weight"} <= set(state)
     again.load_state_dict(state)
     for p in later:
         one, other = whole.weights(p, INDEX), again.weights(p, INDEX)

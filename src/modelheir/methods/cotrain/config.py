@@ -83,5 +83,6 @@ class Config:
         found |= {name: why for name in ("consistency", "mct", "mpl") if name not in names}
         found |= {} if {"mct", "mpl"} & set(names) else {"meta_rate": why}
         found |= {} if "pseudo_label" in names else {"pseudo_threshold": why}
+        found |= {} if len(names) > 1 else {"budget": why}
         found |= {} if self.tune else {"tuning": "tune = ''"}
         return found if self.labels else {**found, "label_rule": "labels = ''"}

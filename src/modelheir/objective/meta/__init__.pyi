@@ -1,4 +1,3 @@
-from .alignment import DistributionAlignment as DistributionAlignment
 from .average import AverageWeights as AverageWeights
 from .collapse import CollapseWatch as CollapseWatch
 from .feedback import adjusted_rewards as adjusted_rewards

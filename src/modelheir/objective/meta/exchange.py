@@ -28,8 +28,8 @@ from modelheir.objective.meta.feedback import (
 )
 from modelheir.objective.meta.heads import evaluating, logits_at, logits_of, own, trainable
 from modelheir.objective.meta.known import Known, known_loss, mean_gradients
-from modelheir.objective.meta.running_mean import RunningMean
 from modelheir.objective.meta.targets import Taught, taught_loss
+from modelheir.objective.running_mean import RunningMean
 
 if TYPE_CHECKING:
     from modelheir.objective.meta.giving import Giving

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from modelheir.objective.meta.alignment import DistributionAlignment
+from modelheir.objective.alignment import DistributionAlignment
 from modelheir.objective.meta.average import AverageWeights
 from modelheir.objective.meta.collapse import CollapseWatch
 from modelheir.objective.meta.heads import evaluating, logits_at
@@ -48,7 +48,7 @@ class Giving:
         self.teachers, self.pool, self.config = dict(teachers), pool, config
         self.watch = CollapseWatch(students, prior, below=below, where=where)
         self.alignment = (
-            DistributionAlignment(prior, teachers=len(students), decay=config.align_decay) if config.align else None
+            DistributionAlignment(prior, models=len(students), momentum=config.align_decay) if config.align else None
         )
         self.average = AverageWeights(teachers, decay=config.average_decay) if config.average_decay else None
 

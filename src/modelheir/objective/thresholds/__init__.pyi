@@ -1,4 +1,3 @@
-from .alignment import DistributionAlignment as DistributionAlignment
 from .choice import PseudoLabelConfig as PseudoLabelConfig
 from .fixed import FixedThreshold as FixedThreshold
 from .flexmatch import FlexMatch as FlexMatch

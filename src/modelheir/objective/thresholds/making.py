@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from modelheir.checks import InputError, validate
-from modelheir.objective.thresholds.alignment import DistributionAlignment
+from modelheir.objective.alignment import DistributionAlignment
 from modelheir.objective.thresholds.choice import PseudoLabelConfig
 from modelheir.objective.thresholds.fixed import FixedThreshold
 from modelheir.objective.thresholds.flexmatch import FlexMatch

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from modelheir import checks
 from modelheir.losses.gather import Gather
-from modelheir.objective.thresholds.alignment import DistributionAlignment
+from modelheir.objective.alignment import DistributionAlignment
 from modelheir.objective.thresholds.sharpening import sharpened
 
 __all__ = ["Lesson", "PseudoLabels", "Threshold"]

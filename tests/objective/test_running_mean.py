@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelheir.objective.meta.running_mean import RunningMean
+from modelheir.objective.running_mean import RunningMean
 
 
 @given(st.lists(st.floats(-10, 10), min_size=1, max_size=8), st.floats(0, 1))

@@ -20,10 +20,11 @@ def batches(count, seed=0, rows=8):
 @settings(deadline=None, max_examples=15)
 @given(st.floats(0, 0.999), st.integers(0, 50))
 def test_equals_the_formula(m, seed):
-    made, mean = DistributionAlignment(SHARES.double(), momentum=m), None
+    made, seen = DistributionAlignment(SHARES.double(), momentum=m), []
     for p in batches(4, seed):
         found, p = made(p), p.numpy()
-        mean = p.mean(0) if mean is None else m * mean + (1 - m) * p.mean(0)
+        seen.append(p.mean(0))
+        mean = np.average(seen, axis=0, weights=m ** np.arange(len(seen))[::-1].astype(float))
         expected = np.zeros_like(p)
         for n in range(len(p)):
             for c in range(C):
@@ -65,7 +66,7 @@ def test_processes_have_the_mean_of_the_whole_batch():
 def test_a_class_that_is_never_predicted_stays_finite_and_an_empty_batch_changes_nothing():
     made = DistributionAlignment(SHARES)
     assert made(torch.ones(0, C)).shape == (0, C)
-    assert made.batches == 0
+    assert not made.shift().any()
     found = made(torch.tensor([[1.0, 0.0, 0.0]]))
     assert found.tolist() == [[1.0, 0.0, 0.0]]
 
@@ -85,3 +86,34 @@ def test_refusals():
         DistributionAlignment(SHARES, momentum=1.5)
     with pytest.raises(ValueError, match="shares has 3, classes has 2"):
         DistributionAlignment(SHARES)(torch.ones(2, 2) / 2)
+
+
+@given(st.integers(0, 99), st.floats(0.0, 1.0))
+@settings(deadline=None)
+def test_the_shift_of_several_models_logits_is_the_written_rule(seed, momentum):
+    """By NumPy: the running mean of each, the ratio, the normalisation."""
+    rng = np.random.default_rng(seed)
+    prior, seen = rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(4), size=(3, 2))
+    alignment = DistributionAlignment(torch.tensor(prior), models=2, momentum=momentum)
+    for batch in seen:
+        alignment.add(torch.tensor(batch))
+    mean = np.average(seen, axis=0, weights=momentum ** np.arange(3)[::-1].astype(float))
+    p = rng.dirichlet(np.ones(4), size=(2, 5))
+    wanted = p * ((prior + 1e-6) / (mean + 1e-6))[:, None]
+    wanted /= wanted.sum(2, keepdims=True)
+    found = (torch.tensor(p).log() + alignment.shift()[:, None]).softmax(2)
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def test_nothing_is_shifted_before_anything_was_seen_or_where_the_mean_is_the_prior():
+    prior = torch.tensor([0.2, 0.8])
+    alignment = DistributionAlignment(prior)
+    torch.testing.assert_close(alignment.shift(), torch.zeros(1, 2))
+    alignment.add(prior[None])
+    torch.testing.assert_close(alignment.shift(), torch.zeros(1, 2))
+
+
+def test_a_class_that_is_never_said_is_raised_by_a_finite_number():
+    alignment = DistributionAlignment(torch.tensor([0.5, 0.5]))
+    alignment.add(torch.tensor([[1.0, 0.0]]))
+    assert alignment.shift().isfinite().all()

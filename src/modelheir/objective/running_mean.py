@@ -19,7 +19,7 @@ __all__ = ["RunningMean"]
 
 
 class RunningMean:
-    """The mean of what was seen; a state. It stays on the device of the values.
+    """The mean of what was seen; a state. It begins on the device of ``start`` and stays on that of the values.
 
     Args:
         start: What it is before the first value; its shape is that of the values.
@@ -36,7 +36,7 @@ class RunningMean:
     def __init__(self, start: Tensor, *, decay: float) -> None:
         checks.in_range(0, 1, decay=decay)
         self.decay, self._start = decay, start
-        self._total, self._weight = torch.zeros_like(start), torch.zeros(())
+        self._total, self._weight = torch.zeros_like(start), torch.zeros((), device=start.device)
 
     @property
     def value(self) -> Tensor:
