@@ -35,6 +35,7 @@ HERE = Path(__file__).parent
 EXAMPLE = HERE.parent.parent / "examples" / "views_without_labels.py"
 ALGORITHMS = ("supervised", "concatenated", "logistic", "svm", "label_spreading", "pseudo_label", "consistency")
 ALGORITHMS += ("cotrain", "mct", "mpl")
+FEW = ("supervised", "concatenated", "label_spreading", "pseudo_label", "cotrain", "mct")  #: of the Gaussians
 FEEDBACK = {
     "mct, no feedback": ["--method.mct.feedback.form", "none"],
     "mct, shuffled feedback": ["--method.mct.feedback.shuffled", "true"],
@@ -43,13 +44,11 @@ FEEDBACK = {
 DATA = {
     "digits": (("1 per class", "5 per class", "10 per class"), ["--data", "digits"], 99),
     "cifar10": (("1 %", "10 %"), [], 3),
-    **{
-        f"gaussians, {second}": (("2 per class",), [], 99) for second in ("alike", "weaker", "weakest", "noise", "copy")
-    },
+    **{f"gaussians, {second}": (("2 per class",), [], 99) for second in ("alike", "weaker", "noise", "copy")},
 }
 BASE = "concatenated"
 #: second view -> standard deviations of it between the classes' means; the first has 3
-APART = {"alike": 3.0, "weaker": 2.0, "weakest": 1.0, "noise": 0.0, "copy": 3.0}
+APART = {"alike": 3.0, "weaker": 1.5, "noise": 0.0, "copy": 3.0}
 
 
 def gaussians(second: str, out: Path) -> list[str]:
@@ -104,7 +103,7 @@ def trainings(data: Path, out: Path, seeds: list[int], sets: list[str]) -> Itera
         for seed in seeds[: DATA[name][2]]:
             for labels in DATA[name][0]:
                 own = ["--labels", labels, "--seed", str(seed), "--method.seeds", "1", "--fit.epochs", "10"]
-                arms = {"all": ["--algorithm", *ALGORITHMS]}
+                arms = {"all": ["--algorithm", *(FEW if name.startswith("gaussians") else ALGORITHMS)]}
                 arms |= {arm: ["--algorithm", "mct", *words] for arm, words in FEEDBACK.items()}
                 for arm, words in arms.items():
                     words_of = [name, labels, f"seed{seed}", arm]
@@ -172,6 +171,8 @@ def markdown(result: dict) -> str:
             lines += ["|---|---|---|---|"]
             for arm in (*ALGORITHMS, *FEEDBACK):
                 found = values(result, data, labels, arm)
+                if not len(found):
+                    continue
                 rows = [r for r in result["records"] if (r["data"], r["labels"], r["arm"]) == (data, labels, arm)]
                 views = [row["views"] for row in rows if row.get("views")]
                 alone = (
