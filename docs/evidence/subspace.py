@@ -5,7 +5,7 @@
 ``DIR`` holds ``train.parquet`` and ``test.parquet`` of CIFAR-10: 3,000 images to train on, 1,000 to choose by and
 10,000 to report, at 16 pixels; a ResNet-8. Networks are trained by SGD whose rate falls in a line and is cut off when a
 fifth of it is left, after 20 epochs, as the published schedule was (at epoch 70 of 90); then every way has 2 passes, or
-none. ``noise`` has a fifth of the training labels wrong. ``fine-tuning`` continues a finished training at a low rate
+none. ``constant`` keeps the rate at 0.05 for as long. ``noise`` has a fifth of the training labels wrong. ``fine-tuning`` continues a finished training at a low rate
 for 3 epochs with 4 snapshots each, and gives every way one pass. ``mean`` and ``first`` begin in the plane at the mean
 and at the first of the snapshots of ``usual``. Writes ``subspace.json`` and the tables of ``subspace.md``.
 """
@@ -27,7 +27,7 @@ from modelheir.analysis.arms import over_seeds
 HERE = Path(__file__).parent
 WAYS = ("cut", "recalibrated", "anneal", "swa", "ema", "lawa", "greedy", "twa", "psgd", "pbfgs", "random")
 PLANE = ("psgd", "pbfgs")
-SETS = ("usual", "noise", "fine-tuning", "mean", "first")
+SETS = ("usual", "constant", "noise", "fine-tuning", "mean", "first")
 BASE = "cut"
 
 
@@ -46,9 +46,11 @@ def trainings(data: Path, out: Path, seeds: list[int], sets: list[str]) -> Itera
         whole = ["--ways", *WAYS, "full"]
         for name in sets:
             place = out / name / f"seed{seed}"
-            if name in ("usual", "noise"):
+            if name in ("usual", "constant", "noise"):
                 noise = ["--inputs.label_noise", "0.2"] if name == "noise" else []
-                _run(["train", "subspace", *own, *cut, *noise, *whole, "--out", str(place)])
+                rate = ["--fit.lr", "0.05", "--fit.epochs", "20"] if name == "constant" else cut
+                ways = whole if name == "usual" else ["--ways", *WAYS]
+                _run(["train", "subspace", *own, *rate, *noise, *ways, "--out", str(place)])
             elif name == "fine-tuning":
                 base, tuned = out / "base" / f"seed{seed}", out / "tuned" / f"seed{seed}"
                 _run(["train", "finetune", *own, "--fit.lr", "0.1", "--fit.epochs", "22", "--out", str(base)])
