@@ -145,8 +145,7 @@ class Trajectory:
             if starts[place] >= stop:
                 break
             low, high = max(start, starts[place]), min(stop, starts[place + 1])
-            if low < high:
-                found.append((place, low - starts[place], high - starts[place]))
+            found.append((place, low - starts[place], high - starts[place]))
         return found
 
     def _fill(self, row: int, pieces: Sequence[tuple[int, int, int]], out: np.ndarray) -> None:

@@ -83,6 +83,7 @@ def test_the_gradient_of_coordinates_is_the_projected_gradient_over_several_pass
     assert [name for name, value in moved.named_parameters() if value.requires_grad] == [
         "0.parametrizations.weight.0.coordinates"
     ]
+    assert sum(key.endswith("coordinates") for key in moved.state_dict()) == 1
     state = plain.state_dict()
     for name, value in plain_state(moved).items():
         if "running" not in name and "tracked" not in name:
