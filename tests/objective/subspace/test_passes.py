@@ -6,6 +6,7 @@ from torch.nn.functional import cross_entropy
 
 from modelheir.checks import InputError
 from modelheir.objective.subspace.passes import Passes
+from modelheir.types import LossTerms
 
 
 def passes(plane, accumulate=1, **net):
@@ -40,6 +41,20 @@ def test_later_passes_draw_what_the_first_drew(plane):
     assert torch.equal(some.again(z)[1][z], gradients[z])
 
 
+def test_what_is_observed_is_a_mean_over_micro_batches_and_logged_once(plane):
+    whole, z, _ = passes(plane)
+    parts, other, step = passes(plane, 3)
+    one, several = whole.first(z)[0].observed, parts.first(other)[0].observed
+    assert several["train/accuracy"] == pytest.approx(float(one["train/accuracy"]))
+    assert 0 < one["train/accuracy"] < 1
+    parts.objective = lambda batches, step: LossTerms(
+        {"task": 0 * other.sum()}, {"said": batches["train"].index.double().mean()}
+    )
+    assert parts.first(other)[0].observed["said"] == 5.5
+    parts.loss()
+    assert step.observed() == {}
+
+
 def test_what_a_loss_does_not_use_has_no_gradient(plane):
     some, z, _ = passes(plane)
     other = torch.nn.Parameter(torch.zeros(2))
@@ -70,3 +85,16 @@ def test_pairs_of_views_and_targets_are_cut_alike(plane):
     assert torch.equal(torch.cat([one.extra["weight"] for one in parts]), whole.extra["weight"])
     assert torch.equal(torch.cat([one.index for one in parts]), whole.index)
     assert all(one.labelled for one in parts)
+
+
+def test_the_gradient_along_directions_is_not_rounded_to_half(plane):
+    """Q-9: passes in bf16, P g of what they give in float32."""
+    model, plain = plane.net(norm=False).float(), plane.net(norm=False).float()
+    rows = plane.orthonormal(3, sum(one.numel() for one in model.parameters()))
+    z, step, batches = plane.make(model, rows), plane.step(model), plane.batch(12)
+    with torch.autocast("cpu", torch.bfloat16):
+        _, gradients = Passes(model, plane.of_net(model), batches, step).first(z)
+        loss = plane.of_net(plain)(batches, step).total
+    loss.backward()
+    whole = torch.cat([one.grad.reshape(-1) for one in plain.parameters()])
+    torch.testing.assert_close(gradients[z], rows.float() @ whole, rtol=1e-4, atol=1e-6)

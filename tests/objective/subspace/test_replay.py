@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from modelheir.objective.subspace.replay import Draws, replayed
+from modelheir.objective.subspace.replay import Draws, Listening, replayed
 
 
 def states(step):
@@ -17,16 +17,12 @@ def test_draws_the_same_and_leaves_generators_and_buffers_as_they_were(plane):
     draws = Draws(step)
     first = model(x), torch.rand(3, generator=step.generator)
     after, buffers = states(step), {name: one.clone() for name, one in model.named_buffers()}
-    step.observe("seen", torch.tensor(1.0))
     for _ in range(2):
-        with replayed(model, step, draws) as again:
-            found = model(x), torch.rand(3, generator=again.generator)
-            again.observe("seen", torch.tensor(2.0))
-            assert again.device == step.device
+        with replayed(model, step, draws):
+            found = model(x), torch.rand(3, generator=step.generator)
         assert all(torch.equal(one, other) for one, other in zip(found, first, strict=True))
         assert all(torch.equal(one, other) for one, other in zip(states(step), after, strict=True))
         assert all(torch.equal(one, buffers[name]) for name, one in model.named_buffers())
-    assert step.observed()["seen"] == 1
     assert not torch.equal(model(x), first[0])  # what comes next draws anew
 
 
@@ -54,3 +50,14 @@ def test_a_basis_is_not_copied(plane):
     with replayed(layer, step, Draws(step)):
         layer.large.add_(1)
     assert layer.large.tolist() == [1, 1, 1]
+
+
+def test_what_is_observed_can_be_kept_out_of_the_log(plane):
+    step, seen = plane.step(plane.net()), {}
+    listening = Listening(step, seen)
+    listening.observe("loss", torch.tensor(2.0, requires_grad=True))
+    assert step.observed() == {}
+    assert seen["loss"] == 2
+    assert not seen["loss"].requires_grad
+    assert listening.generator is step.generator
+    assert listening.mean(torch.tensor(3.0)) == 3

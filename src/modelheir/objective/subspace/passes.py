@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
 from modelheir.checks import InputError
-from modelheir.objective.subspace.replay import Draws, replayed
+from modelheir.objective.subspace.replay import Draws, Listening, replayed
 from modelheir.types import LossTerms
 
 if TYPE_CHECKING:
@@ -52,20 +52,24 @@ class Passes:
         self.forwards, self.backwards = 0, 0
 
     def first(self, *leaves: nn.Parameter) -> tuple[LossTerms, dict[Tensor, Tensor]]:
-        """Return the terms of this process, and gradients averaged over processes; what the pass moves stays moved."""
-        return self._gradients(self.step, leaves)
+        """Return this process's terms and observed values, and gradients averaged over processes.
+
+        Terms and values are means over micro-batches. What the pass moves stays moved.
+        """
+        return self._gradients(leaves)
 
     def again(self, *leaves: nn.Parameter) -> tuple[LossTerms, dict[Tensor, Tensor]]:
         """Return the same where the weights are now."""
-        with replayed(self.model, self.step, self.draws) as step:
-            return self._gradients(step, leaves)
+        with replayed(self.model, self.step, self.draws):
+            return self._gradients(leaves)
 
     @torch.no_grad()
     def loss(self) -> Tensor:
         """Return the loss of this process where the weights are now, without a graph; a scalar."""
         self.forwards += 1
-        with replayed(self.model, self.step, self.draws) as step:
-            found = [self.objective(batches, step).total for batches in self.micro]
+        quiet = cast("Step", Listening(self.step, {}))
+        with replayed(self.model, self.step, self.draws):
+            found = [self.objective(batches, quiet).total for batches in self.micro]
         return torch.stack(found).mean()
 
     @property
@@ -73,20 +77,22 @@ class Passes:
         """All passes so far in steps of SGD, in each of which a forward pass is a third."""
         return (self.forwards + 2 * self.backwards) / 3
 
-    def _gradients(self, step: Step, leaves: Sequence[nn.Parameter]) -> tuple[LossTerms, dict[Tensor, Tensor]]:
+    def _gradients(self, leaves: Sequence[nn.Parameter]) -> tuple[LossTerms, dict[Tensor, Tensor]]:
         self.forwards, self.backwards = self.forwards + 1, self.backwards + 1
         holder, share = nn.ParameterList(leaves), 1 / len(self.micro)
         terms: dict[str, Tensor] = {}
+        observed: dict[str, Tensor] = {}
         gradients: dict[Tensor, Tensor] = {}
         for batches in self.micro:
-            found = self.objective(batches, step)
+            found = self.objective(batches, cast("Step", Listening(self.step, logged := {})))
             with torch.autocast(self.step.device.type, enabled=False):  # P g is no product to round
-                some = step.gradients(found.total * share, holder)
-            for name, value in found.terms.items():
-                terms[name] = value.detach() * share + terms.get(name, 0)
+                some = self.step.gradients(found.total * share, holder)
+            for means, values in ((terms, found.terms), (observed, {**found.observed, **logged})):
+                for name, value in values.items():
+                    means[name] = value.detach() * share + means.get(name, 0)
             for leaf, value in some.items():
                 gradients[leaf] = gradients[leaf].add_(value) if leaf in gradients else value
-        return LossTerms(terms), gradients
+        return LossTerms(terms, observed), gradients
 
 
 def rate_of(parameter: Tensor, step: Step) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 if TYPE_CHECKING:
     from modelheir.types import Step
 
-__all__ = ["Draws", "replayed"]
+__all__ = ["Draws", "Listening", "replayed"]
 
 
 class Draws:
@@ -33,7 +33,7 @@ class Draws:
 
 
 @contextlib.contextmanager
-def replayed(model: nn.Module, step: Step, draws: Draws) -> Iterator[Step]:
+def replayed(model: nn.Module, step: Step, draws: Draws) -> Iterator[None]:
     """Let passes of ``model`` draw as they did from ``draws`` on, and take back what they move.
 
     Args:
@@ -41,13 +41,11 @@ def replayed(model: nn.Module, step: Step, draws: Draws) -> Iterator[Step]:
         step: The engine's.
         draws: Where generators stood when the first pass began.
 
-    Yields:
-        A step like ``step`` that logs nothing.
     """
     now, held = Draws(step), _buffers(model)
     try:
         draws.again()
-        yield cast("Step", _Silent(step))
+        yield
     finally:
         now.again()
         with torch.no_grad():
@@ -55,12 +53,15 @@ def replayed(model: nn.Module, step: Step, draws: Draws) -> Iterator[Step]:
                 part._buffers[name] = buffer.copy_(value)
 
 
-class _Silent:
-    def __init__(self, step: Step) -> None:
-        self._step = step
+class Listening:
+    """A step like another that writes what is observed into ``seen``, and not into the log."""
+
+    def __init__(self, step: Step, seen: dict[str, Tensor]) -> None:
+        self._step, self.seen = step, seen
 
     def observe(self, name: str, value: Tensor) -> None:
-        pass
+        """Note a scalar."""
+        self.seen[name] = value.detach()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._step, name)
