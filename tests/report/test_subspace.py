@@ -35,6 +35,10 @@ def test_without_a_surface_the_way_itself_is_drawn():
     assert found["surface"] is None
     assert 'class="figure trajectory"' in found["path"]
     assert found["rows"] == found["key"] == []
+    ways = subspace("run", {"subspace": {**HELD, "surface": None}})
+    assert [name for name, _ in ways["key"]] == ["SWA", "P-SGD"]
+    assert "SWA: (0, 0.5)" in ways["path"]
+    assert (ways["quantity"], ways["rows"][0]["value"]) == ("loss", "0.4")  # what is kept without a plane is a loss
 
 
 def test_files_have_their_numbers_beside_them():
@@ -44,7 +48,11 @@ def test_files_have_their_numbers_beside_them():
     assert columns == ("way", "x", "y", "value")
     assert len(rows) == 6 + 3
     assert rows[-1] == {"way": "P-SGD", "x": 0.5, "y": 0.5}
-    assert [ending for *_, ending in pictures({**HELD, "surface": None})] == ["_variance", "_path"]
+    rows, columns = found["_path"]
+    assert columns == ("way", "step", "x", "y")
+    assert [row.get("way") for row in rows] == [None] * 3 + ["SWA", "P-SGD", "P-SGD"]
+    bare = {ending: columns for *_, columns, ending in pictures({**HELD, "surface": None, "ways": {}})}
+    assert bare == {"_variance": ("component", "share", "together"), "_path": ("step", "x", "y")}
 
 
 @pytest.mark.parametrize(

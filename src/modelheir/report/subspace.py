@@ -40,13 +40,14 @@ def subspace(name: str, result: Mapping[str, Any]) -> dict[str, Any] | None:
     found = _read(result["subspace"], name)
     names = list(found["ways"])
     plane = _plane(found)
-    quantity = (found.get("surface") or {}).get("quantity", "")
+    valued = any(numerals.is_number(way.get("value")) for way in found["ways"].values())
+    quantity = (found.get("surface") or {}).get("quantity", "loss" if valued else "")
     return {
         "run": name,
         "variance": variance(found["variance"]),
-        "path": None if plane else trajectory(found["path"], shares=found["variance"]),
+        "path": None if plane else trajectory(found["path"], ways=_points(found), shares=found["variance"]),
         "surface": plane,
-        "key": figures.key(names) if plane else [],
+        "key": figures.key(names),
         "quantity": quantity,
         "split": (found.get("surface") or {}).get("split", ""),
         "rows": [_row(key, way, quantity) for key, way in found["ways"].items()],
@@ -65,17 +66,22 @@ def pictures(found: Mapping[str, Any]) -> Iterator[Drawn]:
     found = _read(found, "the run")
     shares, ways = found["variance"], _points(found)
     yield variance(shares), variance_rows(shares), VARIANCE_COLUMNS, "_variance"
-    yield trajectory(found["path"], shares=shares), trajectory_rows(found["path"]), TRAJECTORY_COLUMNS, "_path"
+    stood = [{"way": name, "x": x, "y": y} for name, points in ways.items() for x, y in points]
+    more = ["way"] if ways else []
+    way = _keyed(trajectory(found["path"], ways=ways, shares=shares), ways, 330)
+    yield way, trajectory_rows(found["path"]) + stood, (*more, *TRAJECTORY_COLUMNS), "_path"
     plane = _plane(found)
     if plane is None:
         return
-    if ways:
-        label = "The loss over the plane of two directions, and where ways end in it"
-        plane = sheet([("", plane)], height=360, columns=1, key=way_key(ways), label=label)
-    rows = surface_rows(_surface(found)) + [
-        {"way": name, "x": x, "y": y} for name, points in ways.items() for x, y in points
-    ]
-    yield plane, rows, (*(["way"] if ways else []), *SURFACE_COLUMNS), "_surface"
+    yield _keyed(plane, ways, 360), surface_rows(_surface(found)) + stood, (*more, *SURFACE_COLUMNS), "_surface"
+
+
+def _keyed(drawn: Markup, ways: Mapping[str, Sequence[Sequence[float]]], height: float) -> Markup:
+    """Return a picture with the key of its ways below, where there are any."""
+    if not ways:
+        return drawn
+    label = "Where ways of going on ended, in the plane of two directions"
+    return sheet([("", drawn)], height=height, columns=1, key=way_key(ways), label=label)
 
 
 def _plane(found: Mapping[str, Any]) -> Markup | None:

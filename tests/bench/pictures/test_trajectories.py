@@ -64,22 +64,44 @@ def test_without_its_images_a_run_has_no_loss_around_it(run, tmp_path, monkeypat
     assert (len(plain.pictures), plain.notes) == (2, [])
 
 
-def test_what_a_run_keeps_of_its_subspace_is_drawn_as_it_is(run, tmp_path):
-    path = run / "result.json"
-    before = path.read_text("utf-8")
-    held = {"variance": [0.75, 0.25], "path": [[0.0, 0.0, 0], [1.0, 1.0, 7]], "ways": {"SWA": {"points": [[0.5, 0.5]]}}}
-    held["surface"] = {"x": [0.0, 1.0], "y": [0.0, 1.0], "value": [[1.0, 2.0], [3.0, 4.0]], "quantity": "loss"}
-    try:
-        path.write_text(json.dumps({**json.loads(before), "subspace": held}), "utf-8")
-        found = draw_pictures("trajectory", [str(run)], PlotConfig(out=str(tmp_path), quiet=True))
-        _, page = report_runs([str(run)], ReportConfig(html=str(tmp_path / "report.html"), pictures=False))
-    finally:
-        path.write_text(before, "utf-8")
-    assert [row["value"] for row in rows_of(found.pictures[2])][:4] == ["1.0", "2.0", "3.0", "4.0"]
-    assert "SWA" in found.pictures[2].read_text("utf-8")
+@pytest.fixture(scope="module")
+def spaces(run, tmp_path_factory):
+    """Two runs of ``subspace``: on the snapshots of its own training, and on those of the run above."""
+    place = tmp_path_factory.mktemp("spaces")
+    given = {"data": DATA, "model": "convnet", "quiet": True, "method.ways": ("cut", "swa", "psgd"), "method.epochs": 1}
+    train("subspace", out=str(place / "own"), **given, **{"fit.epochs": 3, "fit.snapshots.per_epoch": 2})
+    train("subspace", out=str(place / "theirs"), **given, **{"method.start": f"run:{run}"})
+    return place
+
+
+@pytest.mark.parametrize(("name", "stage"), [("own", "collect"), ("theirs", "cut")])
+def test_ways_of_a_subspace_are_drawn_where_its_page_has_them(name, stage, spaces, tmp_path):
+    """Both from the run's own snapshots and, where these are another run's, from the basis it keeps."""
+    run = spaces / name
+    held = json.loads((run / "result.json").read_text("utf-8"))["subspace"]
+    found = draw_pictures("trajectory", [str(run)], PlotConfig(out=str(tmp_path), grid=3, images=20, quiet=True))
+    assert [path.stem for path in found.pictures] == [
+        f"trajectory_{name}_{stage}_{n}" for n in ("variance", "path", "surface")
+    ]
+    assert found.notes == []
+    rows = rows_of(found.pictures[1])
+    path = np.array([[float(row["x"]), float(row["y"])] for row in rows if not row["way"]])
+    np.testing.assert_allclose(path, np.array(held["path"])[:, :2], atol=1e-4)
+    for way, about in held["ways"].items():
+        (own,) = [row for row in rows if row["way"] == way]
+        np.testing.assert_allclose([float(own["x"]), float(own["y"])], about["points"][-1], atol=1e-4)
+    surface = [row for row in rows_of(found.pictures[2]) if not row["way"]]
+    assert len(surface) == 9
+    assert max(float(row["x"]) for row in surface) > path[:, 0].max()
+    _, page = report_runs([str(run)], ReportConfig(html=str(tmp_path / "report.html"), pictures=False))
     text = page.read_text("utf-8")
-    assert "The subspace of v1" in text
-    assert text.index('class="figure variance"') < text.index('class="figure loss-plane"')
+    assert f"The subspace of {name}" in text
+    assert text.index('class="figure variance"') < text.index('class="figure trajectory"')
+
+
+def test_a_run_on_anothers_snapshots_has_none_to_choose_from(spaces, tmp_path):
+    with pytest.raises(InputError, match="has no snapshots of its own to choose from: leave --snapshots out"):
+        draw_pictures("trajectory", [str(spaces / "theirs")], PlotConfig(out=str(tmp_path), snapshots="1:", quiet=True))
 
 
 def test_what_cannot_be_drawn_is_told(run, tmp_path):

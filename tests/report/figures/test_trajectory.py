@@ -42,6 +42,19 @@ def test_points_stand_where_the_ticks_put_them():
     assert trajectory_rows(PATH)[1] == {"step": 10, "x": -1.0, "y": 3.0}
 
 
+def test_ways_end_at_their_marks_and_names_are_text():
+    hostile = "</svg><script>alert('&')</script>"
+    ways = {"SWA": [(7.0, 0.5)], hostile: [(4.0, -1.0), (1.0, 6.0)]}
+    root = parse(trajectory(PATH, ways=ways))
+    (line,) = [n for n in root.iter(f"{SPACE}polyline") if n.get("class") == "curve s1"]
+    end = np.array(line.get("points").split()[-1].split(","), float)
+    np.testing.assert_allclose(end, [np.polyval(scale(root, "x"), 1.0), np.polyval(scale(root, "y"), 6.0)], atol=0.05)
+    mark = next(n for n in root.iter(f"{SPACE}g") if n.get("class") == "mark s0")
+    circle = next(mark.iter(f"{SPACE}circle"))
+    assert float(circle.get("cx")) == pytest.approx(np.polyval(scale(root, "x"), 7.0), abs=0.05)  # within the frame
+    assert f"{hostile}: (1, 6)" in [n.text for n in root.iter(f"{SPACE}title")]
+
+
 def test_the_ring_is_the_start_and_the_diamond_the_end():
     root = parse(trajectory(PATH))
     marks = [n for n in root.iter(f"{SPACE}g") if n.get("class") == "mark"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,12 +25,13 @@ from modelheir.runs.files import read_json
 from modelheir.runs.folder import RunFolder
 from modelheir.runs.snapshots import trained_names
 from modelheir.runs.stage import StageFolder
-from modelheir.subspace import Layout, Trajectory, grid_around, pca, select_range, told
+from modelheir.subspace import Basis, Layout, Trajectory, grid_around, pca, select_range, told
 from modelheir.types import Progress
 
 __all__ = ["Course", "courses", "pictures_of"]
 
 _ENDINGS = ("_variance", "_path", "_surface")
+_KEPT, _BASIS = "subspace", "principal"  #: what ``train subspace`` writes into its result, and beside its first way
 
 
 class Course(NamedTuple):
@@ -67,6 +68,8 @@ def courses(runs: Sequence[str], config: PlotConfig) -> list[Course]:
             if not named:
                 raise unknown("--stage with snapshots", config.stage, [one.name for one in stages])
             stages = named
+        if not stages and not config.stage and _KEPT in (read_json(run.result) if run.result.is_file() else {}):
+            stages = [one for one in run.stages() if (one.path / _BASIS).is_dir()][:1]  # of another run's snapshots
         if not stages:
             raise InputError(
                 f"{run.path} kept no snapshots of its weights: train with --snapshots.every 1, or another of "
@@ -93,23 +96,11 @@ def pictures_of(
 
 def _kept(course: Course) -> dict[str, Any]:
     """Return what the run itself says of its plane; nothing of a run that is about something else."""
-    return read_json(course.run.result).get("subspace", {}) if course.run.result.is_file() else {}
+    return read_json(course.run.result).get(_KEPT, {}) if course.run.result.is_file() else {}
 
 
 def _found(course: Course, config: PlotConfig, progress: Progress, notes: list[str]) -> dict[str, Any]:
-    taken, held = course.stage.snapshots(), _kept(course)
-    if config.snapshots:
-        taken = select_range(taken, config.snapshots)
-    elif held:
-        used = {step for _, _, step in held["path"]}
-        taken = [(step, path) for step, path in taken if step in used]
-    module = _module(course.stage)
-    rows = Trajectory([path for _, path in taken], module=module)
-    basis = pca(rows, len(rows) - 1, truncate=True)
-    ways = {name: [_weights(course.run.stage_named(name), basis.layout)] for name in held.get("ways", {})}
-    block = told(basis, rows, [step for step, _ in taken], ways)
-    for name, way in block["ways"].items():
-        way["value"] = held["ways"][name].get("value") if config.quantity == "loss" else None
+    basis, block = _of_snapshots(course, config) if course.stage.snapshots() else _of_basis(course, config)
     if not config.grid or len(basis) < 2:
         return block
     places = np.array([[x, y] for x, y, *_ in block["path"]] + [one["points"][-1] for one in block["ways"].values()])
@@ -125,6 +116,36 @@ def _found(course: Course, config: PlotConfig, progress: Progress, notes: list[s
         model, basis, stream, data.runtime, x=x, y=y, quantity=config.quantity, advance=progress.advance,
         batches=lambda: data.stream("train", train=False).epoch(0),
     ) | {"split": "val"}  # fmt: skip
+    return block
+
+
+def _of_snapshots(course: Course, config: PlotConfig) -> tuple[Basis, dict[str, Any]]:
+    taken, held = course.stage.snapshots(), _kept(course)
+    if config.snapshots:
+        taken = select_range(taken, config.snapshots)
+    elif held:
+        used = {step for _, _, step in held["path"]}
+        taken = [(step, path) for step, path in taken if step in used]
+    rows = Trajectory([path for _, path in taken], module=_module(course.stage))
+    basis = pca(rows, len(rows) - 1, truncate=True)
+    ways = {name: [_weights(course.run.stage_named(name), basis.layout)] for name in held.get("ways", {})}
+    block = told(basis, rows, [step for step, _ in taken], ways)
+    return basis, _valued(block, held, config)
+
+
+def _of_basis(course: Course, config: PlotConfig) -> tuple[Basis, dict[str, Any]]:
+    """Return the basis that a run keeps, and what it says of another run's snapshots."""
+    if config.snapshots:
+        raise InputError(f"{course.run.path} has no snapshots of its own to choose from: leave --snapshots out.")
+    held = _kept(course)
+    block = {**held, "ways": {name: dict(way) for name, way in held["ways"].items()}}
+    return Basis.load(course.stage.path / _BASIS), _valued(block, held, config)
+
+
+def _valued(block: dict[str, Any], held: Mapping[str, Any], config: PlotConfig) -> dict[str, Any]:
+    """Give the ways the losses that a run keeps; of accuracies it keeps none."""
+    for name, way in block["ways"].items():
+        way["value"] = held["ways"][name].get("value") if config.quantity == "loss" else None
     return block
 
 

@@ -17,10 +17,9 @@ from markupsafe import Markup
 
 from modelheir import checks
 from modelheir.report import numerals
-from modelheir.report.figures.series import mark, style
 from modelheir.report.figures.sheet import Sample
-from modelheir.report.figures.svg import WIDTH, Axis, Frame, picture, tag, title
-from modelheir.report.figures.trajectory import Points, axis_name, trajectory_marks
+from modelheir.report.figures.svg import WIDTH, Axis, Frame, picture, tag
+from modelheir.report.figures.trajectory import Points, axis_name, trajectory_marks, way_marks
 
 __all__ = ["SURFACE_COLUMNS", "Surface", "loss_plane", "surface_rows", "way_key"]
 
@@ -72,14 +71,7 @@ def loss_plane(
     marks = [Frame(x, y).draw(), *_shades(surface, levels, x, y), *_bar(surface, levels, x, y)]
     if path:
         marks.append(trajectory_marks(path, x, y, end=not ways))
-    for number, (name, points) in enumerate((ways or {}).items()):
-        spots = [(x.at(one[0]), y.at(one[1])) for one in points]
-        told = f"({numerals.decimal(points[-1][0])}, {numerals.decimal(points[-1][1])})"
-        hint, kind = title(f"{name}: {told}"), style(number)
-        if len(spots) > 1:
-            joined = " ".join(f"{left:.2f},{top:.2f}" for left, top in spots)
-            marks.append(tag("polyline", hint, points=joined, class_=f"curve {kind}"))
-        marks.append(tag("g", hint, mark(number, *spots[-1]), class_=f"mark {kind}"))
+    marks.append(way_marks(ways or {}, x, y))
     label = f"The {surface.quantity} over the plane of two directions, with {len(ways or {})} models"
     return picture(_HEIGHT, label, *marks, kind="loss-plane")
 
@@ -99,12 +91,12 @@ def way_key(ways: Mapping[str, Sequence[Sequence[float]]]) -> list[Sample]:
 
 
 def _levels(surface: Surface) -> list[float]:
-    """Return the values at which shades change, rising: of a loss that spans a factor of ten, even in its logarithm."""
+    """Return the values at which shades change, rising: of a loss, even in its logarithm."""
     known = [value for row in surface.value for value in row if numerals.is_number(value)]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)  # pyright: ignore[reportArgumentType]
     if not high > low:
         return []
-    if surface.quantity == "loss" and low > 0 and high > 10 * low:
+    if surface.quantity == "loss" and low > 0:
         first, last = math.log(low), math.log(high)
         return [math.exp(first + (last - first) * k / _BANDS) for k in range(1, _BANDS)]
     return [low + (high - low) * k / _BANDS for k in range(1, _BANDS)]

@@ -5,16 +5,16 @@ Points grow darker with the steps; a ring is the first one, a filled diamond the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from modelheir.report import numerals
-from modelheir.report.figures.series import mark
+from modelheir.report.figures.series import mark, style
 from modelheir.report.figures.svg import WIDTH, Axis, Frame, picture, tag, title
 
-__all__ = ["TRAJECTORY_COLUMNS", "axis_name", "trajectory", "trajectory_marks", "trajectory_rows"]
+__all__ = ["TRAJECTORY_COLUMNS", "axis_name", "trajectory", "trajectory_marks", "trajectory_rows", "way_marks"]
 
 TRAJECTORY_COLUMNS = ("step", "x", "y")
 _HEIGHT = 330
@@ -24,19 +24,24 @@ _LETTER = 6.6  #: units of a letter, on average
 Points = Sequence[Sequence[float]]  #: ``(x, y, step)`` of each snapshot, in order
 
 
-def trajectory(path: Points, *, shares: Sequence[float] = ()) -> Markup:
+def trajectory(
+    path: Points, *, ways: Mapping[str, Sequence[Sequence[float]]] | None = None, shares: Sequence[float] = ()
+) -> Markup:
     """Draw a training in its first two components.
 
     Args:
         path: ``(x, y, step)`` of each snapshot, in the order of the training; at least one.
+        ways: Name to its points ``(x, y)``, the end last.
         shares: Of the variance along the two, fractions, for the names of the axes; absent leaves them out.
 
     Returns:
         An SVG element, ``WIDTH`` by 330 units. The two axes have scales of their own.
     """
-    x = Axis(*Axis.around((one[0] for one in path), room=0.13), 58.0, WIDTH - 22.0, axis_name(0, shares))
-    y = Axis(*Axis.around((one[1] for one in path), room=0.1), _HEIGHT - 44.0, 30.0, axis_name(1, shares))
-    drawn = trajectory_marks(path, x, y)
+    ways = ways or {}
+    places = [*path, *(one for points in ways.values() for one in points)]
+    x = Axis(*Axis.around((one[0] for one in places), room=0.13), 58.0, WIDTH - 22.0, axis_name(0, shares))
+    y = Axis(*Axis.around((one[1] for one in places), room=0.1), _HEIGHT - 44.0, 30.0, axis_name(1, shares))
+    drawn = trajectory_marks(path, x, y, end=not ways) + way_marks(ways, x, y)
     label = f"The way of the weights over {len(path)} snapshots in their first two components"
     return picture(_HEIGHT, label, Frame(x, y).draw(), drawn, kind="trajectory")
 
@@ -74,6 +79,19 @@ def trajectory_marks(path: Points, x: Axis, y: Axis, *, end: bool = True) -> Mar
         marks += [tag("g", hints[-1], mark(8, *spots[-1]), class_="mark")] if end else []
         marks.append(_name("end", *spots[-1], *spots[-2], x, y))
     return tag("g", *marks, class_="chosen")
+
+
+def way_marks(ways: Mapping[str, Sequence[Sequence[float]]], x: Axis, y: Axis) -> Markup:
+    """Draw the ways: a mark at the end of each, and a line to it where it came by several points."""
+    marks = []
+    for number, (name, points) in enumerate(ways.items()):
+        spots = [(x.at(one[0]), y.at(one[1])) for one in points]
+        hint, kind = title(f"{name}: ({_place(points[-1][0])}, {_place(points[-1][1])})"), style(number)
+        if len(spots) > 1:
+            joined = " ".join(f"{left:.2f},{top:.2f}" for left, top in spots)
+            marks.append(tag("polyline", hint, points=joined, class_=f"curve {kind}"))
+        marks.append(tag("g", hint, mark(number, *spots[-1]), class_=f"mark {kind}"))
+    return Markup("").join(marks)
 
 
 def trajectory_rows(path: Points) -> list[dict[str, Any]]:
