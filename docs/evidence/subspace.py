@@ -5,9 +5,10 @@
 ``DIR`` holds ``train.parquet`` and ``test.parquet`` of CIFAR-10: 3,000 images to train on, 1,000 to choose by and
 10,000 to report, at 16 pixels; a ResNet-8. Networks are trained by SGD whose rate falls in a line and is cut off when a
 fifth of it is left, after 20 epochs, as the published schedule was (at epoch 70 of 90); then every way has 2 passes, or
-none. ``constant`` keeps the rate at 0.05 for as long. ``noise`` has a fifth of the training labels wrong. ``fine-tuning`` continues a finished training at a low rate
-for 3 epochs with 4 snapshots each, and gives every way one pass. ``mean`` and ``first`` begin in the plane at the mean
-and at the first of the snapshots of ``usual``. Writes ``subspace.json`` and the tables of ``subspace.md``.
+none. ``constant`` keeps the rate at 0.05 for as long. ``noise`` has a fifth of the training labels wrong.
+``fine-tuning`` continues a finished training at a low rate for 3 epochs with 4 snapshots each, and gives every way one
+pass. ``mean`` and ``first`` begin in the plane at the mean and at the first of the snapshots of ``usual``. Writes
+``subspace.json`` and the tables of ``subspace.md``.
 """
 
 from __future__ import annotations
