@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modelheir.subspace import Basis, Trajectory
     from modelheir.types import Batch, Step
 
-__all__ = ["lbfgs", "pbfgs", "principal", "psgd", "random", "twa"]
+__all__ = ["in_plane", "lbfgs", "pbfgs", "principal", "psgd", "random", "twa"]
 
 
 def principal(build: Build, done: Done) -> Basis:
