@@ -2,11 +2,11 @@
 
     OMP_NUM_THREADS=1 python docs/evidence/average.py --out runs/evidence_average --seeds 10 11 12 13 14 15 16 17
 
-A seed decides the splits, the weights and the order. *Cut*: a quarter of the training images, ``convnet``, SGD at one high
-rate that never falls, 24 epochs, a snapshot after each of the last 16; the old model is the last. *Fine-tunes*: from one
-start of two epochs, five runs of four epochs with orders of their own; the old model is the best of them by the
-selection images. Every row is one ``modelheir.average`` of a folder of its own, so that the reporting images of a way are
-looked at here alone. Writes ``average.json`` beside this file.
+A seed decides the splits, the weights and the order. *Cut*: a quarter of the training images, ``convnet``, SGD at one
+high rate that never falls, 24 epochs, a snapshot after each of the last 16; the old model is the last. *Fine-tunes*:
+from one start of two epochs, five runs of four epochs with orders of their own; the old model is the best of them by
+the selection images. Every row is one ``modelheir.average`` into a folder of its own: the command by itself shows the
+reporting images to the way that it chose alone. Writes ``average.json`` beside this file.
 """
 
 from __future__ import annotations

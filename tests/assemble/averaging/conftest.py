@@ -1,4 +1,4 @@
-"""Real runs on tiny images: one with snapshots, two fine-tunes of it, and a model of another network."""
+"""Real runs on noisy images, on which no model is always right: one with snapshots, and two fine-tunes of it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 import modelheir
 
-DATA = "synthetic:n=120,classes=3,size=8"
+DATA = "synthetic:n=300,classes=3,size=8,noise=160"
 
 
 class Runs:

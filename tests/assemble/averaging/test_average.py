@@ -43,11 +43,11 @@ def test_the_uniform_average_is_numpys_mean_of_the_files(average, kept):
 
 
 def test_statistics_are_those_that_torch_estimates_on_the_training_images(average):
-    found = average(by=["uniform"], batch_size=96)
+    found = average(by=["uniform"], batch_size=256)
     model = models.load(f"run:{found.path}")
     before = {name: value.clone() for name, value in model.state_dict().items() if "running" in name}
     splits = open_splits(DATA, InputConfig())
-    data = Data(splits, InputConfig(), 96, 0, Runtime("cpu"))
+    data = Data(splits, InputConfig(), 256, 0, Runtime("cpu"))
     update_bn([batch.inputs for batch in data.stream("train", train=False).epoch(0)], model)
     assert len(before) > 0
     for name, value in model.state_dict().items():
