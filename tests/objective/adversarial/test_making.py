@@ -196,3 +196,18 @@ def test_mixed_images_are_attacked_by_their_targets():
 def test_what_is_no_image_is_refused(inputs):
     with pytest.raises(InputError, match="adversarial training changes images, one view each"):
         terms(AdversarialConfig(loss="adversarial"), given=dataclasses.replace(batch(), inputs=inputs))
+
+
+@pytest.mark.parametrize("loss", ["trades", "gat"])
+def test_gradients_flow_through_predictions_of_both(loss):
+    """Images as they are learn to say what attacked ones do, and the other way round; found images are constants."""
+    config, model, given = AdversarialConfig(loss=loss, attack="pgd", epsilon=0.2, steps=3, weight=1.0), Net(), batch()
+    seen = []
+    model.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach().clone()))
+    terms(config, model, given)["robust"].backward()
+    ours, found = model.head.weight.grad.clone(), seen[-1]
+    model.zero_grad()
+    p, q = (model(x).logits.softmax(1) for x in (given.inputs, found))
+    far = (p * (p.log() - q.log())).sum(1) if loss == "trades" else (q - p).square().sum(1)
+    far.mean().backward()
+    torch.testing.assert_close(ours, model.head.weight.grad, rtol=1e-4, atol=1e-8)
