@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import logging
@@ -206,21 +207,27 @@ class Copies:
 
     seconds = 250
 
-    def program(self, text, *argv, world=1, env=None):
-        """Run a program, on ``world`` processes of one gloo group; return code, stdout and stderr of all together."""
+    def program(self, text, *argv, world=1, env=None, new=False):
+        """Run a program, on ``world`` processes of one gloo group; return code, stdout and stderr of all together.
+
+        ``new`` processes are for programs that are about the process itself, such as how it ends.
+        """
         argv = ["worker.py", *map(str, argv)]
 
         def work():
             sys.argv = argv
             exec(compile(text, argv[0], "exec"), {"__name__": "__main__"})
 
-        def new():
-            with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
-                file.write(text)
-                file.flush()
-                return self._launched([file.name, *argv[1:]], world, env)
-
-        return self.run(work, world=world, env=env) if self.possible() else new()
+        if not new and self.possible():
+            for node in ast.parse(text).body:  # here, for all copies at once
+                if isinstance(node, ast.Import | ast.ImportFrom):
+                    with contextlib.suppress(ImportError):
+                        exec(compile(ast.Module([node], []), argv[0], "exec"), {})
+            return self.run(work, world=world, env=env)
+        with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+            file.write(text)
+            file.flush()
+            return self._launched([file.name, *argv[1:]], world, env)
 
     def command(self, *words, world=1, env=None):
         """Run a command of modelheir."""
@@ -256,6 +263,8 @@ class Copies:
 
     def run(self, *works, world=1, env=None):
         """Run one work on the processes of a group, or several works on a process each; one that fails ends all."""
+        import torch._dynamo  # noqa: F401 - the first step of an optimiser would import it, in each copy anew
+
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
@@ -298,7 +307,7 @@ def _live(work, env, out, err):
 
     for number, file in ((1, out), (2, err)):
         os.dup2(file.fileno(), number)
-    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: PTH123, SIM115
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     logging.getLogger().handlers.clear()
     warnings.resetwarnings()
     warnings.simplefilter("ignore")

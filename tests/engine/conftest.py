@@ -3,9 +3,6 @@
 import dataclasses
 import json
 import math
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -202,16 +199,13 @@ def toy():
 
 
 @pytest.fixture(scope="module")
-def two_processes(tmp_path_factory):
+def two_processes(tmp_path_factory, copies):
     """Run a program on two processes; return what each wrote to ``NAME_RANK.json`` in the folder given, by name."""
 
-    def run(program):
+    def run(program, **how):
         folder = tmp_path_factory.mktemp("two_processes")
-        worker = folder / "worker.py"
-        worker.write_text(program)
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-        subprocess.run([*launch, worker, folder], check=True, env=env, timeout=250)
+        done = copies.program(program, folder, world=2, **how)
+        assert done.returncode == 0, done.stderr
         ends = (f"_{rank}.json" for rank in range(2))
         return [{p.name.removesuffix(end): json.loads(p.read_text()) for p in folder.glob(f"*{end}")} for end in ends]
 

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -74,28 +73,37 @@ if runtime.main:
 """
 
 
+@pytest.fixture(scope="module")
+def one(tmp_path_factory, copies):
+    """What one process leaves."""
+    out = tmp_path_factory.mktemp("runs") / "one"
+    done = copies.program(WORKER, out)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
 @pytest.mark.distributed
-def test_two_processes_equal_one(tmp_path):
+def test_two_processes_equal_one(one, tmp_path):
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
     env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run([sys.executable, worker, tmp_path / "one"], check=True, env=env, timeout=200)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run([*launch, worker, tmp_path / "two"], check=True, env=env, timeout=200)
 
-    one, two = (json.loads(Path(tmp_path, name, "log.json").read_text()) for name in ("one", "two"))
+    folders = (one, tmp_path / "two")
+    one, two = (json.loads((folder / "log.json").read_text()) for folder in folders)
     for a, b in zip(one["rows"], two["rows"], strict=True):
         for key in ("loss", "loss/task", "loss/near", "val/accuracy", "val/loss", "lr"):
             assert a[key] == pytest.approx(b[key], rel=2e-5), key
     assert one["metrics"]["val/accuracy"] == two["metrics"]["val/accuracy"]
-    weights = [load_weights(tmp_path / n / "stages" / "00_train" / "weights.safetensors") for n in ("one", "two")]
+    weights = [load_weights(folder / "stages" / "00_train" / "weights.safetensors") for folder in folders]
     for key, value in weights[0].items():
         if "running_var" not in key and "tracked" not in key:  # the variance of halves is not the variance of the whole
             assert (value - weights[1][key]).abs().max() < 2e-5, key
 
 
 @pytest.mark.distributed
-def test_two_nodes_equal_one_process(tmp_path):
+def test_two_nodes_equal_one_process(one, tmp_path):
     """One launcher a node, as on two machines; they meet at an address and a port."""
     worker = tmp_path / "worker.py"
     worker.write_text(WORKER)
@@ -107,11 +115,10 @@ def test_two_nodes_equal_one_process(tmp_path):
     launch += ["--master-addr=127.0.0.1", f"--master-port={port}"]
     nodes = [subprocess.Popen([*launch, f"--node-rank={n}", worker, tmp_path / "two"], env=env) for n in range(2)]
     try:
-        subprocess.run([sys.executable, worker, tmp_path / "one"], check=True, env=env, timeout=200)
         assert [node.wait(timeout=200) for node in nodes] == [0, 0]
     finally:
         for node in nodes:
             node.kill()
-    one, two = (json.loads(Path(tmp_path, name, "log.json").read_text()) for name in ("one", "two"))
+    one, two = (json.loads((folder / "log.json").read_text()) for folder in (one, tmp_path / "two"))
     assert [row["loss"] for row in two["rows"]] == pytest.approx([row["loss"] for row in one["rows"]], rel=2e-5)
     assert one["metrics"]["val/accuracy"] == two["metrics"]["val/accuracy"]

@@ -131,7 +131,7 @@ Path(sys.argv[1], f"found_{runtime.rank}.json").write_text(json.dumps(found))
 
 @pytest.fixture(scope="module")
 def found(two_processes):
-    return [told["found"] | {"left": told["threads"]} for told in two_processes(WORKER)]
+    return [told["found"] | {"left": told["threads"]} for told in two_processes(WORKER, new=True)]
 
 
 pytestmark = pytest.mark.distributed

@@ -1,9 +1,6 @@
 """Metrics of predictions against scikit-learn, and their edges."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -113,12 +110,9 @@ with open(f"{sys.argv[2]}/{runtime.rank}.json", "w") as file:
 
 
 @pytest.mark.distributed
-def test_processes_without_a_sample_take_part_and_all_leave_out_the_same(damaged, tmp_path):
-    worker = tmp_path / "worker.py"
-    worker.write_text(WORKER)
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*launch, worker, damaged, tmp_path], check=True, env=env, timeout=200)
+def test_processes_without_a_sample_take_part_and_all_leave_out_the_same(damaged, tmp_path, copies):
+    done = copies.program(WORKER, damaged, tmp_path, world=2)
+    assert done.returncode == 0, done.stderr
     for logits, features, ids, skipped in (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(2)):
         assert logits == [[25.5, -25.5, 25.5]]
         assert features == [[25.5] * 5]

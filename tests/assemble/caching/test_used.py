@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -154,16 +151,13 @@ def test_an_assistant_learns_from_a_cache_and_then_teaches(caches, tmp_path):
 
 
 @pytest.mark.distributed
-def test_two_processes_learn_from_a_cache_what_one_learns(caches, tmp_path):
+def test_two_processes_learn_from_a_cache_what_one_learns(caches, tmp_path, copies):
     folder = caches.write()
     one = distil(tmp_path / "one", f"cache:{folder}", {"unlabelled": "", "target": {"epochs": 0}})
     words = ["train", "distill", "--teacher", f"cache:{folder}", "--data", DATA, "--model", "mlp", "--device", "cpu"]
     words += ["--out", str(tmp_path / "two"), "--epochs", "4", "--fit.batch_size", "16", "--fit.optimizer", "sgd"]
     words += ["--fit.lr", "0.05", "--quiet", "--method.target.epochs", "0"]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    words = [*launch, "-m", "modelheir.cli", *words]
-    done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=250)
+    done = copies.command(*words, world=2)
     assert done.returncode == 0, done.stderr
     for key, value in weights(one).items():
         torch.testing.assert_close(value, weights(tmp_path / "two")[key], rtol=1e-4, atol=1e-5)

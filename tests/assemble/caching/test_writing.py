@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -325,16 +322,12 @@ def test_two_writers_of_one_shard_do_not_meet(caches, monkeypatch):
 
 
 @pytest.mark.distributed
-def test_two_processes_write_what_one_writes(caches):
+def test_two_processes_write_what_one_writes(caches, copies):
     folder = caches.write("one", unlabelled=POOL)
     words = ["cache", "write", "--teacher", caches.world.old, "--data", "synthetic:n=96,classes=3,size=8"]
     words += ["--unlabelled", POOL, "--out", str(caches.path / "two"), "--views", "3", "--device", "cpu"]
     words += ["--dtype", "float32", "--batch_size", "16", "--allow_weak_teacher"]
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [*launch, "-m", "modelheir.cli", *words], capture_output=True, text=True, env=env, timeout=200
-    )
+    done = copies.command(*words, world=2)
     assert done.returncode == 0, done.stderr
     (a, ids), (b, others) = caches.arrays(folder), caches.arrays(caches.path / "two")
     assert ids == others

@@ -1,20 +1,16 @@
 """Two processes (gloo on the CPU) share the shards of a part, and write what one writes."""
 
-import subprocess
-import sys
-
 from modelheir.assemble import embed
 
 
-def launch(config, cwd):
+def launch(config, copies):
     words = ["embed", "--data", config.data, "--encoder", *config.encoder, "--out", config.out, "--device", "cpu"]
     words += ["--batch_size", "8", "--shard_images", "16", "--dtype", config.dtype, "--quiet"]
-    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "modelheir.cli"]
-    return subprocess.run([*run, *words], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    return copies.command(*words, world=2)
 
 
-def test_two_processes_write_what_one_writes(settings, files, tmp_path):
-    done = launch(settings("two"), tmp_path)
+def test_two_processes_write_what_one_writes(settings, files, tmp_path, copies):
+    done = launch(settings("two"), copies)
     assert done.returncode == 0, done.stderr
     assert "6 of 6" in done.stdout
     assert done.stdout.partition("Next:")[0].count("run-") == 1  # one of them prints

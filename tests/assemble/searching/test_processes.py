@@ -8,7 +8,6 @@ import json
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 import warnings
@@ -119,15 +118,11 @@ def test_a_race_of_real_trainings_and_a_kill_lose_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_of_a_launcher_train_each_trial_together(tmp_path):
+def test_processes_of_a_launcher_train_each_trial_together(tmp_path, copies):
     """MC-58: all ranks of a run get the same settings."""
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = ["search", "finetune", "--data", WORLD["data"], "--model", "mlp", "--device", "cpu", "--epochs", "1"]
     words += ["--search.fit.lr", "0.01", "0.1", "--strategy", "grid", "--quiet", "--out", str(tmp_path / "s")]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [*launch, "-m", "modelheir.cli", *words], env=env, timeout=250, capture_output=True, text=True
-    )
+    done = copies.command(*words, world=2)
     assert done.returncode == 0, done.stderr
     held = json.loads((tmp_path / "s" / "search.json").read_text())
     assert [row["state"] for row in held["trials"]] == ["finished"] * 2

@@ -1,10 +1,6 @@
 """Two processes with half the batch each (gloo on the CPU) end where one ends."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
 
 import pytest
 
@@ -66,20 +62,13 @@ SETTINGS = {
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(tmp_path_factory, copies):
     """Return what one process and what two leave."""
     left = []
     for processes in (1, 2):
         folder = tmp_path_factory.mktemp("processes")
-        worker = folder / "worker.py"
-        worker.write_text(WORKER.format(settings=SETTINGS))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        launch = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={processes}"]
-        launch = [sys.executable] if processes == 1 else [*launch, f"--master-port={port}"]
-        subprocess.run([*launch, worker, folder], check=True, env=env, timeout=250)
+        done = copies.program(WORKER.format(settings=SETTINGS), folder, world=processes)
+        assert done.returncode == 0, done.stderr
         left.append(json.loads((folder / "found.json").read_text()))
     return left
 

@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -191,14 +188,10 @@ def test_an_old_model_of_other_classes_is_refused_before_training(world):
 
 
 @pytest.mark.distributed
-def test_two_processes_blend_what_one_blends(tmp_path):
-    worker = tmp_path / "worker.py"
-    worker.write_text(WORKER)
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    arguments = [worker, Path(__file__).parents[2], tmp_path]
-    subprocess.run([sys.executable, *arguments], check=True, env=env, timeout=200)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*launch, *arguments], check=True, env=env, timeout=200)
+def test_two_processes_blend_what_one_blends(tmp_path, copies):
+    for world in (1, 2):
+        done = copies.program(WORKER, Path(__file__).parents[2], tmp_path, world=world)
+        assert done.returncode == 0, done.stderr
     one, *two = (tmp_path / name for name in ("0_of_1", "0_of_2", "1_of_2"))
     expected = load_weights(one / "blend.safetensors")
     for folder in two:

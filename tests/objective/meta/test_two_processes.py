@@ -1,9 +1,5 @@
 """T-11: two processes with half of each batch train as one does, through the engine (gloo on the CPU)."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from modelheir.runs.tensors import load_weights
@@ -84,13 +80,10 @@ for name, config in cases.items():
 
 
 @pytest.mark.distributed
-def test_two_processes_equal_one(tmp_path):
-    worker = tmp_path / "worker.py"
-    worker.write_text(WORKER)
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    subprocess.run([sys.executable, worker, tmp_path / "one"], check=True, env=env, timeout=250)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*launch, worker, tmp_path / "two"], check=True, env=env, timeout=250)
+def test_two_processes_equal_one(tmp_path, copies):
+    for count, name in ((1, "one"), (2, "two")):
+        done = copies.program(WORKER, tmp_path / name, world=count)
+        assert done.returncode == 0, done.stderr
     for case in ("exact", "dot", "difference", "mpl"):
         one, two = (
             load_weights(tmp_path / count / case / "stages" / "00_train" / "weights.safetensors")
