@@ -362,3 +362,15 @@ def test_pairs_of_one_batch_know_no_noise_of_another(plane):
             some.update({}, step)
         error = np.abs(some.update.known.inverse - np.linalg.inv(some.hessian)).max()
         assert (error < 0.02) == exact
+
+
+@pytest.mark.parametrize("more", [{"pairs": "same"}, {"pairs": "successive"}, {"compat": "dldr"}])
+def test_one_pass_a_step_moves_running_statistics(plane, more):
+    """Q-7: neither trials nor the pass after an accepted step do."""
+    model = plane.net()
+    z = plane.make(model, plane.orthonormal(4, sum(one.numel() for one in model.parameters())))
+    update, step = QuasiNewton(model, z, plane.of_net(model), QuasiNewtonConfig(**more)), plane.step(model)
+    for number in range(5):
+        step.begin(0, number)
+        update(plane.batch(seed=number), step)
+    assert model[1].num_batches_tracked == 5
