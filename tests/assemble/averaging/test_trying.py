@@ -114,3 +114,9 @@ def test_what_is_told_is_all_json(average):
     for row in (*found.ways, *found.alone, *found.reported):
         assert all(value is None or isinstance(value, str | int | float | list) for value in row.values())
     assert dataclasses.is_dataclass(found)
+
+
+def test_the_best_is_kept_wherever_it_stands(average, kept):
+    found = average(snapshots=kept.start, by=["ema:0.99", "uniform"])  # the first is nearly the untrained start
+    assert found.ways[0]["accuracy"] < found.ways[1]["accuracy"]
+    assert found.chosen == "uniform"
