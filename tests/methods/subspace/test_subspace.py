@@ -158,3 +158,9 @@ def test_the_whole_schedule_is_as_long_as_both_parts_together(world, rows):
     assert sum(row["stage"] == "full" for row in log) == world.fit.epochs + 2
     assert done["choice"].describe["rows"]["way/full"]["passes"] == world.fit.epochs + 2
     assert not done["full"].snapshots()
+
+
+def test_ways_come_in_any_order(world):
+    done = world.run("subspace", "order", ways=("psgd", "swa", "cut"), snapshots=":", epochs=1)
+    assert list(done) == ["collect", "cut", "psgd", "swa", "choice"]
+    assert set(done["choice"].describe["rows"]) == {"way/psgd", "way/swa", "way/cut", "subspace"}

@@ -15,7 +15,7 @@ from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig, SnapshotConfig
 from modelheir.methods.subspace.names import tried
 from modelheir.models import blends
-from modelheir.objective.adversarial import make_adversarial, robust_accuracy
+from modelheir.objective import adversarial
 from modelheir.objective.supervised import make_supervised
 from modelheir.plans import Stage, Task
 from modelheir.subspace.basis import FILE
@@ -170,7 +170,7 @@ class Build:
 
     def loss(self, model: Classifier) -> Callable[[Mapping[str, Batch], Step], LossTerms]:
         """Return the loss of a network against labels, of attacked images where ``method.adversarial`` says so."""
-        terms = make_adversarial(self.config.adversarial, make_supervised(self.config.supervised))
+        terms = adversarial.make_adversarial(self.config.adversarial, make_supervised(self.config.supervised))
         return lambda batches, step: LossTerms(terms(model, batches["train"], step))
 
     def measured(self, model: Classifier) -> dict[str, float]:
@@ -179,7 +179,9 @@ class Build:
         if config.loss == "none":
             return {}
         stream = data.stream("val", train=False)
-        return {"robust": robust_accuracy(model, stream, data.runtime, epsilon=config.epsilon, steps=_ATTACK)}
+        return {
+            "robust": adversarial.robust_accuracy(model, stream, data.runtime, epsilon=config.epsilon, steps=_ATTACK)
+        }
 
     def fit(self, **changes: Any) -> FitConfig:
         """Return the settings of a stage after the snapshots: the run's, without snapshots, for ``method.epochs``."""

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from modelheir import subspace
 from modelheir.methods.subspace.build import COMPONENTS, HELD_OUT
 from modelheir.methods.subspace.config import ProjectedConfig, WeightsConfig
-from modelheir.models.adapters import add_basis
-from modelheir.objective.subspace import PlaneDecay, PlaneLBFGS, QuasiNewton
+from modelheir.models import adapters
+from modelheir.objective import subspace as steps
 from modelheir.plans import Task
 from modelheir.types import LossTerms
 
@@ -50,7 +50,7 @@ def psgd(build: Build, done: Done) -> Task:
 def pbfgs(build: Build, done: Done) -> Task:
     """Go as far as a quasi-Newton direction in the plane lowers the batch's loss (the same paper, algorithm 2)."""
     model, coordinates = _moving(build, build.begin(done), principal(build, done))
-    update = QuasiNewton(model, coordinates, build.loss(model), build.config.pbfgs, where="method.pbfgs")
+    update = steps.QuasiNewton(model, coordinates, build.loss(model), build.config.pbfgs, where="method.pbfgs")
 
     def measure() -> dict[str, float]:
         return {
@@ -65,7 +65,7 @@ def pbfgs(build: Build, done: Done) -> Task:
 def lbfgs(build: Build, done: Done) -> Task:
     """Do the same with torch's limited-memory BFGS, an iteration a batch."""
     model, coordinates = _moving(build, build.begin(done), principal(build, done))
-    update = PlaneLBFGS(model, coordinates, build.loss(model), build.config.lbfgs, where="method.lbfgs")
+    update = steps.PlaneLBFGS(model, coordinates, build.loss(model), build.config.lbfgs, where="method.lbfgs")
 
     def measure() -> dict[str, float]:
         return {**build.measured(model), **_passes(build, update)}
@@ -78,7 +78,7 @@ def _course(build: Build) -> FitConfig:
     return build.fit(optimizer="sgd", lr=1.0, momentum=0.0, weight_decay=0.0, schedule="constant", accumulate=1)
 
 
-def _passes(build: Build, update: QuasiNewton | PlaneLBFGS) -> dict[str, float]:
+def _passes(build: Build, update: steps.QuasiNewton | steps.PlaneLBFGS) -> dict[str, float]:
     """Return how often a way passed over the training images, counting a pass without gradients as a third."""
     return {"passes": update.cost / max(1, update.steps) * build.config.epochs}
 
@@ -118,7 +118,7 @@ def twa(build: Build, done: Done, *, group: int = 0) -> Task:
 def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedConfig | WeightsConfig) -> Task:
     _, coordinates = _moving(build, model, basis)
     loss = build.loss(model)
-    decay = PlaneDecay(model, coordinates, weight=config.weight_decay) if config.weight_decay else None
+    decay = steps.PlaneDecay(model, coordinates, weight=config.weight_decay) if config.weight_decay else None
 
     def objective(batches: Mapping[str, Batch], step: Step) -> LossTerms:
         found = loss(batches, step)
@@ -143,7 +143,7 @@ def _moving(build: Build, model: Classifier, basis: Basis) -> tuple[Classifier, 
 
     bits, blocks = build.config.bits, dict(zip(basis.names, basis.blocks, strict=True)) if basis.blocks else None
     rows = subspace.encode(basis, bits=bits).rows() if bits <= 8 else basis.rows()
-    coordinates = add_basis(model, rows, blocks=blocks, dtype=None if bits == 32 else torch.bfloat16)
+    coordinates = adapters.add_basis(model, rows, blocks=blocks, dtype=None if bits == 32 else torch.bfloat16)
     model.requires_grad_(False)  # what no snapshot moved stays
     coordinates.requires_grad_(True)
     return model, coordinates

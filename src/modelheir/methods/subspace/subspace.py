@@ -101,7 +101,7 @@ def plan(config: Config, given: Given) -> list[Stage]:
             build.snapshots({})  # refused before anything is trained
             build.network()
         builds.append(build)
-        every = names if "cut" in names else ("cut", *names)  # where bases are kept
+        every = ("cut", *(name for name in names if name != "cut"))  # bases are kept where the first of them is
         stages += [build.stage(*part) for name in every for part in _parts(build, name)]
     return [*stages, choice(builds, names)]
 
