@@ -5,11 +5,12 @@
 ``DIR`` holds ``train.parquet`` and ``test.parquet`` of CIFAR-10. The digits' views are the left and the right half of
 each image; those of CIFAR-10 (10,000 images to train, of which labels are drawn, 1,000 to choose by and 10,000 to
 report) are the vectors of two networks that ``examples/views_without_labels.py`` trained at 16 pixels on 30,000 images
-of the training split: a convnet on rotations and a ResNet-8 by SimCLR. A seed draws the labels, the heads and the
-order; the two networks are the same for all. Every algorithm has the settings of ``train cotrain``, but for 10 epochs, of CIFAR-10 4;
-two more trainings of Meta Co-Training have no feedback, and feedback about other samples. CIFAR-10 has the first three
-seeds; ``--sets`` takes one of the two alone and keeps what the file says of the other. Writes ``cotrain.json`` and the
-tables of ``cotrain.md``.
+of the training split: a convnet on rotations and a ResNet-8 by SimCLR. ``gaussians`` are four classes seen by two
+Gaussian views of 18 numbers, the second alike, weaker, noise alone or a copy. A seed draws the labels, the heads and
+the order; the two networks are the same for all. Every algorithm has the settings of ``train cotrain``, but for 10
+epochs, of CIFAR-10 4; two more trainings of Meta Co-Training have no feedback, and feedback about other samples.
+``--sets`` takes some of the data and keeps what the file says of the others. Writes ``cotrain.json`` and the tables of
+``cotrain.md``.
 """
 
 from __future__ import annotations
