@@ -207,7 +207,7 @@ class Copies:
 
     seconds = 250
 
-    def program(self, text, *argv, world=1, env=None, new=False):
+    def program(self, text, *argv, world=1, env=None, cwd=None, new=False):
         """Run a program, on ``world`` processes of one gloo group; return code, stdout and stderr of all together.
 
         ``new`` processes are for programs that are about the process itself, such as how it ends.
@@ -215,6 +215,8 @@ class Copies:
         argv = ["worker.py", *map(str, argv)]
 
         def work():
+            if cwd is not None:
+                os.chdir(cwd)
             sys.argv = argv
             exec(compile(text, argv[0], "exec"), {"__name__": "__main__"})
 
@@ -227,7 +229,7 @@ class Copies:
         with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
             file.write(text)
             file.flush()
-            return self._launched([file.name, *argv[1:]], world, env)
+            return self._launched([file.name, *argv[1:]], world, env, cwd)
 
     def command(self, *words, world=1, env=None):
         """Run a command of modelheir."""
@@ -263,8 +265,6 @@ class Copies:
 
     def run(self, *works, world=1, env=None):
         """Run one work on the processes of a group, or several works on a process each; one that fails ends all."""
-        import torch._dynamo  # noqa: F401 - the first step of an optimiser would import it, in each copy anew
-
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             meet = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
@@ -276,12 +276,7 @@ class Copies:
                     (works[0], {**(env or {}), **meet, "RANK": str(rank), "LOCAL_RANK": str(rank)})
                     for rank in range(world)
                 ]
-            context, copies = multiprocessing.get_context("fork"), []
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", DeprecationWarning)  # of threads that a copy lacks: it uses none
-                for work, own in named:
-                    copies.append(context.Process(target=_live, args=(work, own, out, err)))
-                    copies[-1].start()
+            copies = [self.start(work, own, out, err) for work, own in named]
             stop = time.monotonic() + self.seconds
             while any(one.is_alive() for one in copies):
                 if any(one.exitcode for one in copies) or time.monotonic() > stop:
@@ -293,11 +288,23 @@ class Copies:
                 file.seek(0)
             return subprocess.CompletedProcess((), next(filter(None, codes), 0), out.read(), err.read())
 
-    def _launched(self, words, world, env):
+    def start(self, work, env, out, err):
+        """Start one copy, which writes into two open files."""
+        import torch._dynamo  # noqa: F401 - the first step of an optimiser would import it, in each copy anew
+
+        process = multiprocessing.get_context("fork").Process(target=_live, args=(work, env, out, err))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads that a copy lacks: it uses none
+            process.start()
+        return process
+
+    def _launched(self, words, world, env, cwd=None):
         launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={world}"] if world > 1 else []
         env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **(env or {})}
         words = [sys.executable, *launch, *words]
-        return subprocess.run(words, env=env, timeout=self.seconds, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            words, env=env, cwd=cwd, timeout=self.seconds, capture_output=True, text=True, check=False
+        )
 
 
 def _live(work, env, out, err):

@@ -1,19 +1,23 @@
 """Cells: each a process; what is finished is kept, what was killed goes on, what failed is told and tried again."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from modelheir.bench import running
 from modelheir.bench.running import cell_file, cell_run, run_cells
 from modelheir.bench.suite import Cell
 from modelheir.checks import InputError
+from modelheir.cli import main
 from modelheir.runs.predictions import read_predictions
 
 SETTINGS = {
@@ -32,6 +36,33 @@ def cell(seed=0, **changes):
     return Cell("two", "mlp", seed, {**SETTINGS, "seed": seed, **changes})
 
 
+class Copy:
+    """A process of a cell that is a copy of this one, behind the words of ``Popen``."""
+
+    def __init__(self, copies, command, stdin, stdout, stderr):
+        words = command[3:]  # behind python -m modelheir.cli
+        self._process = copies.start(lambda: sys.exit(main(words)), {}, stdout, stderr)
+        self.terminate = self._process.terminate
+
+    @property
+    def returncode(self):
+        return self._process.exitcode
+
+    def poll(self):
+        return self._process.exitcode
+
+    def wait(self):
+        self._process.join()
+
+
+@pytest.fixture
+def copied(copies, monkeypatch):
+    """Let cells be copies of this process, as a new one imports torch for seconds."""
+    if copies.possible():
+        popen = functools.partial(Copy, copies)
+        monkeypatch.setattr(running, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
+
+
 def test_cells_are_trained_once_and_kept(tmp_path):
     seen = []
     cells = [cell(0), cell(1)]
@@ -45,16 +76,18 @@ def test_cells_are_trained_once_and_kept(tmp_path):
     assert cell_run(tmp_path, cells[0]).result.stat().st_mtime_ns == before
 
 
-def test_a_cell_is_what_train_would_make_of_its_file(tmp_path):
+@pytest.mark.usefixtures("copied")
+def test_a_cell_is_what_train_would_make_of_its_file(tmp_path, copies):
     """The written file alone repeats it: the same weights."""
     one = cell(2)
     run_cells([one], tmp_path)
     again = tmp_path / "again"
-    command = [sys.executable, "-m", "modelheir.cli", "train", "adapt", "--config", str(cell_file(tmp_path, one))]
-    subprocess.run([*command, "--out", str(again), "--quiet"], check=True)
+    done = copies.command("train", "adapt", "--config", cell_file(tmp_path, one), "--out", again, "--quiet")
+    assert done.returncode == 0, done.stderr
     assert (again / "weights.safetensors").read_bytes() == cell_run(tmp_path, one).weights.read_bytes()
 
 
+@pytest.mark.usefixtures("copied")
 def test_a_failed_cell_is_told_and_leaves_the_others(tmp_path):
     """One that names a network that is not there."""
     bad = dataclasses.replace(cell(0, model="mlpp"), architecture="bad")
@@ -64,6 +97,7 @@ def test_a_failed_cell_is_told_and_leaves_the_others(tmp_path):
     assert run_cells([bad], tmp_path)[0].state == "failed"
 
 
+@pytest.mark.usefixtures("copied")
 def test_results_of_other_settings_are_never_mixed(tmp_path):
     run_cells([cell(0)], tmp_path)
     other = cell(1, **{"fit.epochs": 2})
@@ -73,6 +107,7 @@ def test_results_of_other_settings_are_never_mixed(tmp_path):
     assert not cell_run(tmp_path, other).path.exists()
 
 
+@pytest.mark.usefixtures("copied")
 def test_a_described_sequence_is_written_once_and_drawn_anew_for_each_seed(tmp_path):
     from modelheir.bench.running import FIRST_SEED
 

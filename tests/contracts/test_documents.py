@@ -50,11 +50,12 @@ def test_there_is_something_to_check():
 
 
 @pytest.mark.parametrize(("page", "number", "code"), BLOCKS, ids=[f"{page_name(p)}-{n}" for p, n, _ in BLOCKS])
-def test_python_in_documents_runs(page, number, code, tmp_path, run_python):
+def test_python_in_documents_runs(page, number, code, tmp_path, copies):
     for name in ("tests", "docs", "configs", "examples"):
         if (ROOT / name).exists():
             (tmp_path / name).symlink_to(ROOT / name, target_is_directory=True)
-    run_python(code, cwd=tmp_path)
+    done = copies.program(code, cwd=tmp_path)
+    assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
 
 
 def test_explain_is_given_a_method_and_nothing_else():
