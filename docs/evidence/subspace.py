@@ -26,7 +26,7 @@ import numpy as np
 from modelheir.analysis.arms import over_seeds
 
 HERE = Path(__file__).parent
-WAYS = ("cut", "recalibrated", "anneal", "swa", "ema", "lawa", "greedy", "twa", "psgd", "pbfgs", "random")
+WAYS = ("cut", "recalibrated", "anneal", "swa", "ema", "lawa", "twa", "psgd", "pbfgs", "random")
 PLANE = ("psgd", "pbfgs")
 SETS = ("usual", "constant", "noise", "fine-tuning", "mean", "first")
 BASE = "cut"
@@ -44,7 +44,7 @@ def trainings(data: Path, out: Path, seeds: list[int], sets: list[str]) -> Itera
     cut = ["--fit.lr", "0.1", "--fit.schedule", "linear", "--fit.min_lr", "0.02", "--fit.epochs", "20"]
     for seed in seeds:
         own = [*words(data), "--seed", str(seed)]
-        whole = ["--ways", *WAYS, "full"]
+        whole = ["--ways", *WAYS, "greedy", "full"]
         for name in sets:
             place = out / name / f"seed{seed}"
             if name in ("usual", "constant", "noise"):
@@ -109,7 +109,7 @@ def markdown(result: dict) -> str:
     """Return a table for each set."""
     lines = []
     for name in SETS:
-        held = [way for way in (*WAYS, "full") if rows(result, name, way)]
+        held = [way for way in (*WAYS, "greedy", "full") if rows(result, name, way)]
         if not held:
             continue
         whole = "usual" if name in ("mean", "first") else name

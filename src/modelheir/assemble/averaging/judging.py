@@ -61,11 +61,15 @@ class Judge:
 
     @functools.cached_property
     def _training(self) -> Stream:
-        """Training images in one mixed order, as evaluation shows them: of classes in a row, each batch is odd."""
+        """Training images in a mixed order, as training shows them.
+
+        What a network has learnt by heart looks other to it than what it has not: statistics of the very views that
+        evaluation would show are further from those of new images than statistics of varied ones.
+        """
         train = self.data.splits["train"]
         order = np.random.default_rng(self.data.seed).permutation(len(train))[: self.images or len(train)]
         mixed = dataclasses.replace(self.data, splits={"train": train.subset(order)})
-        return mixed.stream("train", train=False)
+        return mixed.stream("train")
 
     @functools.cache  # noqa: B019 - a judge lives as long as the command
     def _stream(self, split: str) -> Stream:

@@ -114,7 +114,7 @@ def _found(course: Course, config: PlotConfig, progress: Progress, notes: list[s
     stream = data.stream("val", train=False)
     block["surface"] = surface(
         model, basis, stream, data.runtime, x=x, y=y, quantity=config.quantity, advance=progress.advance,
-        batches=lambda: data.stream("train", train=False).epoch(0),
+        batches=lambda: data.stream("train").epoch(0),
     ) | {"split": "val"}  # fmt: skip
     return block
 

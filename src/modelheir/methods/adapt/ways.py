@@ -209,8 +209,8 @@ def dawin(build: Builder) -> Node:
 
 
 def _mixed(given: Given) -> Any:
-    """Return the training images in evaluation's view and in a mixed order, the same on every process."""
-    return given.data.stream("train", train=False, shuffle=True, rank=0, world=1)
+    """Return the training images as training shows them, in a mixed order, the same on every process."""
+    return given.data.stream("train", rank=0, world=1)
 
 
 def _accuracy(model: Classifier, given: Given) -> float:

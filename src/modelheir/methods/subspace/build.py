@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from modelheir import models, subspace
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig, SnapshotConfig
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from modelheir.methods.subspace.config import Config
     from modelheir.models import Classifier
     from modelheir.subspace import Basis, Trajectory
-    from modelheir.types import Batch, Snapshot, StageResult, Step, Stream
+    from modelheir.types import Batch, Snapshot, StageResult, Step
 
 __all__ = ["COMPONENTS", "HELD_OUT", "Build", "Done", "need_enough", "taken"]
 
@@ -100,19 +98,12 @@ class Build:
     def recalibrated(self, model: Classifier) -> Classifier:
         """Estimate batch-norm statistics anew; edits and returns the network.
 
-        Every process reads all training images in one mixed order, so that all arrive at the same statistics.
+        Every process reads all training images in one mixed order, so that all arrive at the same statistics. They are
+        varied as in training: what a network has learnt by heart looks other to it than new images do.
         """
-        blends.recalibrate(model.to(self.given.data.runtime.device), self.calm.epoch(0))
+        views = self.given.data.stream(rank=0, world=1)
+        blends.recalibrate(model.to(self.given.data.runtime.device), views.epoch(0))
         return model
-
-    @functools.cached_property
-    def calm(self) -> Stream:
-        """All training images in one mixed order, as they are evaluated."""
-        data = self.given.data
-        train = data.splits["train"]
-        mixed = train.subset(np.random.default_rng(data.seed).permutation(len(train)))
-        splits = {**data.splits, "train": mixed}
-        return dataclasses.replace(data, splits=splits).stream("train", train=False, rank=0, world=1)
 
     def begin(self, done: Done) -> Classifier:
         """Return the network where training in the plane begins."""

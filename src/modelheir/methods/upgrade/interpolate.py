@@ -76,12 +76,13 @@ def _blend(config: Config, given: Given, finished: list[StageResult]) -> Task:
     train = data.splits["train"]
     mixed = {"train": train.subset(np.random.default_rng(data.seed).permutation(len(train)))}
     calm = dataclasses.replace(data, splits=mixed).stream("train", train=False, rank=0, world=1)
+    varied = data.stream("train", rank=0, world=1)  # as in training: what is known by heart looks other than new images
     fisher = blends.empirical_fisher(old, calm.epoch(0)) if config.kind == "fisher" else None
 
     def blend(alpha: float) -> Classifier:
         model = blends.interpolate_models(old, news, alpha, fisher=fisher)
         if config.recalibrate and 0 < alpha < 1:
-            blends.recalibrate(model, calm.epoch(0))
+            blends.recalibrate(model, varied.epoch(0))
         return model
 
     numbers = match_classes(data.classes, old.classes).to_ours
