@@ -7,7 +7,8 @@
 fifth of it is left, after 20 epochs, as the published schedule was (at epoch 70 of 90); then every way has 2 passes, or
 none. ``constant`` keeps the rate at 0.05 for as long. ``noise`` has a fifth of the training labels wrong.
 ``fine-tuning`` continues a finished training at a low rate for 3 epochs with 4 snapshots each, and gives every way one
-pass. ``mean`` and ``first`` begin in the plane at the mean and at the first of the snapshots of ``usual``. Writes
+pass. ``mean`` and ``first`` begin in the plane at the mean and at the first of the snapshots of ``usual``. ``--sets`` takes some of these, and keeps what the file says of the
+others. Writes
 ``subspace.json`` and the tables of ``subspace.md``.
 """
 
@@ -132,7 +133,11 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     args = parser.parse_args()
     result = measure(args.data.resolve(), args.out.resolve(), args.seeds, args.sets)
-    (HERE / "subspace.json").write_text(json.dumps(result, indent=1) + "\n")
+    target = HERE / "subspace.json"
+    if target.is_file():
+        held = json.loads(target.read_text())["records"]
+        result["records"] = [one for one in held if one["set"] not in args.sets] + result["records"]
+    target.write_text(json.dumps(result, indent=1) + "\n")
     page = HERE / "subspace.md"
     head = page.read_text(encoding="utf-8").partition("<!-- tables -->")[0] if page.is_file() else ""
     page.write_text(f"{head}<!-- tables -->\n{markdown(result)}\n", encoding="utf-8")
