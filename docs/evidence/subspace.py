@@ -7,9 +7,9 @@
 fifth of it is left, after 20 epochs, as the published schedule was (at epoch 70 of 90); then every way has 2 passes, or
 none. ``constant`` keeps the rate at 0.05 for as long. ``noise`` has a fifth of the training labels wrong.
 ``fine-tuning`` continues a finished training at a low rate for 3 epochs with 4 snapshots each, and gives every way one
-pass. ``mean`` and ``first`` begin in the plane at the mean and at the first of the snapshots of ``usual``. ``--sets`` takes some of these, and keeps what the file says of the
-others. Writes
-``subspace.json`` and the tables of ``subspace.md``.
+pass. ``mean`` and ``first`` begin in the plane at the mean and at the first of the snapshots of ``usual``. ``--sets``
+takes some of these, and keeps what the file says of the others. Writes ``subspace.json`` and the tables of
+``subspace.md``.
 """
 
 from __future__ import annotations
