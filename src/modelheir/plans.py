@@ -59,6 +59,8 @@ class Task:
     parameter_groups: Callable[[nn.Module], Sequence[tuple[Sequence[Tensor], float, float | None]]] | None = None
     #: module -> (tensors, multiplier of the rate, weight decay); decay ``None``: the optimiser's
     fit: FitConfig | None = None  #: this stage's own settings; ``None``: the run's
+    fallback: str = ""  #: where a loss or a weight stops being finite, the stage ends with its best weights so far
+    #: (``fit.keep``), else those it began with, and says this advice; "": the run stops
     state: Mapping[str, Stateful] = dataclasses.field(default_factory=dict)
     describe: Mapping[str, Any] = dataclasses.field(default_factory=dict)  #: JSON kept with the stage's result;
     #: "model" is the spec of the module ``publish``, "modules" those of all where there is none; "rows" go into the

@@ -14,7 +14,7 @@ from modelheir import interrupts
 from modelheir.config.fit import FitConfig
 from modelheir.engine.accept import accept
 from modelheir.engine.batches import Waiting, repeat, split
-from modelheir.engine.faults import not_finite
+from modelheir.engine.faults import NotFinite, begun, fall_back, not_finite
 from modelheir.engine.optim import ema_update_, set_learning_rate
 from modelheir.engine.reducing import Reducing
 from modelheir.engine.resume import read_resume, unpack
@@ -41,7 +41,7 @@ def fit(
     """Train one stage, or go on where an earlier process stopped; the numbers are the same either way.
 
     Raises:
-        InputError: If the loss stops being finite (the last saved state stays) or a file cannot be written.
+        InputError: If the loss stops being finite (see ``Task.fallback``) or a file cannot be written.
     """
     return Fit(task, folder, runtime, task.fit or fit, seed, log, progress).run()
 
@@ -63,8 +63,12 @@ class Fit:
 
     def run(self) -> StageResult:
         """Train from where the folder stands to the end of the stage, and leave its result."""
-        self.train()
-        return finish(self.now)
+        start, about = begun(self.now), {}
+        try:
+            self.train()
+        except NotFinite as error:
+            about = fall_back(self.now, start, error, self.progress)
+        return finish(self.now, **about)
 
     def train(self) -> None:
         """Train from where the folder stands to the end of the stage."""
@@ -167,9 +171,8 @@ class Fit:
         now.snapshot()
         row = now.tally.means(self.length)
         row |= {"images_per_second": images * self.runtime.world / max(time.monotonic() - began, 1e-9)}
-        row |= {"data_seconds": waiting.seconds}
         now.seconds += time.monotonic() - began
-        row |= {"lr": self.rate(self.fit, now.number - 1), "steps": now.number - first}
+        row |= {"data_seconds": waiting.seconds, "lr": self.rate(self.fit, now.number - 1), "steps": now.number - first}
         last = epoch + 1 == self.fit.epochs
         if "val" in self.task.evaluate and ((epoch + 1) % self.fit.evaluate_every == 0 or last):
             row |= select(now)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -84,6 +85,8 @@ REFUSED = {
     "range": (["--method.snapshots", "3"], "must be start:stop or start:stop:step"),
     "few": (["--from", "OLD", "--method.snapshots", "0:1"], "takes 1 of them: 2 at least are needed"),
     "none": (["--from", "BARE"], "has 0 snapshots"),
+    "missing": (["--from", "run:nowhere"], "the run folder nowhere does not exist"),
+    "cut short": (["--from", "CUT"], "is not a whole safetensors file"),
     "stage": (["--from", "OLD#trian"], "has no stage 'trian'"),
     "components": (["--method.components", "2.5"], "a whole number of directions"),
     "bits": (["--method.bits", "12"], "must be 32, 16, or 8 and fewer"),
@@ -106,8 +109,19 @@ def test_what_does_not_fit_is_refused_before_the_first_batch(name, old, place, c
     bare = place / "bare"
     if name == "none" and not bare.exists():
         assert main(["train", "finetune", *DATA, "--fit.epochs", "1", "--out", str(bare)]) == 0
+    cut = place / "cut"
+    if name == "cut short":
+        shutil.copytree(old, cut)
+        spoilt = max((cut / "stages" / "00_train" / "snapshots").iterdir())
+        spoilt.write_bytes(spoilt.read_bytes()[:-100])
     out = place / f"refused_{name}"
-    named = {"OLD": f"run:{old}", "BARE": f"run:{bare}", "OLD#trian": f"run:{old}#trian", "HERE": str(old)}
+    named = {
+        "OLD": f"run:{old}",
+        "BARE": f"run:{bare}",
+        "CUT": f"run:{cut}",
+        "OLD#trian": f"run:{old}#trian",
+        "HERE": str(old),
+    }
     asked = [named.get(word, word) for word in words]
     before = sorted(old.rglob("*"))
     capsys.readouterr()
@@ -164,3 +178,27 @@ def test_ways_come_in_any_order(world):
     done = world.run("subspace", "order", ways=("psgd", "swa", "cut"), snapshots=":", epochs=1)
     assert list(done) == ["collect", "cut", "psgd", "swa", "choice"]
     assert set(done["choice"].describe["rows"]) == {"way/psgd", "way/swa", "way/cut", "subspace"}
+
+
+def test_a_way_that_goes_astray_keeps_where_it_began_and_the_others_go_on(old, place):
+    words = ["train", "subspace", *DATA, "--from", f"run:{old}", "--ways", "psgd", "twa", "anneal"]
+    rates = ["--method.psgd.lr", "1e30", "--method.twa.lr", "1e30", "--fit.lr", "1e30"]
+    assert main([*words, *rates, "--method.begin", "first", "--out", str(place / "astray")]) == 0
+    rows = result(place / "astray")
+    note = next(row["note"] for key, row in rows.items() if key.startswith("way/") and row.get("chosen"))
+    for way, advice in {
+        "psgd": "Lower method.psgd.lr.",
+        "twa": "Lower method.twa.lr.",
+        "anneal": "Lower fit.lr",
+    }.items():
+        (said,) = rows[f"way/{way}"]["diverged"]
+        assert said.startswith(f"{way}: ")
+        assert advice in said
+        assert "so the weights it began with are kept" in said
+        assert said in note
+    kept = models.load(f"run:{place / 'astray'}#psgd").state_dict()
+    first = models.load(f"run:{place / 'astray'}#anneal").state_dict()
+    assert all(torch.isfinite(value).all() for value in kept.values())
+    ours = models.load(f"run:{place / 'astray'}#cut").state_dict()
+    assert all(torch.equal(first[key], ours[key]) for key in ours)
+    assert any(not torch.equal(kept[key], ours[key]) for key in ours)

@@ -32,7 +32,8 @@ def choice(builds: Sequence[Build], names: Sequence[str]) -> Stage:
         found = {name: [_judged(done[f"{name}{build.suffix}"]) for build in builds] for name in names}
         order = ranked(found)
         rows = {
-            f"way/{name}": {**row_of(results), **_cost(builds[0], name, results)} for name, results in found.items()
+            f"way/{name}": {**row_of(results), **_cost(builds[0], name, results), **_astray(results)}
+            for name, results in found.items()
         }
         attacked = any("robust" in one.describe.get("measured", {}) for one in found[order[0]])
         images = "selection images, attacked" if attacked else "selection images"
@@ -71,6 +72,12 @@ def _cost(build: Build, name: str, results: Sequence[StageResult]) -> dict[str, 
     return {"passes": float(build.config.epochs + (build.given.fit.epochs if name == "full" else 0))}
 
 
+def _astray(results: Sequence[StageResult]) -> dict[str, Any]:
+    """Return what is said of seeds whose loss or weights stopped being finite, where there are any."""
+    told = [f"{one.name}: {one.describe['diverged']}" for one in results if "diverged" in one.describe]
+    return {"diverged": told} if told else {}
+
+
 def _shown(build: Build, done: Done, found: Mapping[str, StageResult]) -> dict[str, Any]:
     """Return what a page draws: what the directions explain, where the snapshots went and where each way ended."""
     basis, rows = principal(build, done), build.trajectory(done)
@@ -90,4 +97,5 @@ def _table(rows: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> str:
     for name in order:
         row = rows[f"way/{name}"]
         lines.append(f"{name:14}{row['selection']:>9.1%}  {row['value']:>9.1%}  {row['passes']:>6.2g}")
-    return "\n".join(lines)
+        lines[-1] += "  diverged" if "diverged" in row else ""
+    return "\n".join([*lines, *(told for name in order for told in rows[f"way/{name}"].get("diverged", ()))])

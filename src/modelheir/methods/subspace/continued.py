@@ -22,7 +22,9 @@ def collect(build: Build, done: Done) -> Task:
 def anneal(build: Build, done: Done) -> Task:
     """Train the last snapshot on, with the rate falling to 0 in a line."""
     fit = build.fit(schedule="linear", warmup_epochs=0.0, min_lr=0.0)
-    return _trained(build, build.loaded(build.state(done, -1)), fit)
+    task = _trained(build, build.loaded(build.state(done, -1)), fit)
+    task.fallback = "Lower fit.lr for this way."
+    return task
 
 
 def full(build: Build, done: Done) -> Task:

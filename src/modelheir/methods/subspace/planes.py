@@ -59,7 +59,15 @@ def pbfgs(build: Build, done: Done) -> Task:
             "accepted": 1 - update.refused / max(1, update.steps),
         }
 
-    return in_plane(build, model, _course(build), update=update, state={"pbfgs": update}, measure=measure)
+    return in_plane(
+        build,
+        model,
+        _course(build),
+        where="method.pbfgs.first_step",
+        update=update,
+        state={"pbfgs": update},
+        measure=measure,
+    )
 
 
 def lbfgs(build: Build, done: Done) -> Task:
@@ -70,7 +78,9 @@ def lbfgs(build: Build, done: Done) -> Task:
     def measure() -> dict[str, float]:
         return {**build.measured(model), **_passes(build, update)}
 
-    return in_plane(build, model, _course(build), update=update, state={"lbfgs": update}, measure=measure)
+    return in_plane(
+        build, model, _course(build), where="method.lbfgs", update=update, state={"lbfgs": update}, measure=measure
+    )
 
 
 def _course(build: Build) -> FitConfig:
@@ -125,6 +135,7 @@ def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedCon
         return LossTerms({**found.terms, "decay": decay()} if decay else found.terms)
 
     own = config if isinstance(config, WeightsConfig) else WeightsConfig()
+    name = "twa" if own is config else "psgd"
     fit = build.fit(
         optimizer=own.optimizer,
         lr=config.lr,
@@ -134,7 +145,7 @@ def _descent(build: Build, model: Classifier, basis: Basis, config: ProjectedCon
         warmup_epochs=0.0,
     )
     split, measure = HELD_OUT if own.held_out else "train", functools.partial(build.measured, model)
-    return in_plane(build, model, fit, split=split, objective=objective, measure=measure)
+    return in_plane(build, model, fit, split=split, where=f"method.{name}.lr", objective=objective, measure=measure)
 
 
 def _moving(build: Build, model: Classifier, basis: Basis) -> tuple[Classifier, nn.Parameter]:
@@ -149,8 +160,11 @@ def _moving(build: Build, model: Classifier, basis: Basis) -> tuple[Classifier, 
     return model, coordinates
 
 
-def in_plane(build: Build, model: Classifier, fit: FitConfig, *, split: str = "train", **how: Any) -> Task:
-    """Return a task over a network that moves in a plane; ``how`` says by what objective or update."""
+def in_plane(build: Build, model: Classifier, fit: FitConfig, *, split: str = "train", where: str, **how: Any) -> Task:
+    """Return a task over a network that moves in a plane; ``how`` says by what objective or update.
+
+    Where that goes astray, the way keeps the point where it began, and ``where`` says what rate to lower.
+    """
     data = build.given.data
     return Task(
         modules={"model": model},
@@ -158,5 +172,6 @@ def in_plane(build: Build, model: Classifier, fit: FitConfig, *, split: str = "t
         evaluate=data.evaluation(),
         describe={"model": model.spec},
         fit=fit,
+        fallback=f"Lower {where}.",
         **how,
     )

@@ -98,8 +98,8 @@ def plan(config: Config, given: Given) -> list[Stage]:
         if not config.start:
             stages.append(build.stage("collect", functools.partial(collect, build)))
         else:
-            build.snapshots({})  # refused before anything is trained
-            build.network()
+            build.network()  # refused before anything is trained, as are snapshots that are missing or cut short
+            build.trajectory({})
         builds.append(build)
         every = ("cut", *(name for name in names if name != "cut"))  # bases are kept where the first of them is
         stages += [build.stage(*part) for name in every for part in _parts(build, name)]
@@ -139,6 +139,8 @@ def _kept_by(start: str, done: Mapping[str, StageResult]) -> StageResult:
     if address.stage:
         return folder.stage_named(address.stage).result()
     finished = [one for one in folder.stages() if one.finished]
+    if not finished:
+        raise InputError(f"--from {start}: no stage is finished there; let that run end first.")
     return next((one for one in reversed(finished) if one.snapshots()), finished[-1]).result()
 
 
