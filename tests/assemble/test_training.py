@@ -1,6 +1,10 @@
-"""Real runs of the real command: killed, doubled, short of disk, on several processes, on real images."""
+"""Real runs of the real command: killed, doubled, short of disk, on several processes, on real images.
+
+New processes are started where the process is what is tested: how it starts, ends, and is told to end.
+"""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,6 +18,7 @@ import torch
 
 from modelheir.assemble import train
 from modelheir.checks import InputError
+from modelheir.cli import main
 from modelheir.inference import device
 from modelheir.runs import RunFolder, read_predictions
 from modelheir.runs.tensors import load_weights
@@ -23,16 +28,31 @@ CIFAR = Path(__file__).parents[3] / "shared" / "data" / "cifar10"
 ENV = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "200"}
 
 
-def command(*words, launch=()):
-    start = [sys.executable, *(["-m", "torch.distributed.run", *launch] if launch else []), "-m", "modelheir.cli"]
-    return [*start, *map(str, words)]
+def command(*words):
+    return [sys.executable, "-m", "modelheir.cli", *map(str, words)]
 
 
-def run(*words, expect=0, **settings):
-    done = subprocess.run(command(*words), capture_output=True, text=True, env=ENV, timeout=280, **settings)
-    assert done.returncode == expect, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+@pytest.fixture(scope="module")
+def run(copies):
+    """Return what runs a command, in a process of its own or several."""
+
+    def ended(*words, expect=0, world=1):
+        done = copies.command(*words, world=world, env={"COLUMNS": "200"})
+        assert done.returncode == expect, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    return ended
+
+
+def begun(copies, words):
+    """Return a process that has begun to run a command."""
+    if copies.possible():
+        with Path(os.devnull).open("w") as nowhere:
+            return copies.start(lambda: main(words), {}, nowhere, nowhere)
+    process = multiprocessing.get_context("spawn").Process(target=main, args=(words,))
+    process.start()
+    return process
 
 
 def options(out, **more):
@@ -49,31 +69,32 @@ def options(out, **more):
 
 
 @pytest.fixture(scope="module")
-def old(tmp_path_factory):
+def old(run, tmp_path_factory):
     """A trained old model."""
     path = tmp_path_factory.mktemp("runs") / "old"
     run("train", "finetune", *options(path, **{"inputs.train_fraction": 0.5}))
     return path
 
 
-def test_kill_in_the_middle_of_an_epoch_changes_no_bit(old, tmp_path):
-    settings = {"old": f"run:{old}", "fit.save_every_steps": 3, "epochs": 40}
+def test_kill_in_the_middle_of_an_epoch_changes_no_bit(run, copies, old, tmp_path):
+    settings = {"old": f"run:{old}", "fit.save_every_steps": 3, "epochs": 20}
     run("train", "upgrade", *options(tmp_path / "straight", **settings))
-    words = command("train", "upgrade", *options(tmp_path / "killed", **settings))
+    words = ("train", "upgrade", *options(tmp_path / "killed", **settings))
     resume = RunFolder(tmp_path / "killed").stage(0, "train").resume
     killed = 0
     for _ in range(3):
-        with subprocess.Popen(words, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            before = resume.stat().st_mtime_ns if resume.exists() else 0
-            deadline = time.monotonic() + 120
-            while process.poll() is None and time.monotonic() < deadline:
-                if resume.exists() and resume.stat().st_mtime_ns > before:
-                    process.send_signal(signal.SIGKILL)
-                    killed += 1
-                    break
-                time.sleep(0.002)
+        before = resume.stat().st_mtime_ns if resume.exists() else 0
+        process = begun(copies, words)
+        deadline = time.monotonic() + 120
+        while process.is_alive() and time.monotonic() < deadline:
+            if resume.exists() and resume.stat().st_mtime_ns > before:
+                process.kill()
+                killed += 1
+                break
+            time.sleep(0.002)
+        process.join()
     assert killed
-    run("train", "upgrade", *options(tmp_path / "killed", **settings))
+    run(*words)
     for name in ("weights.safetensors", "predictions/test.parquet", "result.json"):
         assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes(), name
     rows = [
@@ -84,13 +105,10 @@ def test_kill_in_the_middle_of_an_epoch_changes_no_bit(old, tmp_path):
 
 
 @pytest.mark.distributed
-def test_two_processes_give_the_losses_and_metrics_of_one(old, tmp_path):
+def test_two_processes_give_the_losses_and_metrics_of_one(run, old, tmp_path):
     settings = {"old": f"run:{old}", "method.distance.loss": "neighbourhood_alignment", "method.pull.focus": 2.0}
     run("train", "upgrade", *options(tmp_path / "one", **settings))
-    launch = ["--standalone", "--nproc-per-node=2"]
-    words = command("train", "upgrade", *options(tmp_path / "two", **settings), launch=launch)
-    done = subprocess.run(words, capture_output=True, text=True, env=ENV, timeout=280)
-    assert done.returncode == 0, done.stderr
+    run("train", "upgrade", *options(tmp_path / "two", **settings), world=2)
     one, two = ((tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("one", "two"))
     for a, b in zip(map(json.loads, one), map(json.loads, two), strict=True):
         for key in a:
@@ -101,7 +119,7 @@ def test_two_processes_give_the_losses_and_metrics_of_one(old, tmp_path):
     np.testing.assert_allclose(a.logits, b.logits, rtol=1e-3, atol=1e-4)
 
 
-def test_training_from_the_saved_settings_repeats_the_run(old, tmp_path):
+def test_training_from_the_saved_settings_repeats_the_run(run, old, tmp_path):
     run("train", "upgrade", *options(tmp_path / "a", old=f"run:{old}"))
     run("train", "upgrade", "--config", tmp_path / "a" / "config.yaml", "--out", tmp_path / "b")
     assert (tmp_path / "a/weights.safetensors").read_bytes() == (tmp_path / "b/weights.safetensors").read_bytes()
@@ -110,13 +128,13 @@ def test_training_from_the_saved_settings_repeats_the_run(old, tmp_path):
     assert about["packages"]["torch"]
 
 
-def test_two_runs_into_one_folder(tmp_path):
+def test_two_runs_into_one_folder(run, tmp_path):
     with RunFolder(tmp_path / "a").locked():
         said = run("train", "finetune", *options(tmp_path / "a"), expect=2).stderr
     assert "is being written by another run" in " ".join(said.split())
 
 
-def test_old_model_at_chance_is_stopped_with_its_accuracy(tmp_path):
+def test_old_model_at_chance_is_stopped_with_its_accuracy(run, tmp_path):
     from modelheir.config.network import NetworkConfig
     from modelheir.models import build
     from modelheir.runs.files import write_json
@@ -138,16 +156,23 @@ def test_old_model_at_chance_is_stopped_with_its_accuracy(tmp_path):
     run("train", "upgrade", *words, "--allow_weak_teacher", "true")
 
 
-def test_full_disk_ends_in_one_sentence_and_the_run_goes_on_later(tmp_path):
-    words = command("train", "finetune", *options(tmp_path / "a", model="resnet8"))
-    limited = ["bash", "-c", 'ulimit -f 64; exec "$@"', "bash", *words]  # files of at most 64 KiB
-    done = subprocess.run(limited, capture_output=True, text=True, env=ENV, timeout=280)
+LIMITED = """
+import resource, sys
+from modelheir.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))  # files of at most 64 KiB
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_full_disk_ends_in_one_sentence_and_the_run_goes_on_later(run, copies, tmp_path):
+    words = ("train", "finetune", *options(tmp_path / "a", model="resnet8", epochs=1))
+    done = copies.program(LIMITED, *words)
     assert done.returncode == 2, done.stderr
     assert "cannot write" in done.stderr
     assert "Traceback" not in done.stderr
     assert not [path for path in (tmp_path / "a").rglob("*.part*")]
     assert not (tmp_path / "a" / "weights.safetensors").exists()
-    run(*words[3:])
+    run(*words)
     assert load_weights(tmp_path / "a" / "weights.safetensors")
 
 
@@ -180,7 +205,7 @@ def test_training_outlives_a_reader_that_leaves(tmp_path, together):
 
 
 @pytest.mark.skipif(not CIFAR.is_dir(), reason="CIFAR-10 (JPEG) is not beside the checkout")
-def test_a_short_update_on_real_images_gives_numbers_and_a_page(tmp_path):
+def test_a_short_update_on_real_images_gives_numbers_and_a_page(run, tmp_path):
     real = {"data": f"parquet:{CIFAR}", "model": "convnet", "epochs": 1, "inputs.val_fraction": 0.01}
     real |= {"fit.batch_size": 64, "network.kwargs": '{"width": 8, "blocks": 3}'}
     run("train", "finetune", *options(tmp_path / "v1", **real, **{"inputs.train_fraction": 0.01}))

@@ -84,9 +84,9 @@ def test_survivors_are_told_from_what_was_noticed_and_the_project_stays(tool, pr
     monkeypatch.setattr(tool, "copy_project", lambda house: shutil.copytree(project, house))
     path = project / "src" / "modelheir" / "maths" / "less.py"
     before = path.read_bytes()
-    found = tool.judge(tool.mutants(path.relative_to(project)), workers=1)
-    noticed = {one.apply(before).decode(): said for one, said in found.items()}
-    assert {text: said for text, said in noticed.items() if "(a + b)" in text or "(a - b)" in text} == {
+    chosen = [one for one in tool.mutants(path.relative_to(project)) if b"return (a " in one.apply(before)]
+    found = tool.judge(chosen, workers=1)
+    assert {one.apply(before).decode(): said for one, said in found.items()} == {
         before.decode().replace("return a - b", "return (a + b)"): True,
         before.decode().replace("return a + b", "return (a - b)"): False,
     }
