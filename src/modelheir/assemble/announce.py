@@ -162,7 +162,7 @@ def _course(fit: FitConfig) -> str:
     rise = f", rising for {rising_epochs(fit):g}" if rising_epochs(fit) else ""
     return (
         f"{fit.optimizer}, batches of {fit.batch_size}, learning rate {peak_rate(fit):g}{head}, {fit.schedule} over "
-        f"{fit.epochs} epochs{rise}, weight decay {decay(fit):g}"
+        f"{fit.epochs} epoch{'s' * (fit.epochs != 1)}{rise}, weight decay {decay(fit):g}"
     )
 
 

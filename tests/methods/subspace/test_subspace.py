@@ -95,6 +95,9 @@ REFUSED = {
         ["--ways", "twa", "--method.twa.groups", "9"],
         "18 at least are needed (two for each of method.twa.groups = 9)",
     ),
+    "trainable": (["--from", "OLD", "--trainable", "head"], "what moves is what the snapshots of --from moved"),
+    "many": (["--from", "OLD", "--method.snapshots", ":", "--method.components", "5"], "4 directions about their mean"),
+    "still": (["--from", "STILL"], "are identical: that training moved nothing"),
     "decay": (["--ways", "ema", "--method.ema_decay", "1"], "no snapshot after the first would count"),
     "way": (["--ways", "sgd"], "must be"),
     "unread": (["--ways", "swa", "--method.psgd.lr", "1"], "has no effect with"),
@@ -114,10 +117,14 @@ def test_what_does_not_fit_is_refused_before_the_first_batch(name, old, place, c
         shutil.copytree(old, cut)
         spoilt = max((cut / "stages" / "00_train" / "snapshots").iterdir())
         spoilt.write_bytes(spoilt.read_bytes()[:-100])
+    if name == "still":
+        words_of_still = ["--fit.epochs", "2", "--snapshots.every", "1", "--fit.lr", "1e-30", "--fit.weight_decay", "0"]
+        assert main(["train", "finetune", *DATA, *words_of_still, "--out", str(place / "still")]) == 0
     out = place / f"refused_{name}"
     named = {
         "OLD": f"run:{old}",
         "BARE": f"run:{bare}",
+        "STILL": f"run:{place / 'still'}",
         "CUT": f"run:{cut}",
         "OLD#trian": f"run:{old}#trian",
         "HERE": str(old),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from modelheir import models, subspace
 from modelheir.checks import InputError
 from modelheir.config.fit import FitConfig, SnapshotConfig
-from modelheir.methods.subspace.names import tried
+from modelheir.methods.subspace.names import IN_PLANE, tried
 from modelheir.models import blends
 from modelheir.objective import adversarial
 from modelheir.objective.supervised import make_supervised
@@ -191,6 +191,12 @@ def need_enough(config: Config, count: int, used: int, where: str) -> None:
         where: What there are so many of, for the message.
     """
     groups = config.twa.groups if "twa" in tried(config.ways) else 1
+    asked = config.components if set(tried(config.ways)) & IN_PLANE else 0
+    if asked >= max(used, 2):
+        raise InputError(
+            f"method.components = {asked:g}: {used} snapshots have {used - 1} directions about their mean. Take fewer "
+            "components, or more snapshots."
+        )
     if used < 2 * groups:
         some = f"{2 * groups} at least are needed" + (f" (two for each of method.twa.groups = {groups})" * (groups > 1))
         raise InputError(

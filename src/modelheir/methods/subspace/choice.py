@@ -39,7 +39,9 @@ def choice(builds: Sequence[Build], names: Sequence[str]) -> Stage:
         images = "selection images, attacked" if attacked else "selection images"
         note = verdict(found, ABOUT.__getitem__, kind="way", images=images)
         best = rows[f"way/{order[0]}"]
-        best |= {"chosen": True, "said": note.split("\n"), "note": f"{_table(rows, order)}\n{note}"}
+        if builds[0].config.start:
+            note = note.replace(": --method.seeds 3 or more gives an interval", "; more trainings would")
+        best |= {"chosen": True, "said": note.split("\n"), "note": f"{_table(rows, order, attacked)}\n{note}"}
         build, result = builds[0], found[order[0]][0]
         if set(names) & IN_PLANE:
             rows["subspace"] = _shown(build, done, {name: results[0] for name, results in found.items()})
@@ -91,9 +93,9 @@ def _shown(build: Build, done: Done, found: Mapping[str, StageResult]) -> dict[s
     return told
 
 
-def _table(rows: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> str:
+def _table(rows: Mapping[str, Mapping[str, Any]], order: Sequence[str], attacked: bool) -> str:
     """Write what every way came to, best first."""
-    lines = [f"{'':14}selection  reporting  passes"]
+    lines = [f"{'':14}{' attacked' if attacked else 'selection'}  reporting  passes"]
     for name in order:
         row = rows[f"way/{name}"]
         lines.append(f"{name:14}{row['selection']:>9.1%}  {row['value']:>9.1%}  {row['passes']:>6.2g}")

@@ -77,6 +77,10 @@ def accept(config: Config, run: TrainConfig) -> None:
                     f"fit.{key} is of the training that leaves snapshots, and with --from there is none: leave it out"
                     f"{' (method.epochs is how long each way trains)' if key == 'epochs' else ''}."
                 )
+        if run.trainable != "all":
+            raise InputError(
+                f"--trainable {run.trainable}: what moves is what the snapshots of --from moved; leave it out."
+            )
         if config.seeds > 1:
             raise InputError("method.seeds trains a network a seed, and --from has one: leave one of the two out.")
         if "full" in tried(config.ways):
@@ -99,7 +103,8 @@ def plan(config: Config, given: Given) -> list[Stage]:
             stages.append(build.stage("collect", functools.partial(collect, build)))
         else:
             build.network()  # refused before anything is trained, as are snapshots that are missing or cut short
-            build.trajectory({})
+            if len(set(build.trajectory({}).digests)) == 1:
+                raise InputError(f"the snapshots of --from {config.start} are identical: that training moved nothing.")
         builds.append(build)
         every = ("cut", *(name for name in names if name != "cut"))  # bases are kept where the first of them is
         stages += [build.stage(*part) for name in every for part in _parts(build, name)]
