@@ -17,10 +17,11 @@ GATE := .venv-gate
 GATE_TESTS := tests/metrics tests/analysis tests/report tests/runs tests/test_address.py tests/test_calls.py \
 	tests/test_classes.py tests/test_extras.py tests/test_frames.py tests/test_printable.py tests/test_screen.py tests/assemble/test_pages.py \
 	tests/assemble/comparing tests/cli/comparing \
-	$(addprefix tests/cli/test_,compare.py ensemble.py escapes.py explain.py main.py methods.py report.py) \
+	$(addprefix tests/cli/,averaging/test_ensemble.py test_commands.py) \
+	$(addprefix tests/cli/test_,compare.py escapes.py explain.py main.py methods.py report.py) \
 	$(addprefix tests/contracts/test_,plain_install.py silent_import.py) \
 	$(addprefix src/modelheir/,metrics analysis report config runs/places.py checks.py classes.py address.py frames.py printable.py)
-GATE_LEFT := --ignore=tests/runs/test_tensors.py -m "not extras and not browser"
+GATE_LEFT := --ignore=tests/runs/test_tensors.py --ignore=tests/runs/snapshots -m "not extras and not browser"
 PYTEST ?= -n 2 --dist worksteal
 FILES ?=
 SAMPLE ?= 100

@@ -63,7 +63,7 @@ def test_the_network_the_data_and_the_device_are_said_before_training(tmp_path, 
     assert lines[0] == f"mlp ({count / 1000:.1f} k parameters), 8 px, {images} images, 3 classes, {DATA}, cpu"
     assert lines[1] == (
         "augmentation crop (by up to 1 px), not mirrored; adamw, batches of 16, learning rate 0.05, one_cycle over 1 "
-        "epochs, rising for 0.25, weight decay 0.01"
+        "epoch, rising for 0.25, weight decay 0.01"
     )
     assert lines[2].startswith("train: ")
 
