@@ -8,37 +8,67 @@ import pytest
 from tests.evidence.test_claims import DOCS, check, findings, raw, said
 
 NAME = "cotrain"
-LABELS = ("1 per class", "5 per class", "10 per class")
-ARMS = ["supervised", "concatenated", "logistic", "svm", "label_spreading", "pseudo_label", "consistency", "cotrain"]
-ARMS += ["mct", "mpl", "mct, no feedback", "mct, shuffled feedback"]
+LABELS = {
+    "digits": ("1 per class", "5 per class", "10 per class"),
+    "cifar10": ("1 %", "10 %"),
+    "gaussians, alike": ("2 per class",),
+}
+FEW = ["supervised", "concatenated", "label_spreading", "pseudo_label", "cotrain", "mct"]
+FEW += ["mct, no feedback", "mct, shuffled feedback"]
+ARMS = [*FEW, "logistic", "svm", "consistency", "mpl"]
 
 
-def of(labels, arm):
-    """Accuracies on the digits, seed by seed."""
-    found = [row for row in raw(NAME)["records"] if (row["data"], row["labels"], row["arm"]) == ("digits", labels, arm)]
+def of(data, labels, arm):
+    """Accuracies, seed by seed."""
+    found = [row for row in raw(NAME)["records"] if (row["data"], row["labels"], row["arm"]) == (data, labels, arm)]
     return np.array([row["accuracy"] for row in sorted(found, key=lambda row: row["seed"])])
 
 
-def gaps(arm, than):
-    """Paired differences for 1, 5 and 10 labels a class."""
-    return ", ".join(said(of(labels, arm) - of(labels, than), 1) for labels in LABELS)
+def gaps(data, arm, than):
+    """Paired differences, for each number of labels."""
+    told = ", ".join(said(of(data, labels, arm) - of(data, labels, than), 1) for labels in LABELS[data])
+    return f"{arm} less {than}: {told}"
+
+
+def values(data, arm):
+    """Accuracies in percent, for each number of labels."""
+    return f"`{arm}` {', '.join(said(of(data, labels, arm), 1) for labels in LABELS[data])}"
 
 
 def claims():
     for arm in ("supervised", "mct", "cotrain", "label_spreading"):
-        yield f"`{arm}` {', '.join(said(of(labels, arm), 1) for labels in LABELS)}"
+        yield values("digits", arm)
     for arm, than in (
         ("mct", "concatenated"),
         ("cotrain", "concatenated"),
         ("pseudo_label", "concatenated"),
         ("mct", "cotrain"),
         ("mct", "label_spreading"),
+        ("mct", "pseudo_label"),
         ("mct", "mct, no feedback"),
         ("mct, no feedback", "mct, shuffled feedback"),
         ("mpl", "concatenated"),
         ("consistency", "concatenated"),
     ):
-        yield f"{arm} less {than}: {gaps(arm, than)}"
+        yield gaps("digits", arm, than)
+    for arm in ("supervised", "concatenated", "logistic", "pseudo_label", "cotrain", "mct"):
+        yield values("cifar10", arm)
+    for arm, than in (
+        ("mct", "concatenated"),
+        ("cotrain", "concatenated"),
+        ("pseudo_label", "concatenated"),
+        ("mpl", "concatenated"),
+        ("mct", "logistic"),
+        ("pseudo_label", "logistic"),
+        ("mct", "pseudo_label"),
+        ("mct", "mct, no feedback"),
+        ("mct, no feedback", "mct, shuffled feedback"),
+    ):
+        yield gaps("cifar10", arm, than)
+    for arm in ("supervised", "concatenated", "cotrain", "mct"):
+        yield values("gaussians, alike", arm)
+    for arm, than in (("mct", "cotrain"), ("mct", "mct, no feedback"), ("mct", "pseudo_label")):
+        yield gaps("gaussians, alike", arm, than)
 
 
 def page():
@@ -61,6 +91,7 @@ def test_every_arm_has_every_seed(arm):
     found = raw(NAME)
     assert {"commit", "torch", "numpy", "modelheir"} <= set(found)
     assert len(found["seeds"]) >= 3
-    for labels in LABELS:
-        rows = [r for r in found["records"] if (r["data"], r["labels"], r["arm"]) == ("digits", labels, arm)]
-        assert sorted(row["seed"] for row in rows) == sorted(found["seeds"])
+    for data, every in LABELS.items():
+        for labels in every if arm in FEW or not data.startswith("gaussians") else ():
+            rows = [r for r in found["records"] if (r["data"], r["labels"], r["arm"]) == (data, labels, arm)]
+            assert sorted(row["seed"] for row in rows) == sorted(found["seeds"])
