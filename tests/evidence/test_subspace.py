@@ -6,7 +6,7 @@ from tests.evidence.test_claims import DOCS, check, findings, raw, said
 
 NAME = "subspace"
 WAYS = ["cut", "recalibrated", "anneal", "swa", "ema", "lawa", "twa", "psgd", "pbfgs", "random"]
-SETS = {"usual": [*WAYS, "greedy", "full"]}
+SETS = {"usual": [*WAYS, "greedy", "full"], "fine-tuning": WAYS}
 
 
 def of(name, way):

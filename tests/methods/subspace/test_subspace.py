@@ -12,6 +12,7 @@ from modelheir import models
 from modelheir.checks import InputError
 from modelheir.cli import main
 from modelheir.config.fit import SnapshotConfig
+from modelheir.config.run import TrainConfig
 from modelheir.methods.subspace import subspace
 from modelheir.runs.predictions import read_predictions
 
@@ -209,3 +210,20 @@ def test_a_way_that_goes_astray_keeps_where_it_began_and_the_others_go_on(old, p
     ours = models.load(f"run:{place / 'astray'}#cut").state_dict()
     assert all(torch.equal(first[key], ours[key]) for key in ours)
     assert any(not torch.equal(kept[key], ours[key]) for key in ours)
+
+
+@pytest.mark.parametrize(
+    ("fit", "rates"),
+    [
+        ({"optimizer": "sgd", "lr": 0.03}, (0.03, 0.03)),
+        ({"optimizer": "adamw", "lr": 0.03}, (0.1, 0.1)),
+    ],
+)
+def test_rates_in_the_plane_are_those_of_sgd(world, fit, rates):
+    run = TrainConfig(fit=dataclasses.replace(world.fit, **fit))
+    found = subspace.settle(subspace.Config(), run)
+    assert (found.psgd.lr, found.twa.lr) == rates
+    given = dataclasses.replace(found, psgd=dataclasses.replace(found.psgd, lr=7.0))
+    assert subspace.settle(given, run).psgd.lr == 7.0
+    moved = dataclasses.replace(subspace.Config(), twa=dataclasses.replace(subspace.Config().twa, optimizer="adamw"))
+    assert subspace.settle(moved, run).twa.lr == 0.001

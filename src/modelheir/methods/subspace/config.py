@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated
 
-from modelheir.checks import Above, AtLeast, InRange, OneOf
+from modelheir.checks import AtLeast, InRange, OneOf
 from modelheir.methods.subspace.names import ABOUT, AUTO, IN_PLANE, tried
 from modelheir.objective.adversarial.settings import AdversarialConfig
 from modelheir.objective.subspace.settings import LBFGSConfig, QuasiNewtonConfig
@@ -18,7 +18,10 @@ __all__ = ["Config", "ProjectedConfig", "WeightsConfig"]
 class ProjectedConfig:
     """Settings of gradient descent in the plane, by SGD with a rate that falls to 0 in a line."""
 
-    lr: Annotated[float, Above(0)] = 0.1  #: at the start, of coordinates along directions of length 1
+    lr: Annotated[float, AtLeast(0)] = (
+        0.0  #: at the start, of coordinates along directions of length 1; 0 is fit.lr where that is of sgd, whose steps
+        #: these are in the plane, else 0.1
+    )
     momentum: Annotated[float, InRange(0, 1)] = 0.9  #: of the coordinates' gradients
     weight_decay: Annotated[float, AtLeast(0)] = 0.0  #: of the network's weights, as far as the plane reaches them
 
@@ -36,7 +39,7 @@ class WeightsConfig:
         0.0  #: share of the training images that nothing else is trained on and the weights are; 0: they see the others
     )
     optimizer: Annotated[str, OneOf("sgd", "adamw")] = "sgd"  #: how the weights move
-    lr: Annotated[float, Above(0)] = 0.1  #: at the start, of coordinates along directions of length 1
+    lr: Annotated[float, AtLeast(0)] = 0.0  #: at the start, as that of psgd; of adamw 0 is 0.001
     momentum: Annotated[float, InRange(0, 1)] = 0.9  #: of the coordinates' gradients
     weight_decay: Annotated[float, AtLeast(0)] = 1e-5  #: of the averaged weights
 

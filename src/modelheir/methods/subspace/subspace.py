@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from modelheir.plans import Stage, Task
     from modelheir.types import StageResult
 
-__all__ = ["METHOD", "Config", "accept", "plan"]
+__all__ = ["METHOD", "Config", "accept", "plan", "settle"]
 
 
 def accept(config: Config, run: TrainConfig) -> None:
@@ -85,6 +85,17 @@ def accept(config: Config, run: TrainConfig) -> None:
             raise InputError("method.seeds trains a network a seed, and --from has one: leave one of the two out.")
         if "full" in tried(config.ways):
             raise InputError("the way full is as long as the training of the snapshots, which --from does not tell.")
+
+
+def settle(config: Config, run: TrainConfig) -> Config:
+    """Return the settings with the rates of ways in the plane said."""
+    usual = run.fit.lr if run.fit.optimizer == "sgd" else 0.1
+    twa_rate = usual if config.twa.optimizer == "sgd" else 0.001
+    return dataclasses.replace(
+        config,
+        psgd=dataclasses.replace(config.psgd, lr=config.psgd.lr or usual),
+        twa=dataclasses.replace(config.twa, lr=config.twa.lr or twa_rate),
+    )
 
 
 def plan(config: Config, given: Given) -> list[Stage]:
@@ -157,6 +168,7 @@ METHOD = Method(
     config=Config,
     plan=plan,
     accept=accept,
+    settle=settle,
     start=lambda config, old: config.start,
     models=lambda config: {"start": ModelUse((config.start,), classes="same", flag="--from")},
     defaults={"fit.schedule": "constant", "fit.epochs": 20, "fit.snapshots.every_epochs": 1},
