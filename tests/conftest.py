@@ -218,6 +218,7 @@ class Copies:
             if cwd is not None:
                 os.chdir(cwd)
             sys.argv = argv
+            sys.modules.pop("conftest", None)  # that of another folder, perhaps
             exec(compile(text, argv[0], "exec"), {"__name__": "__main__"})
 
         if not new and self.possible():

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from modelheir.checks import InputError
-from modelheir.cli import COMMANDS, cache, compare, ensemble, main
+from modelheir.cli import COMMANDS, cache, compare, main
+from modelheir.cli.averaging import ensemble
 from modelheir.cli.benching import bench, shifts, summarize
 from modelheir.cli.searching.search import search_spec
 from modelheir.cli.settings import parse

@@ -30,6 +30,7 @@ PROMISES = {
     "adapt": ["strategy/erm_fine_tune: ", "Use erm_"],
     "cotrain": ["algorithm/mct: ", "Use ", "the run is a classifier of images"],
     "distill": ["labels alone: accuracy", "teacher and pool: accuracy"],
+    "subspace": ["way/psgd: ", "more passes", "Use "],
     "views_without_labels": ["modelheir embed --data digits --encoder file:", "modelheir train cotrain --data digits"],
     "distill_pretrained": ["labels alone: accuracy", "teacher and pool: accuracy"],
 }

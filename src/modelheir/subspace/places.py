@@ -55,7 +55,7 @@ def stand(basis: Basis, row: np.ndarray, *, count: int = 2) -> tuple[np.ndarray,
         >>> from modelheir.subspace import StackedRows, pca
         >>> held = pca(StackedRows(np.array([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])), 1)
         >>> place, away = stand(held, np.array([2.0, 3.0, 4.0]))
-        >>> place.tolist(), away
+        >>> place.round(6).tolist(), round(away, 6)
         ([2.0, 0.0], 5.0)
     """
     moved = np.asarray(row, np.float64) - (0.0 if basis.mean is None else basis.mean)

@@ -15,6 +15,7 @@ import numpy as np
 
 from modelheir.methods.cotrain.classical import linear_head
 from modelheir.runs.files import replace_file
+from modelheir.runs.tables import write_csv
 from modelheir.selection.doubtful_labels import doubtful_labels, likely_classes, without_last
 
 if TYPE_CHECKING:
@@ -132,8 +133,6 @@ def _told(done: Done) -> dict[str, Any]:
 
 def _write(path: Path, found: list[dict[str, Any]]) -> None:
     import pyarrow as pa
-
-    from modelheir.runs.tables import write_csv
 
     text, number = pa.string(), pa.float64()
     kinds = {"sample_id": text, "label": text, "likely": text, "probability_of_label": number}

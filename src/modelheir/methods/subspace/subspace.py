@@ -173,6 +173,5 @@ METHOD = Method(
     models=lambda config: {"start": ModelUse((config.start,), classes="same", flag="--from")},
     defaults={"fit.schedule": "constant", "fit.epochs": 20, "fit.snapshots.every_epochs": 1},
     flags={"from": "method.start", "ways": "method.ways"},
-    paper="Li et al., Low Dimensional Trajectory Hypothesis, 2021, arXiv:2103.11154; Li et al., TWA, 2022, "
-    "arXiv:2205.13104",
+    paper="Li et al., Low Dimensional Trajectory Hypothesis is True, 2021, arXiv:2103.11154",
 )
