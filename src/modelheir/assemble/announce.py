@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelheir.assemble.caching.used import cache_lines
 from modelheir.checks import InputError
+from modelheir.config.fit import decay
 from modelheir.plans import Grid
 
 if TYPE_CHECKING:
@@ -154,7 +155,6 @@ def _taught(told: Mapping[str, Any]) -> str:
 
 def _course(fit: FitConfig) -> str:
     """Say how the weights move, and for how long."""
-    from modelheir.config.fit import decay
     from modelheir.engine.schedules import peak_rate, rising_epochs
 
     apart = fit.head_multiplier not in (0, 1)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from modelheir import data, inference, runs
 from modelheir.assemble.averaging.judging import Judge
-from modelheir.assemble.averaging.members import Members, open_models, open_snapshots
 from modelheir.assemble.averaging.result import Averaged, result_rows
 from modelheir.assemble.averaging.settings import AverageConfig
 from modelheir.assemble.averaging.trying import Found, try_ways
@@ -33,6 +32,7 @@ from modelheir.runs.predictions import write_predictions
 from modelheir.runs.seal import check_seal, digest, seal
 
 if TYPE_CHECKING:
+    from modelheir.assemble.averaging.members import Members
     from modelheir.data import ImageSet
     from modelheir.types import Progress
 
@@ -105,6 +105,8 @@ def _write(folder: RunFolder, found: Found) -> None:
 
 
 def _members(config: AverageConfig, classes: tuple[str, ...]) -> Members:
+    from modelheir.assemble.averaging.members import open_models, open_snapshots
+
     if config.snapshots:
         return open_snapshots(config.snapshots, data_classes=classes)
     return open_models(config.models, data_classes=classes, rule=config.classes)
