@@ -55,6 +55,18 @@ class Batch:
     def __len__(self) -> int:
         return int(self.labels.shape[0])
 
+    def part(self, rows: slice) -> Batch:
+        """Return some of the samples."""
+        inputs = self.inputs
+        return dataclasses.replace(
+            self,
+            inputs=tuple(view[rows] for view in inputs) if isinstance(inputs, tuple) else inputs[rows],
+            labels=self.labels[rows],
+            index=self.index[rows],
+            targets=None if self.targets is None else self.targets[rows],
+            extra={name: value[rows] for name, value in self.extra.items()},
+        )
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LossTerms:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
@@ -49,13 +48,4 @@ def split(batch: Batch, parts: int) -> Iterator[Batch]:
     if size % parts:
         raise InputError(f"fit.accumulate = {parts}: must divide the {size} images that this process has in a batch.")
     for start in range(0, size, size // parts):
-        rows = slice(start, start + size // parts)
-        inputs = batch.inputs
-        yield dataclasses.replace(
-            batch,
-            inputs=tuple(view[rows] for view in inputs) if isinstance(inputs, tuple) else inputs[rows],
-            labels=batch.labels[rows],
-            index=batch.index[rows],
-            targets=None if batch.targets is None else batch.targets[rows],
-            extra={name: value[rows] for name, value in batch.extra.items()},
-        )
+        yield batch.part(slice(start, start + size // parts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
@@ -111,18 +110,7 @@ def _cut(batches: Mapping[str, Batch], parts: int, where: str) -> Iterator[Mappi
                 f"{where}.accumulate = {parts}: must divide the {len(batch)} images that this process has in a batch."
             )
     for number in range(parts):
-        yield {name: _part(batch, number, parts) for name, batch in batches.items()}
-
-
-def _part(batch: Batch, number: int, parts: int) -> Batch:
-    size = len(batch) // parts
-    rows = slice(number * size, (number + 1) * size)
-    inputs = batch.inputs
-    return dataclasses.replace(
-        batch,
-        inputs=tuple(view[rows] for view in inputs) if isinstance(inputs, tuple) else inputs[rows],
-        labels=batch.labels[rows],
-        index=batch.index[rows],
-        targets=None if batch.targets is None else batch.targets[rows],
-        extra={name: value[rows] for name, value in batch.extra.items()},
-    )
+        sizes = {name: len(batch) // parts for name, batch in batches.items()}
+        yield {
+            name: batch.part(slice(number * sizes[name], (number + 1) * sizes[name])) for name, batch in batches.items()
+        }
