@@ -58,9 +58,13 @@ def accept_tune(tune: str, views: Sequence[str]) -> None:
     """
     if not tune:
         return
-    wanted = parse_trainable(tune)
-    if wanted.parts not in ((), ("all",)) or wanted.through not in ("", "low_rank"):
+    kind, colon, _ = tune.partition(":")
+    if (kind, colon) not in (("all", ""), ("low_rank", ":")) or "," in tune:
         raise InputError(f"--tune {tune}: must be all, or low_rank:R with the rank of adapters.")
+    try:
+        parse_trainable(tune)
+    except InputError as error:
+        raise InputError(f"--tune {tune}: must be all, or low_rank:R with the rank of adapters, >= 1.") from error
     if all(map(_fixed, views)):
         raise InputError(
             f"--tune {tune}: none of --views {' '.join(views)} has weights to train; name encoders that do, or leave "
